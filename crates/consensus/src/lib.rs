@@ -1,1 +1,36 @@
+//! Level 1. Replication of one shard: an ordered log of opaque entries, behind a trait that the simulator, a one-member
+//! group and the real thing all meet. Only this crate imports openraft.
 
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The state machine's side, implemented by `shard`. All calls come from the group's Raft task, one at a time.
+pub trait Replica: Send + Sync + 'static {
+    /// Closes the open batch and hands it over, encoded; None if nothing waits. Called when fewer than `pipe` entries are
+    /// in flight, after `wake` or after an apply: batches are pulled, so they grow with load by themselves.
+    fn next_batch(&self, term: u64) -> Option<Bytes>;
+    /// A committed entry, in log order. Deterministic; waiters are answered from here.
+    fn apply(&self, index: u64, term: u64, entry: Bytes);
+    /// Called once per apply round, after its entries: wake-ups of waiting sessions are rung here, once per runtime.
+    fn applied_round(&self);
+    /// This replica leads `term` and has applied everything up to its own first entry of it (R4: the rest is shard's).
+    fn leader_started(&self, term: u64);
+    /// Leadership of `term` is lost: everything in flight has an unknown outcome until the log tells.
+    fn leader_stopped(&self, term: u64);
+    /// Log index that is safely in the segment (flushed): the log below may be dropped.
+    fn flushed(&self) -> u64;
+}
+
+/// One group's handle.
+pub trait Consensus: Send + Sync {
+    /// There may be something in the open batch. Cheap; a no-op while the pipe is full.
+    fn wake(&self);
+    /// The term this replica leads and may serve reads in right now (its lease is valid), else None. Read it *after* the data.
+    fn read_lease(&self) -> Option<u64>;
+    /// The leader's node id as far as this replica knows.
+    fn leader(&self) -> Option<u64>;
+    /// Highest log index applied here.
+    fn applied(&self) -> u64;
+}
+
+pub type Group = Arc<dyn Consensus>;

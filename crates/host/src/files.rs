@@ -1,0 +1,103 @@
+//! Files as the log and the data folder need them: positioned reads and writes, syncs, renames.
+//!
+//! A failed `sync` says that nothing is known about what was written (the page cache may have dropped it);
+//! callers stop the node (`traps.md`, fsync_failed_then_ok).
+
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// An open file. Positioned, so that no seek position is shared.
+pub trait File: Send + Sync {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// `fdatasync`: data and what is needed to read it back.
+    fn sync_data(&self) -> io::Result<()>;
+    fn size(&self) -> io::Result<u64>;
+    fn set_size(&self, size: u64) -> io::Result<()>;
+}
+
+/// A file system. Paths are the operating system's.
+pub trait Files: Send + Sync {
+    /// Opens for reading and writing; `create` makes it if absent.
+    fn open(&self, path: &Path, create: bool) -> io::Result<Box<dyn File>>;
+    fn exists(&self, path: &Path) -> bool;
+    /// Names in a folder, sorted.
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes names in a folder durable (creation, rename, removal).
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Writes a whole small file so that after a crash the old or the new content is there.
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+}
+
+pub struct RealFiles;
+
+struct RealFile(std::fs::File);
+
+impl File for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.0.set_len(size)
+    }
+}
+
+impl Files for RealFiles {
+    fn open(&self, path: &Path, create: bool) -> io::Result<Box<dyn File>> {
+        let file = std::fs::OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?;
+        Ok(Box::new(RealFile(file)))
+    }
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(folder)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        std::fs::File::open(folder)?.sync_all()
+    }
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let part = path.with_extension("part");
+        let file = self.open(&part, true)?;
+        file.set_size(0)?;
+        file.write_all_at(content, 0)?;
+        file.sync_data()?;
+        drop(file);
+        self.rename(&part, path)?;
+        match path.parent() {
+            Some(folder) => self.sync_folder(folder),
+            None => Ok(()),
+        }
+    }
+}
