@@ -1,0 +1,345 @@
+//! Descriptors: one object's stored definition. Immutable once in a snapshot; shared by `Arc`.
+//!
+//! Every id is the object's OID: a counter of the meta shard, never reused; ids below 16,384 are compiled in.
+
+use serde::{Deserialize, Serialize};
+use types::key::KeyOrder;
+use types::{Oid, SqlType};
+
+pub type AttributeNumber = i16;
+
+/// The role that owns the cluster; PostgreSQL's bootstrap superuser has this OID too.
+pub const POSTGRES_ROLE: Oid = 10;
+pub const PG_CATALOG_SCHEMA: Oid = 11;
+pub const PUBLIC_SCHEMA: Oid = 2200;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Database {
+    pub id: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub privileges: Privileges,
+    pub is_template: bool,
+    pub allow_connections: bool,
+    pub connection_limit: i32,
+    /// `ALTER DATABASE … SET`: (role or 0, name, value).
+    pub settings: Vec<(Oid, String, String)>,
+    pub comment: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Schema {
+    pub id: Oid,
+    pub database: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub privileges: Privileges,
+    pub comment: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RelationKind {
+    /// All fields declared.
+    Table,
+    /// Open: documents may carry undeclared fields (architecture §6).
+    Collection,
+    View,
+    MaterializedView,
+    Sequence,
+    /// pg_catalog and information_schema: rows are computed (`virtuals`).
+    Virtual,
+    /// A free-standing composite type.
+    Composite,
+}
+
+/// A table, collection, view, sequence or virtual relation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Relation {
+    pub id: Oid,
+    pub database: Oid,
+    pub schema: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub privileges: Privileges,
+    pub kind: RelationKind,
+    pub is_temporary: bool,
+    /// pg_type OIDs of the row type and its array.
+    pub row_type: Oid,
+    pub row_array_type: Oid,
+    /// Raised by every change that a planned statement could notice; commits are fenced with it.
+    pub schema_version: u32,
+    pub storage: u32,
+    /// In attribute order, dropped ones included (`columns[n - 1]` is attribute n).
+    pub columns: Vec<Column>,
+    /// Number of the current stored layout; rows carry the number they were written under. Layout n stores the columns whose
+    /// `added_in <= n` and (`dropped_in` is none or `> n`), in attribute order, generated and dropped ones treated alike.
+    pub layout: u16,
+    /// Attribute numbers of the primary key in key order; empty: a hidden 128-bit row id is the key.
+    pub key: Vec<AttributeNumber>,
+    /// Attributes whose hash gives the slot; empty: the key.
+    pub distribution: Vec<AttributeNumber>,
+    pub constraints: Vec<Constraint>,
+    /// Ids of its indexes (`Index` descriptors), the primary key's first. The primary key's index has no storage of its own.
+    pub indexes: Vec<Oid>,
+    pub view: Option<ViewDefinition>,
+    pub sequence: Option<SequenceDefinition>,
+    /// `WITH (…)`, as given.
+    pub options: Vec<(String, String)>,
+    pub comment: Option<String>,
+    pub row_security: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Column {
+    pub number: AttributeNumber,
+    pub name: String,
+    pub ty: SqlTypeStored,
+    pub not_null: bool,
+    /// Default (or generation) expression as SQL, deparsed as PostgreSQL prints it.
+    pub default: Option<String>,
+    pub identity: Option<Identity>,
+    /// GENERATED ALWAYS AS (default) STORED.
+    pub is_generated: bool,
+    pub is_dropped: bool,
+    pub added_in: u16,
+    pub dropped_in: Option<u16>,
+    /// Value of the column for rows written before it was added: text form, None for NULL.
+    pub missing: Option<String>,
+    pub collation: Oid,
+    pub privileges: Option<Privileges>,
+    pub statistics_target: i32,
+    pub storage: Option<char>,
+    pub comment: Option<String>,
+}
+
+/// `SqlType` in stored form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SqlTypeStored {
+    pub oid: Oid,
+    pub typmod: i32,
+}
+
+impl From<SqlTypeStored> for SqlType {
+    fn from(t: SqlTypeStored) -> SqlType {
+        SqlType::with_typmod(t.oid, t.typmod)
+    }
+}
+impl From<SqlType> for SqlTypeStored {
+    fn from(t: SqlType) -> SqlTypeStored {
+        SqlTypeStored { oid: t.oid, typmod: t.typmod }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Identity {
+    Always,
+    ByDefault,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Constraint {
+    pub id: Oid,
+    pub name: String,
+    pub kind: ConstraintKind,
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    pub is_validated: bool,
+    pub comment: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ConstraintKind {
+    PrimaryKey { index: Oid },
+    Unique { index: Oid },
+    Check { expression: String, columns: Vec<AttributeNumber>, no_inherit: bool },
+    ForeignKey(ForeignKey),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ForeignKey {
+    pub columns: Vec<AttributeNumber>,
+    pub target: Oid,
+    pub target_columns: Vec<AttributeNumber>,
+    /// The unique index of the target that proves it.
+    pub target_index: Oid,
+    pub match_full: bool,
+    pub on_delete: ReferentialAction,
+    pub on_update: ReferentialAction,
+    /// ON DELETE SET NULL/DEFAULT (columns).
+    pub delete_set_columns: Vec<AttributeNumber>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ReferentialAction {
+    NoAction,
+    Restrict,
+    Cascade,
+    SetNull,
+    SetDefault,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Index {
+    pub id: Oid,
+    pub relation: Oid,
+    pub schema: Oid,
+    pub database: Oid,
+    pub name: String,
+    pub storage: u32,
+    pub columns: Vec<IndexColumn>,
+    /// INCLUDE columns.
+    pub included: Vec<AttributeNumber>,
+    pub is_unique: bool,
+    pub nulls_not_distinct: bool,
+    pub is_primary: bool,
+    /// Access method as given (`btree`, `hash`: both are ordered keys here).
+    pub method: String,
+    /// Partial index predicate, deparsed.
+    pub predicate: Option<String>,
+    pub state: IndexState,
+    pub options: Vec<(String, String)>,
+    pub comment: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum IndexState {
+    /// Writers maintain it, nobody reads it, old rows are not in it yet.
+    WriteOnly,
+    Public,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IndexColumn {
+    pub source: IndexSource,
+    pub ty: SqlTypeStored,
+    pub descending: bool,
+    pub nulls_first: bool,
+    /// pg_opclass name if not the default.
+    pub opclass: Option<String>,
+    pub collation: Oid,
+}
+
+impl IndexColumn {
+    pub fn order(&self) -> KeyOrder {
+        KeyOrder { descending: self.descending, nulls_first: self.nulls_first }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum IndexSource {
+    Column(AttributeNumber),
+    /// Deparsed expression over the relation's columns (an undeclared field of a collection is one too).
+    Expression(String),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ViewDefinition {
+    /// The query, as text that binds in any session (names qualified where the text was bound through a search path).
+    pub query: String,
+    /// The search path under which `query` binds.
+    pub search_path: Vec<String>,
+    /// `LOCAL` or `CASCADED`.
+    pub check_option: Option<String>,
+    /// Ids of what it uses, for dependency checks: (object, attribute or 0).
+    pub depends_on: Vec<(Oid, AttributeNumber)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SequenceDefinition {
+    pub ty: Oid,
+    pub start: i64,
+    pub increment: i64,
+    pub min: i64,
+    pub max: i64,
+    pub cache: i64,
+    pub cycle: bool,
+    /// The column that owns it (SERIAL, IDENTITY, OWNED BY).
+    pub owned_by: Option<(Oid, AttributeNumber)>,
+    pub is_identity: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Role {
+    pub id: Oid,
+    pub name: String,
+    pub is_superuser: bool,
+    pub inherit: bool,
+    pub create_role: bool,
+    pub create_database: bool,
+    pub can_login: bool,
+    pub replication: bool,
+    pub bypass_row_security: bool,
+    pub connection_limit: i32,
+    /// SCRAM-SHA-256 verifier as PostgreSQL stores it.
+    pub password: Option<String>,
+    /// timestamptz, microseconds since 2000.
+    pub valid_until: Option<i64>,
+    /// Roles it is a member of: (role, admin option, grantor).
+    pub member_of: Vec<(Oid, bool, Oid)>,
+    /// `ALTER ROLE … SET`.
+    pub settings: Vec<(String, String)>,
+    pub comment: Option<String>,
+}
+
+/// An access control list. None: PostgreSQL's default for that kind of object.
+pub type Privileges = Option<Vec<Grant>>;
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Grant {
+    /// 0 is PUBLIC.
+    pub grantee: Oid,
+    pub grantor: Oid,
+    /// Bits of `Privilege`, and those with grant option.
+    pub rights: u32,
+    pub grantable: u32,
+}
+
+/// Bits in PostgreSQL's order (`AclMode`).
+pub mod privilege {
+    pub const INSERT: u32 = 1 << 0;
+    pub const SELECT: u32 = 1 << 1;
+    pub const UPDATE: u32 = 1 << 2;
+    pub const DELETE: u32 = 1 << 3;
+    pub const TRUNCATE: u32 = 1 << 4;
+    pub const REFERENCES: u32 = 1 << 5;
+    pub const TRIGGER: u32 = 1 << 6;
+    pub const EXECUTE: u32 = 1 << 7;
+    pub const USAGE: u32 = 1 << 8;
+    pub const CREATE: u32 = 1 << 9;
+    pub const CREATE_TEMP: u32 = 1 << 10;
+    pub const CONNECT: u32 = 1 << 11;
+}
+
+/// Statistics of a relation, made by ANALYZE; used by `sql`'s cost model and shown by pg_stats.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Statistics {
+    pub relation: Oid,
+    pub rows: f64,
+    pub average_width: f64,
+    pub columns: Vec<ColumnStatistics>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ColumnStatistics {
+    pub number: AttributeNumber,
+    pub null_fraction: f64,
+    pub average_width: f64,
+    /// As PostgreSQL: > 0 is a count, < 0 a share of the rows.
+    pub distinct: f64,
+    /// Most common values (text form) and their frequencies.
+    pub common: Vec<(String, f64)>,
+    /// Equi-height histogram bounds (text form), ascending.
+    pub histogram: Vec<String>,
+    pub correlation: f64,
+}
+
+/// One object, as stored and as a snapshot holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Object {
+    Database(Database),
+    Schema(Schema),
+    Relation(Relation),
+    Index(Index),
+    Role(Role),
+    Statistics(Statistics),
+}
