@@ -17,6 +17,7 @@ pub mod datetime;
 pub mod datum;
 pub mod error;
 pub mod functions;
+pub mod hash;
 pub mod io;
 pub mod json;
 pub mod key;
