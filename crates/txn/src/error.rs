@@ -100,7 +100,7 @@ impl TxnError {
 
     /// SQLSTATE, message and hint as the client sees them.
     pub fn to_sql(&self) -> SqlError {
-        let new = SqlError::new;
+        let new = |code, message: &str| SqlError::new(code, message);
         match self {
             TxnError::Conflict(conflict) => conflict_to_sql(conflict),
             TxnError::Deadlock => new(SqlState::DEADLOCK_DETECTED, "deadlock detected"),
@@ -123,23 +123,21 @@ impl TxnError {
                     .hint("Look whether its effects are there before doing it again.")
             }
             TxnError::NotServing => new(SqlState::CANNOT_CONNECT_NOW, "the shard has no leader that serves"),
-            TxnError::DiskFull(what) => new(SqlState::DISK_FULL, format!("could not extend storage: {what}"))
-                .hint("Check free disk space."),
+            TxnError::DiskFull(what) => {
+                new(SqlState::DISK_FULL, &format!("could not extend storage: {what}")).hint("Check free disk space.")
+            }
             TxnError::SnapshotTooOld => new(SqlState::SNAPSHOT_TOO_OLD, "snapshot too old"),
             TxnError::FutureTimestamp => {
                 new(SqlState::INVALID_PARAMETER_VALUE, "cannot read as of a time in the future")
             }
             TxnError::Limit { what, limit } => {
-                new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("{what} (limit {limit})"))
+                new(SqlState::PROGRAM_LIMIT_EXCEEDED, &format!("{what} (limit {limit})"))
             }
-            TxnError::Memory { what } => new(SqlState::OUT_OF_MEMORY, "out of memory").detail(format!(
-                "The transaction's {what} would exceed the memory that one transaction may use."
-            )),
-            TxnError::ReadOnly => {
-                new(SqlState::READ_ONLY_SQL_TRANSACTION, "cannot write in a read-only transaction")
-            }
+            TxnError::Memory { what } => new(SqlState::OUT_OF_MEMORY, "out of memory")
+                .detail(format!("The transaction's {what} would exceed the memory that one transaction may use.")),
+            TxnError::ReadOnly => new(SqlState::READ_ONLY_SQL_TRANSACTION, "cannot write in a read-only transaction"),
             TxnError::Over => SqlError::internal("transaction is over"),
-            TxnError::Corrupt(what) => new(SqlState::DATA_CORRUPTED, what.clone()),
+            TxnError::Corrupt(what) => new(SqlState::DATA_CORRUPTED, what),
             TxnError::Internal(what) => SqlError::internal(what.clone()),
         }
     }
