@@ -1,1 +1,82 @@
+//! Level 4. From text to a physical plan: parse -> bind -> logical plan -> rules and costs -> physical plan.
+//!
+//! Owns sqlparser (nobody else imports it) and every decision about *what* is computed and *how*; computes nothing
+//! itself: expressions are bound here and evaluated in `exec`. Knows no sockets and no storage.
+//!
+//! ```text
+//! text --parse--> [Statement] --bind(catalog snapshot, parameter types)--> Bound --plan(statistics)--> Plan
+//! ```
 
+pub mod expr;
+pub mod logical;
+pub mod parse;
+pub mod physical;
+pub mod utility;
+
+use catalog::Snapshot;
+use std::sync::Arc;
+use types::{FormatSettings, Oid, SqlType};
+
+pub use expr::{Expr, ExprKind};
+pub use parse::Statement;
+
+/// What names and literals of a statement are resolved against. Cheap to make.
+#[derive(Clone)]
+pub struct BindContext {
+    pub catalog: Arc<Snapshot>,
+    pub database: Oid,
+    /// Ids of the schemas to search, in order (pg_catalog and the temporary schema are put in front by the session where PostgreSQL does so).
+    pub search_path: Vec<Oid>,
+    /// Where CREATE without a schema goes; None: "no schema has been selected to create in".
+    pub creation_schema: Option<Oid>,
+    /// pg_temp_n of this session, if it exists.
+    pub temporary_schema: Option<Oid>,
+    pub role: Oid,
+    pub session_role: Oid,
+    pub format: Arc<FormatSettings>,
+    /// `transform_null_equals`, `standard_conforming_strings`, … that change the meaning of text.
+    pub standard_conforming_strings: bool,
+}
+
+/// A column of a result, as RowDescription needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResultColumn {
+    pub name: String,
+    pub ty: SqlType,
+    /// Relation and attribute it comes from directly, or 0.
+    pub table: Oid,
+    pub attribute: i16,
+}
+
+/// A bound statement: names are ids, every expression has its type, parameters are inferred.
+#[derive(Debug)]
+pub struct Bound {
+    pub kind: BoundKind,
+    /// Types of $1, $2, …
+    pub parameters: Vec<SqlType>,
+    /// Empty where the statement returns no rows.
+    pub columns: Vec<ResultColumn>,
+    /// Relations it depends on, with the schema versions it saw; a cached plan is void when one has changed.
+    pub depends_on: Vec<(Oid, u32)>,
+}
+
+#[derive(Debug)]
+pub enum BoundKind {
+    /// SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE, with or without WITH.
+    Query(Box<logical::Query>),
+    /// Everything else.
+    Utility(Box<utility::Utility>),
+}
+
+// CONTRACT of the entry points (the binder's and planner's work):
+//
+// pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statement>>
+//     The whole string, as PostgreSQL does before it runs any of it; empty for "" and ";". `Statement` is opaque:
+//     statement.text() its own source slice, statement.kind() -> StatementKind { Query, Begin, Commit, …, Utility } cheap to ask before binding,
+//     statement.is_transaction_control(), statement.position() (offset of its slice in the whole string, in characters: error positions count from the whole string's start)
+// pub fn bind(statement: &Statement, context: &BindContext, parameter_types: &[Option<SqlType>]) -> Result<Bound>
+// pub fn plan(query: &logical::Query, context: &PlanContext) -> Result<physical::Plan>
+// pub struct PlanContext<'a> { catalog: &Arc<Snapshot>, rows: &dyn Fn(&Relation) -> u64 /* live row estimate */, settings: &PlannerSettings (enable_*, work_mem, …), parameters: Option<&[Datum]> }
+// pub fn explain(plan: &physical::Plan, query: &logical::Query, options: ExplainOptions, measured: Option<&[NodeMeasure]>) -> Vec<String>   (or json)
+// pub fn deparse_expr(...) -> String      as pg_get_expr prints
+// pub fn parse_bind_expr(text: &str, relation: &Relation, context) -> Result<Expr>    stored defaults, checks, index expressions, predicates

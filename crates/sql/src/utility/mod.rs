@@ -1,0 +1,252 @@
+//! Bound statements that are no queries. Names are resolved as far as the statement allows; `session` runs the ones about
+//! the session, `exec::ddl` the ones about the catalog.
+
+use crate::Statement;
+use crate::logical::Query;
+use std::sync::Arc;
+use types::{Oid, SqlType};
+
+pub mod ddl;
+
+#[derive(Debug)]
+pub enum Utility {
+    // --- transactions
+    Begin(TransactionModes),
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
+    Savepoint(String),
+    RollbackTo(String),
+    Release(String),
+    /// SET TRANSACTION (false) and SET SESSION CHARACTERISTICS AS TRANSACTION (true).
+    SetTransaction {
+        modes: TransactionModes,
+        session: bool,
+    },
+    SetTransactionSnapshot(String),
+    /// SET CONSTRAINTS; None: ALL.
+    SetConstraints {
+        names: Option<Vec<Vec<String>>>,
+        deferred: bool,
+    },
+    LockTable {
+        relations: Vec<Oid>,
+        mode: TableLockMode,
+        nowait: bool,
+    },
+
+    // --- settings
+    Set {
+        name: String,
+        value: SetValue,
+        local: bool,
+    },
+    Reset(String),
+    ResetAll,
+    Show(String),
+    ShowAll,
+    /// SET ROLE / SET SESSION AUTHORIZATION; None: NONE/DEFAULT.
+    SetRole {
+        role: Option<String>,
+        local: bool,
+    },
+    SetSessionAuthorization {
+        role: Option<String>,
+        local: bool,
+    },
+    Discard(DiscardTarget),
+
+    // --- prepared statements and cursors
+    Prepare {
+        name: String,
+        types: Vec<SqlType>,
+        statement: Arc<Statement>,
+    },
+    /// Arguments are bound expressions without columns.
+    Execute {
+        name: String,
+        args: Vec<crate::Expr>,
+    },
+    /// None: ALL.
+    Deallocate(Option<String>),
+    Declare {
+        name: String,
+        query: Box<Query>,
+        scroll: Option<bool>,
+        hold: bool,
+        binary: bool,
+    },
+    Fetch {
+        cursor: String,
+        direction: FetchDirection,
+        is_move: bool,
+    },
+    /// None: ALL.
+    Close(Option<String>),
+
+    // --- bulk and maintenance
+    Copy(Box<Copy>),
+    Explain {
+        statement: Box<Explained>,
+        options: ExplainOptions,
+    },
+    /// Relations (with columns) or, empty, all that the role owns.
+    Analyze(Vec<(Oid, Vec<i16>)>),
+    /// VACUUM, CLUSTER, REINDEX, CHECKPOINT: accepted as hints (REINDEX verifies the name); the tag to answer with.
+    Hint {
+        tag: &'static str,
+        notice: Option<String>,
+    },
+    Listen(String),
+    Unlisten(Option<String>),
+    Notify {
+        channel: String,
+        payload: String,
+    },
+
+    Ddl(Box<ddl::Ddl>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IsolationLevel {
+    ReadUncommitted,
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransactionModes {
+    pub isolation: Option<IsolationLevel>,
+    pub read_only: Option<bool>,
+    pub deferrable: Option<bool>,
+    /// AS OF SYSTEM TIME on the transaction.
+    pub as_of: Option<String>,
+}
+
+/// Modes of LOCK TABLE, weakest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum TableLockMode {
+    AccessShare,
+    RowShare,
+    RowExclusive,
+    ShareUpdateExclusive,
+    Share,
+    ShareRowExclusive,
+    Exclusive,
+    AccessExclusive,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum SetValue {
+    Default,
+    /// FROM CURRENT is refused; a list (`search_path = a, b`) keeps its items.
+    Items(Vec<String>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiscardTarget {
+    All,
+    Plans,
+    Sequences,
+    Temporary,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FetchDirection {
+    Next,
+    Prior,
+    First,
+    Last,
+    Absolute(i64),
+    Relative(i64),
+    /// Negative: backward.
+    Count(i64),
+    All,
+    BackwardAll,
+}
+
+#[derive(Debug)]
+pub struct Copy {
+    pub direction: CopyDirection,
+    pub format: CopyFormat,
+    /// The columns in file order; for COPY FROM their attributes.
+    pub columns: Vec<(String, SqlType)>,
+}
+
+#[derive(Debug)]
+pub enum CopyDirection {
+    /// Rows come as `Values`-like input of this Insert (its `input` is a placeholder `Values` with no rows; positions = file columns).
+    From {
+        insert: Box<Query>,
+        relation: Oid,
+        attributes: Vec<i16>,
+        filter: Option<crate::Expr>,
+    },
+    To {
+        query: Box<Query>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct CopyFormat {
+    pub kind: CopyKind,
+    pub delimiter: u8,
+    pub null: String,
+    /// csv
+    pub quote: u8,
+    pub escape: u8,
+    pub header: CopyHeader,
+    /// Columns by position.
+    pub force_quote: Vec<bool>,
+    pub force_not_null: Vec<bool>,
+    pub force_null: Vec<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CopyKind {
+    Text,
+    Csv,
+    Binary,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CopyHeader {
+    None,
+    Present,
+    Match,
+}
+
+#[derive(Debug)]
+pub enum Explained {
+    Query(Query),
+    /// EXPLAIN EXECUTE name(args).
+    Execute {
+        name: String,
+        args: Vec<crate::Expr>,
+    },
+    /// Utility statements have no plan: "Utility statements have no plan structure".
+    Utility,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ExplainFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ExplainOptions {
+    pub analyze: bool,
+    pub verbose: bool,
+    /// Default true.
+    pub costs: bool,
+    pub timing: bool,
+    pub summary: Option<bool>,
+    pub settings: bool,
+    pub format: ExplainFormat,
+}
