@@ -44,7 +44,7 @@ fn compare_others(ty: SqlType, a: &Datum, b: &Datum) -> Ordering {
         (Interval(a), Interval(b)) => interval_order(*a).cmp(&interval_order(*b)),
         (Uuid(a), Uuid(b)) => a.cmp(b),
         (Oid(a), Oid(b)) => a.cmp(b),
-        (Jsonb(a), Jsonb(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Jsonb(a), Jsonb(b)) => a.compare(b),
         (Array(a), Array(b)) if ty.oid == oid::OIDVECTOR => {
             a.values.len().cmp(&b.values.len()).then_with(|| compare_arrays(a, b))
         }
@@ -230,7 +230,7 @@ pub fn hash_into(ty: SqlType, value: &Datum, hasher: &mut Hasher64) {
             hasher.write_u64((order >> 64) as u64);
         }
         Datum::Uuid(v) => hasher.write_bytes(v),
-        Datum::Jsonb(v) => hasher.write_bytes(v.as_bytes()),
+        Datum::Jsonb(v) => v.as_ref().hash_into(hasher),
         Datum::Array(v) => hash_array(v, hasher),
         Datum::Record(v) => {
             hasher.write_u64(v.values.len() as u64);

@@ -100,7 +100,11 @@ fn encode_body(ty: SqlType, value: &Datum, out: &mut Vec<u8>) {
         }
         Datum::Uuid(v) => out.extend_from_slice(v),
         Datum::Array(v) => encode_array(ty, v, out),
-        Datum::Jsonb(v) => encode_bytes(v.as_bytes(), out),
+        Datum::Jsonb(v) => {
+            let mut ordered = Vec::with_capacity(v.as_bytes().len() + 16);
+            v.as_ref().write_ordered(&mut ordered);
+            encode_bytes(&ordered, out);
+        }
         Datum::Record(v) => {
             let mut inner = Vec::new();
             for (value, ty) in v.values.iter().zip(&v.types) {

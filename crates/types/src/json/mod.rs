@@ -1,13 +1,33 @@
 //! `json` and `jsonb`: strict parser, binary form with sorted keys, paths and operators.
+//!
+//! - `parse`: one strict RFC 8259 parser, for both types; it drives a `Sink` (nothing for json, a `Builder` for jsonb).
+//! - `binary`: the form of `Jsonb` and how to read it in place; `builder` writes it; `compare` orders it.
+//! - `text`: json kept as text: finding members and elements without building anything.
+//! - `ops`: operators and path functions; `build`: SQL values to JSON and back.
+//!
+//! Promises: a jsonb is read in place, so `doc -> 'a' -> 'b'` costs two binary searches and no parse; numbers are exact;
+//! no input makes a function panic or recurse deeper than `DEPTH_MAX`.
 
-use std::sync::Arc;
+pub mod binary;
+mod builder;
+mod compare;
+pub mod parse;
+mod pretty;
+pub mod text;
 
-/// A jsonb value in Hyrax's binary form (also the form of a row's document tail).
-#[derive(Clone, Debug)]
-pub struct Jsonb(Arc<[u8]>);
+pub use binary::{Jsonb, JsonbRef, Kind};
+pub use builder::Builder;
 
-impl Jsonb {
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
+use crate::{SqlError, SqlState};
+
+/// Containers inside each other, in text and in binary form. PostgreSQL's bound is its stack; 54001 past it, as there.
+pub const DEPTH_MAX: usize = 1_000;
+
+/// Bytes of one jsonb: what PostgreSQL's own form can hold.
+pub const SIZE_MAX: usize = 0x0fff_ffff;
+
+#[cold]
+pub(crate) fn too_deep() -> SqlError {
+    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+        .hint("JSON values may be nested 1000 levels deep.")
 }
