@@ -193,6 +193,9 @@ impl Numeric {
             }
             digits.push_str(&format!("{group:04}"));
         }
+        if words.next().is_some() {
+            return Err(super::io::excess());
+        }
         from_groups(&digits, negative, i64::from(weight), count, u32::from(scale))
     }
 }

@@ -10,8 +10,16 @@
 //! is dashu's integers with the same scale. Files: `parse`, `format` (text and wire), `arith` (+ - * / %, rounding),
 //! `functions` (sqrt, exp, ln, power, …), `io` (the number types' input and output).
 
+mod arith;
+mod convert;
 mod format;
+mod functions;
+pub mod io;
 mod parse;
+mod real;
+
+pub use arith::typmod_parts;
+pub use functions::{factorial, width_bucket};
 
 use crate::hash::Hasher64;
 use crate::{Result, SqlError, SqlState};
