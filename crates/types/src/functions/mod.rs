@@ -1,11 +1,16 @@
 //! Implementations of built-in functions, by `Proc::symbol` (operators and casts are functions too).
 //!
-//! Each topic file exports `SCALARS: &[(&str, ScalarFn)]` and, where it has any, `SETS: &[(&str, SetFn)]`.
+//! Each topic file exports `SCALARS: &[(&str, ScalarFn)]` (or several lists by theme) and, where it has any, `SETS: &[(&str, SetFn)]`.
 //! A strict function is never called with a NULL argument: the caller has looked at `Proc::strict`.
 //! Functions that need a session or the catalog (`nextval`, `current_user`, `pg_get_indexdef`) are in `exec`.
 
-use crate::{CallContext, Datum, Result};
-use foldhash::{HashMap, HashMapExt};
+mod compare;
+mod float;
+mod integer;
+mod numeric;
+
+use crate::{CallContext, Datum, Result, SqlError, SqlState};
+use foldhash::HashMap;
 use std::sync::OnceLock;
 
 /// One value from the arguments.
@@ -16,17 +21,34 @@ pub type RowIter = Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>;
 pub type SetFn = fn(&CallContext<'_>, &[Datum]) -> Result<RowIter>;
 
 /// Topic files, in no order that matters. A symbol may appear once (a test checks it).
-const SCALARS: &[&[(&str, ScalarFn)]] = &[];
-const SETS: &[&[(&str, SetFn)]] = &[];
+const SCALARS: &[&[(&str, ScalarFn)]] = &[
+    compare::MADE_OF_PREFIX,
+    compare::OTHERWISE_NAMED,
+    compare::SINGLE,
+    compare::THREE_WAY,
+    compare::EXTREMES,
+    float::ARITHMETIC,
+    float::PLAIN,
+    float::CHECKED,
+    float::CASTS,
+    float::OTHERS,
+    integer::ARITHMETIC,
+    integer::BITS,
+    integer::OTHERS,
+    integer::CASTS,
+    numeric::OPERATORS,
+    numeric::CASTS,
+    numeric::FUNCTIONS,
+];
+const SETS: &[&[(&str, SetFn)]] = &[integer::SETS, numeric::SETS];
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
-    let mut map = HashMap::new();
-    for topic in topics {
-        for (symbol, function) in *topic {
-            map.insert(*symbol, *function);
-        }
-    }
-    map
+    topics.iter().flat_map(|topic| topic.iter()).copied().collect()
+}
+
+/// An error about a number's value.
+pub(crate) fn number_error(code: SqlState, message: &str) -> SqlError {
+    SqlError::new(code, message)
 }
 
 /// The implementation of a scalar function, if Hyrax has it.
@@ -39,4 +61,22 @@ pub fn scalar(symbol: &str) -> Option<ScalarFn> {
 pub fn set(symbol: &str) -> Option<SetFn> {
     static TABLE: OnceLock<HashMap<&'static str, SetFn>> = OnceLock::new();
     TABLE.get_or_init(|| table(SETS)).get(symbol).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builtin;
+
+    #[test]
+    fn every_symbol_is_one_of_postgres_and_stands_once() {
+        let known: foldhash::HashSet<&str> = builtin::procs().iter().map(|proc| proc.symbol).collect();
+        let scalars = SCALARS.iter().flat_map(|topic| topic.iter()).map(|entry| entry.0);
+        let sets = SETS.iter().flat_map(|topic| topic.iter()).map(|entry| entry.0);
+        let mut seen = foldhash::HashSet::default();
+        for symbol in scalars.chain(sets) {
+            assert!(known.contains(symbol), "{symbol} is no symbol of pg_proc");
+            assert!(seen.insert(symbol), "{symbol} stands twice");
+        }
+    }
 }

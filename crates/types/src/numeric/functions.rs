@@ -352,8 +352,7 @@ impl Float {
     }
 
     fn times(&self, other: &Float, bits: usize) -> Float {
-        let product =
-            Float { mantissa: &self.mantissa * &other.mantissa, exponent: self.exponent + other.exponent };
+        let product = Float { mantissa: &self.mantissa * &other.mantissa, exponent: self.exponent + other.exponent };
         product.cut(bits)
     }
 
@@ -394,10 +393,7 @@ impl Float {
 /// `n!`. 22003 below zero and beyond the format.
 pub fn factorial(n: i64) -> Result<Numeric> {
     if n < 0 {
-        return Err(SqlError::new(
-            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
-            "factorial of a negative number is undefined",
-        ));
+        return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined"));
     }
     if n > FACTORIAL_MAX {
         return Err(overflow());
@@ -430,9 +426,7 @@ pub fn width_bucket(operand: &Numeric, low: &Numeric, high: &Numeric, count: i32
         return error("lower and upper bounds must be finite");
     }
     let above = || {
-        count
-            .checked_add(1)
-            .ok_or_else(|| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range"))
+        count.checked_add(1).ok_or_else(|| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range"))
     };
     let (from_low, past_high) = match low.cmp(high) {
         Ordering::Equal => return error("lower bound cannot equal upper bound"),

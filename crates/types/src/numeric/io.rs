@@ -159,7 +159,8 @@ where
         return Err(FloatFault::Syntax);
     }
     let value: T = number.parse().map_err(|_| FloatFault::Syntax)?;
-    let is_written_zero = || unsigned.bytes().take_while(|c| !matches!(c, b'e' | b'E')).all(|c| matches!(c, b'0' | b'.'));
+    let is_written_zero =
+        || unsigned.bytes().take_while(|c| !matches!(c, b'e' | b'E')).all(|c| matches!(c, b'0' | b'.'));
     if is_number && (is_infinite(value) || (is_zero(value) && !is_written_zero())) {
         return Err(FloatFault::Range);
     }
