@@ -1,12 +1,23 @@
 //! Dates, times, intervals and zones: PostgreSQL's ranges, arithmetic and formats.
+//!
+//! Values are plain integers (see `Datum`): days or microseconds from 2000-01-01, with the ends of the integer's range as
+//! infinities. `calendar` takes them apart, `zone` knows offsets, `interval` its arithmetic; `tokens`, `parse` and
+//! `parse_interval` read text, `format` writes it, and `io` is the door for the rest of the crate.
 
-/// `interval`: months, days and microseconds are kept apart.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Interval {
-    pub months: i32,
-    pub days: i32,
-    pub micros: i64,
-}
+pub mod abbreviations;
+pub mod calendar;
+pub mod format;
+pub mod interval;
+pub mod io;
+pub mod parse;
+pub mod parse_interval;
+pub mod tokens;
+pub mod zone;
+
+pub use interval::Interval;
+pub use zone::{NamedZone, TimeZone, ZoneOffset};
+
+use std::cmp::Ordering;
 
 /// `timetz`: microseconds since midnight local, and the zone's offset in seconds *west* of UTC, as PostgreSQL stores it.
 /// Packed so that a datum stays three words.
@@ -17,12 +28,15 @@ pub struct TimeTz {
     pub zone_west_s: i32,
 }
 
-/// A time zone by IANA name, POSIX-like spec or fixed offset. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct TimeZone(());
+impl TimeTz {
+    /// The time of day in UTC, not wrapped at midnight.
+    pub fn utc_micros(&self) -> i64 {
+        self.micros + i64::from(self.zone_west_s) * calendar::MICROS_PER_SECOND
+    }
 
-impl TimeZone {
-    pub fn utc() -> TimeZone {
-        TimeZone(())
+    /// By the moment in UTC, then by zone: two times are equal only if both agree.
+    pub fn compare(&self, other: &TimeTz) -> Ordering {
+        let (zone, other_zone) = (self.zone_west_s, other.zone_west_s);
+        self.utc_micros().cmp(&other.utc_micros()).then(zone.cmp(&other_zone))
     }
 }
