@@ -26,6 +26,7 @@ pub mod oid;
 pub mod row;
 pub mod sqlstate;
 pub mod sqltype;
+pub mod text;
 pub mod typename;
 
 pub use context::{CallContext, FormatSettings};

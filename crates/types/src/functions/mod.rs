@@ -7,9 +7,10 @@
 mod compare;
 mod float;
 mod integer;
+mod json;
 mod numeric;
 
-use crate::{CallContext, Datum, Result, SqlError, SqlState};
+use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType};
 use foldhash::HashMap;
 use std::sync::OnceLock;
 
@@ -36,11 +37,12 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     integer::BITS,
     integer::OTHERS,
     integer::CASTS,
+    json::SCALARS,
     numeric::OPERATORS,
     numeric::CASTS,
     numeric::FUNCTIONS,
 ];
-const SETS: &[&[(&str, SetFn)]] = &[integer::SETS, numeric::SETS];
+const SETS: &[&[(&str, SetFn)]] = &[integer::SETS, json::SETS, numeric::SETS];
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
     topics.iter().flat_map(|topic| topic.iter()).copied().collect()
@@ -49,6 +51,12 @@ fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
 /// An error about a number's value.
 pub(crate) fn number_error(code: SqlState, message: &str) -> SqlError {
     SqlError::new(code, message)
+}
+
+/// The static type of an argument. A VARIADIC "any" function called with more arguments than types has the last one's.
+pub(crate) fn arg_type(context: &CallContext<'_>, index: usize) -> SqlType {
+    let types = context.arg_types;
+    types.get(index).or(types.last()).copied().unwrap_or(SqlType::UNKNOWN)
 }
 
 /// The implementation of a scalar function, if Hyrax has it.

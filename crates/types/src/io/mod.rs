@@ -16,7 +16,7 @@ pub use small::{into_string, write_decimal, write_int};
 
 use crate::array::Array;
 use crate::json::Jsonb;
-use crate::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, builtin, oid, typename};
+use crate::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, builtin, numeric, oid, typename};
 use ecow::EcoString;
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ enum Family {
 
 fn family(oid: Oid) -> Family {
     match oid {
-        oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC | oid::BOOL => {
+        oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC | oid::OID | oid::BOOL => {
             Family::Numeric
         }
         oid::DATE | oid::TIME | oid::TIMETZ | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL => Family::Datetime,
@@ -108,7 +108,8 @@ pub fn invalid_input(type_name: &str, text: &str) -> SqlError {
 /// (22001) and rounds numerics. Errors have no position; the caller knows it.
 pub fn input(ty: SqlType, text: &str, format: &FormatSettings) -> Result<Datum> {
     match family(ty.oid) {
-        Family::Numeric | Family::Datetime => Err(cannot("accept a value of", "input of", ty)),
+        Family::Numeric => numeric::io::input(ty, text, format),
+        Family::Datetime => Err(cannot("accept a value of", "input of", ty)),
         Family::Text => strings::input(ty, text),
         Family::Json => {
             crate::json::parse::validate(text)?;
@@ -157,7 +158,7 @@ pub fn output(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec
         Datum::Oid(v) => write_int(i64::from(*v), out),
         Datum::Numeric(number) => number.write(out),
         Datum::Bool(v) => out.push(if *v { b't' } else { b'f' }),
-        Datum::Float4(_) | Datum::Float8(_) => {}
+        Datum::Float4(_) | Datum::Float8(_) => numeric::io::output(ty, value, format, out),
         Datum::Date(_)
         | Datum::Time(_)
         | Datum::TimeTz(_)
@@ -193,7 +194,8 @@ pub fn to_text(ty: SqlType, value: &Datum, format: &FormatSettings) -> EcoString
 /// Reads the binary form (22P03, 08P01 on malformed bytes).
 pub fn receive(ty: SqlType, bytes: &[u8]) -> Result<Datum> {
     match family(ty.oid) {
-        Family::Numeric | Family::Datetime => Err(cannot("accept a value of", "binary input of", ty)),
+        Family::Numeric => numeric::io::receive(ty, bytes),
+        Family::Datetime => Err(cannot("accept a value of", "binary input of", ty)),
         Family::Text => strings::input(ty, utf8(bytes)?),
         Family::Json => input(ty, utf8(bytes)?, &FormatSettings::default()),
         Family::Jsonb => match bytes.split_first() {

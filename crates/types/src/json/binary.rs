@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! scalar   [tag 0 null | 1 false | 2 true]   [tag 3][number: row::encode_numeric]   [tag 4][string, raw UTF-8]
-//! array    [tag 5][element]…            [ends: one per element][count]
-//! object   [tag 6][key][value][key]…    [members sorted by key: (key start, key end, value end)][count]
+//! array    [tag 5][element]…            [ends: one per element][count][depth u16]
+//! object   [tag 6][key][value][key]…    [members sorted by key: (key start, key end, value end)][count][depth u16]
 //! ```
 //!
 //! A value has no length of its own: its container (or the row, or the wire) says where it ends, so a sub-document is a
 //! slice. Tables stand *behind* the content, so that a document is written in one pass without moving anything; their
 //! numbers are `u16` little-endian where the content is below 64 KiB, else `u32` and the tag has `WIDE` set. Offsets
 //! count from behind the tag. A member's value begins where its key ends. Members are sorted as PostgreSQL sorts keys:
-//! shorter first, then by bytes; a key is found by binary search in the table.
+//! shorter first, then by bytes; a key is found by binary search in the table. The depth counts containers inside each
+//! other, this one included, so that putting documents into each other is refused at `DEPTH_MAX` without a walk.
 //!
 //! J1  Bytes made by `Builder` are well formed. J2  Reading bytes that are not (a damaged page that slipped through its
 //! checksum) gives nulls or nothing, never a panic, and recursion is bounded by `DEPTH_MAX`.
@@ -30,6 +31,9 @@ pub(super) const ARRAY: u8 = 5;
 pub(super) const OBJECT: u8 = 6;
 /// Set in a container's tag when its table has `u32`s.
 pub(super) const WIDE: u8 = 0x10;
+
+/// Bytes of a container's depth, at its very end.
+const DEPTH_SIZE: usize = 2;
 
 /// What a JSON value is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,6 +131,7 @@ impl<'a> Table<'a> {
         let (tag, rest) = bytes.split_first()?;
         let is_wide = tag & WIDE != 0;
         let width = if is_wide { 4 } else { 2 };
+        let (rest, _depth) = rest.split_at_checked(rest.len().checked_sub(DEPTH_SIZE)?)?;
         let (rest, count) = rest.split_at_checked(rest.len().checked_sub(width)?)?;
         let count = number_at(count, 0, is_wide);
         let size = count.checked_mul(columns * width)?;
@@ -222,6 +227,14 @@ impl<'a> JsonbRef<'a> {
         match self.0.split_first() {
             Some((&NUMBER, bytes)) => row::decode_numeric(bytes).ok(),
             _ => None,
+        }
+    }
+
+    /// Containers inside each other, this one included; 0 for a scalar.
+    pub(super) fn depth(self) -> usize {
+        match self.0.last_chunk::<DEPTH_SIZE>() {
+            Some(depth) if !self.is_scalar() => usize::from(u16::from_le_bytes(*depth)),
+            _ => 0,
         }
     }
 

@@ -24,6 +24,8 @@ struct Frame {
     /// The first of its entries on the stack.
     entries: usize,
     is_object: bool,
+    /// The depth of the deepest value in it so far.
+    depth: usize,
 }
 
 /// Builds one jsonb value from events: `begin_object`, `key`, a value, …, `end`, `finish`.
@@ -102,6 +104,9 @@ impl Builder {
             return self.null();
         }
         self.out.extend_from_slice(value.as_bytes());
+        if let Some(frame) = self.frames.last_mut() {
+            frame.depth = frame.depth.max(value.depth());
+        }
         self.end_value();
     }
 
@@ -121,11 +126,16 @@ impl Builder {
         self.begin(OBJECT);
     }
     fn begin(&mut self, tag: u8) {
-        self.frames.push(Frame { start: self.out.len(), entries: self.entries.len(), is_object: tag == OBJECT });
+        self.frames.push(Frame {
+            start: self.out.len(),
+            entries: self.entries.len(),
+            is_object: tag == OBJECT,
+            depth: 0,
+        });
         self.out.push(tag);
     }
 
-    /// Ends the innermost container. 54000 if it is too large.
+    /// Ends the innermost container. 54000 if it is too large, 54001 if it nests too deeply.
     pub fn end(&mut self) -> Result<()> {
         let Some(frame) = self.frames.pop() else { return Ok(()) };
         if self.out.len() > SIZE_MAX {
@@ -155,6 +165,14 @@ impl Builder {
             put(entry.value_end);
         }
         put(entries.len() as u32);
+        let depth = frame.depth + 1;
+        if depth > DEPTH_MAX {
+            return Err(too_deep());
+        }
+        out.extend_from_slice(&(depth as u16).to_le_bytes());
+        if let Some(parent) = self.frames.last_mut() {
+            parent.depth = parent.depth.max(depth);
+        }
         self.entries.truncate(frame.entries);
         self.end_value();
         Ok(())

@@ -9,9 +9,12 @@
 //! no input makes a function panic or recurse deeper than `DEPTH_MAX`.
 
 pub mod binary;
+pub mod build;
 mod builder;
 mod compare;
+pub mod ops;
 pub mod parse;
+pub mod path;
 mod pretty;
 pub mod text;
 

@@ -1,0 +1,253 @@
+//! PostgreSQL's regular expressions over crates `regex-automata` and `fancy-regex`.
+//!
+//! **Promises.** The match that PostgreSQL takes: the leftmost, and of those the longest (or the shortest, where the first
+//! quantifier is lazy), not the first in the order of alternatives. Time is linear in the text for all but look-around and
+//! back references, which run under a limit of steps. Compiled patterns are kept, `CACHE_ENTRIES_MAX` a thread.
+//!
+//! **How.** `translate` rewrites the pattern. The leftmost start is the same for every order of preference, so the usual
+//! engine finds it; where the end may differ, an anchored automaton that keeps all matches (`MatchKind::All`) walks from
+//! there to the longest or shortest end; groups are then read by a search that must end there. A plain `~` needs none of it.
+//!
+//! **Leaves out.** How the *groups* share a match among them follows the order of alternatives when several divisions are
+//! possible, where PostgreSQL gives earlier groups the longest part. With look-around or back references the whole match
+//! follows that order too. Basic and extended syntax (`***`-directors, flags b and e) is 0A000.
+
+mod similar;
+mod translate;
+
+pub use similar::similar_to_regex;
+pub use translate::{Options, Preference};
+
+use crate::{Result, SqlError, SqlState};
+use regex_automata::hybrid::dfa::{self, DFA};
+use regex_automata::meta::Regex;
+use regex_automata::nfa::thompson;
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input, MatchKind};
+use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use translate::{Translated, invalid, translate};
+
+/// Compiled patterns kept by each thread; the one unused longest goes first.
+const CACHE_ENTRIES_MAX: usize = 64;
+/// Bytes of a compiled pattern, and of its automaton's working memory.
+const PROGRAM_SIZE_MAX: usize = 4 << 20;
+const AUTOMATON_SIZE_MAX: usize = 2 << 20;
+/// Steps of the backtracking engine before it gives up.
+const BACKTRACK_STEPS_MAX: usize = 1_000_000;
+
+/// Places of a match and its groups, in bytes; the whole match is the first.
+pub type Groups = Vec<Option<(usize, usize)>>;
+
+/// A compiled pattern.
+pub struct Pattern {
+    engine: Engine,
+    /// Capturing groups.
+    pub groups: usize,
+}
+
+enum Engine {
+    Automata(Box<Automata>),
+    Backtracking(Box<fancy_regex::Regex>),
+}
+
+struct Automata {
+    source: String,
+    first: Regex,
+    preference: Preference,
+    /// Made when the first match's end is asked for.
+    ends: OnceCell<Option<Ends>>,
+    pinned: OnceCell<Option<Regex>>,
+}
+
+struct Ends {
+    dfa: DFA,
+    cache: RefCell<dfa::Cache>,
+}
+
+#[cold]
+fn too_complex() -> SqlError {
+    invalid("regular expression is too complex")
+}
+
+/// Zero-width `(?-u:\B)` could fall inside a character; the search below is told that the text is UTF-8 all the same.
+fn syntax_config() -> syntax::Config {
+    syntax::Config::new().utf8(false).nest_limit(1_000)
+}
+
+fn build_first(source: &str) -> Result<Regex> {
+    Regex::builder()
+        .configure(
+            Regex::config()
+                .utf8_empty(true)
+                .nfa_size_limit(Some(PROGRAM_SIZE_MAX))
+                .hybrid_cache_capacity(AUTOMATON_SIZE_MAX)
+                .onepass_size_limit(Some(PROGRAM_SIZE_MAX)),
+        )
+        .syntax(syntax_config())
+        .build(source)
+        .map_err(|_| too_complex())
+}
+
+impl Automata {
+    fn new(translated: Translated) -> Result<Automata> {
+        Ok(Automata {
+            first: build_first(&translated.pattern)?,
+            source: translated.pattern,
+            preference: translated.preference,
+            ends: OnceCell::new(),
+            pinned: OnceCell::new(),
+        })
+    }
+
+    fn ends(&self) -> Result<&Ends> {
+        let made = self.ends.get_or_init(|| {
+            let dfa = DFA::builder()
+                .configure(
+                    DFA::config()
+                        .match_kind(MatchKind::All)
+                        .cache_capacity(AUTOMATON_SIZE_MAX)
+                        .skip_cache_capacity_check(true),
+                )
+                .syntax(syntax_config())
+                .thompson(thompson::Config::new().utf8(true).nfa_size_limit(Some(PROGRAM_SIZE_MAX)))
+                .build(&self.source)
+                .ok()?;
+            let cache = RefCell::new(dfa.create_cache());
+            Some(Ends { dfa, cache })
+        });
+        made.as_ref().ok_or_else(too_complex)
+    }
+
+    /// Start and end of the leftmost match at or behind `from`.
+    fn find(&self, text: &str, from: usize) -> Result<Option<(usize, usize)>> {
+        let Some(found) = self.first.search(&Input::new(text).range(from..)) else { return Ok(None) };
+        if self.preference == Preference::None {
+            return Ok(Some((found.start(), found.end())));
+        }
+        let ends = self.ends()?;
+        let input = Input::new(text)
+            .range(found.start()..)
+            .anchored(Anchored::Yes)
+            .earliest(self.preference == Preference::Shortest);
+        let end = ends.dfa.try_search_fwd(&mut ends.cache.borrow_mut(), &input).map_err(|_| too_complex())?;
+        Ok(Some((found.start(), end.map_or(found.end(), |end| end.offset()))))
+    }
+
+    fn groups(&self, text: &str, from: usize) -> Result<Option<Groups>> {
+        let Some((start, end)) = self.find(text, from)? else { return Ok(None) };
+        let mut captures = self.first.create_captures();
+        self.first.search_captures(&Input::new(text).range(start..).anchored(Anchored::Yes), &mut captures);
+        if captures.get_match().is_none_or(|found| found.end() != end) {
+            // The order of alternatives gives another end: search again for a match that ends just there.
+            let pinned = self.pinned.get_or_init(|| build_first(&format!("(?:{})\\z", self.source)).ok());
+            let pinned = pinned.as_ref().ok_or_else(too_complex)?;
+            let cut = text.get(..end).unwrap_or(text);
+            captures = pinned.create_captures();
+            pinned.search_captures(&Input::new(cut).range(start..).anchored(Anchored::Yes), &mut captures);
+        }
+        let mut groups: Groups = (0..captures.group_len())
+            .map(|index| captures.get_group(index).map(|span| (span.start, span.end)))
+            .collect();
+        if let Some(whole) = groups.first_mut() {
+            *whole = Some((start, end));
+        }
+        Ok(Some(groups))
+    }
+}
+
+impl Pattern {
+    /// Compiles a pattern (2201B).
+    pub fn new(pattern: &str, options: Options) -> Result<Pattern> {
+        let translated = translate(pattern, options)?;
+        let groups = translated.groups;
+        let engine = if translated.needs_backtracking {
+            let regex = fancy_regex::RegexBuilder::new(&translated.pattern)
+                .backtrack_limit(BACKTRACK_STEPS_MAX)
+                .delegate_size_limit(PROGRAM_SIZE_MAX)
+                .build()
+                .map_err(|_| too_complex())?;
+            Engine::Backtracking(Box::new(regex))
+        } else {
+            Engine::Automata(Box::new(Automata::new(translated)?))
+        };
+        Ok(Pattern { engine, groups })
+    }
+
+    /// Whether the pattern matches anywhere.
+    pub fn is_match(&self, text: &str) -> Result<bool> {
+        match &self.engine {
+            Engine::Automata(automata) => Ok(automata.first.is_match(text)),
+            Engine::Backtracking(regex) => regex.is_match(text).map_err(|_| gave_up()),
+        }
+    }
+
+    /// Start and end of the leftmost match at or behind byte `from`.
+    pub fn find(&self, text: &str, from: usize) -> Result<Option<(usize, usize)>> {
+        match &self.engine {
+            Engine::Automata(automata) => automata.find(text, from),
+            Engine::Backtracking(regex) => match regex.find_from_pos(text, from) {
+                Ok(found) => Ok(found.map(|m| (m.start(), m.end()))),
+                Err(_) => Err(gave_up()),
+            },
+        }
+    }
+
+    /// The leftmost match at or behind byte `from` with its groups.
+    pub fn captures(&self, text: &str, from: usize) -> Result<Option<Groups>> {
+        match &self.engine {
+            Engine::Automata(automata) => automata.groups(text, from),
+            Engine::Backtracking(regex) => {
+                match regex.captures_from_pos(text, from) {
+                    Ok(found) => Ok(found
+                        .map(|c| (0..=self.groups).map(|index| c.get(index).map(|m| (m.start(), m.end()))).collect())),
+                    Err(_) => Err(gave_up()),
+                }
+            }
+        }
+    }
+}
+
+#[cold]
+fn gave_up() -> SqlError {
+    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "regular expression match took too many steps")
+        .hint("Back references and look-around make a match expensive; simplify the pattern.")
+}
+
+/// Where to search on behind a match: one character further if it was empty, so that a search always ends.
+pub fn next_start(text: &str, (start, end): (usize, usize)) -> Option<usize> {
+    if end > start {
+        return Some(end);
+    }
+    text.get(end..).and_then(|rest| rest.chars().next()).map(|c| end + c.len_utf8())
+}
+
+thread_local! {
+    /// Patterns used lately, the last used in front.
+    static CACHE: RefCell<VecDeque<(String, Options, Rc<Pattern>)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// A compiled pattern, from the thread's cache if it has it.
+pub fn compiled(pattern: &str, options: Options) -> Result<Rc<Pattern>> {
+    let cached = CACHE.with_borrow_mut(|cache| {
+        let at = cache.iter().position(|(text, with, _)| *with == options && text == pattern)?;
+        if at > 0 {
+            let entry = cache.remove(at)?;
+            cache.push_front(entry);
+        }
+        cache.front().map(|(_, _, pattern)| Rc::clone(pattern))
+    });
+    if let Some(pattern) = cached {
+        return Ok(pattern);
+    }
+    let made = Rc::new(Pattern::new(pattern, options)?);
+    CACHE.with_borrow_mut(|cache| {
+        cache.truncate(CACHE_ENTRIES_MAX - 1);
+        cache.push_front((pattern.to_owned(), options, Rc::clone(&made)));
+    });
+    Ok(made)
+}
+
+#[cfg(test)]
+mod tests;
