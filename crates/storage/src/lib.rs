@@ -10,6 +10,7 @@ pub mod wal;
 
 use bytes::Bytes;
 use std::fmt;
+use std::sync::Arc;
 
 /// A value of the oracle: microseconds shifted left 12 bits, plus a counter (`distributed-core.md` §2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -91,3 +92,15 @@ pub enum StorageError {
 }
 
 pub type Result<T, E = StorageError> = std::result::Result<T, E>;
+
+/// What a node does when a write or a sync failed: nothing is known about the disk any more, so it stops at once
+/// (`traps.md`: fsync_failed_then_ok). Tests give one that takes note.
+pub type Fatal = Arc<dyn Fn(&StorageError) + Send + Sync>;
+
+/// Logs and ends the process without unwinding.
+pub fn fatal_abort() -> Fatal {
+    Arc::new(|error| {
+        tracing::error!("storage failed, the node stops: {error}");
+        std::process::abort();
+    })
+}

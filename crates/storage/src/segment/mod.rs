@@ -1,30 +1,126 @@
-//! Segments: versions of rows, newest first, in a delta over a base (LMDB or memory).
-//!
-//! CONTRACT (filled by the storage work; the shapes below are what `shard` and `txn` are written against)
+//! Level 1. Segments: versions of rows, newest first, in a delta over a base (LMDB or memory).
 //!
 //! ```text
-//! Segment::open(host, SegmentOptions) -> Result<(Segment, Recovered { applied: u64, state: Bytes })>
-//!     SegmentOptions { folder: Option<PathBuf> (None: the in-memory engine), name, flush_rows (200_000), flush_bytes (64 MB),
-//!                      flush_after (some seconds), map_size (1 TiB), history_us default 60_000_000 }
-//!     `applied` = highest log index whose effects are in the base; the log is replayed from there. `state` = the opaque
-//!     replicated state that was flushed with it.
-//! segment.apply(index: u64, ts: Timestamp, mutations: &[Mutation])   state machine only, in log order; the newest version of a
-//!     key has the greatest ts (callers guarantee per-key increasing ts). Values are kept as given (slices of the entry, no copy).
-//! segment.set_state(index: u64, state: impl FnOnce() -> Bytes + Send) how the replicated state gets into the next flush: the segment
-//!     freezes delta and asks the registered `StateImage::image()` under the same cut (see `StateImage`).
-//! segment.view() -> View        pins one generation for reading on this thread; cheap (no LMDB begin); !Send; never across an await
-//! view.get(relation, &key, at: Timestamp) -> Result<Option<Version<'_>>>             newest version with ts <= at, deletions are None
-//! view.newest(relation, &key) -> Result<Option<Newest<'_>>>                           {ts, value: Option<&[u8]>}; deletions while known
-//! view.cursor(relation, &KeyRange, at, Direction) -> Result<Cursor<'_>>               visible rows in key order; `seek` supported
-//! cursor.next() -> Result<Option<Entry<'_>>>                                           Entry { key: &[u8], value: &[u8], ts }
-//! view.changed_since(relation, &KeyRange, since: Timestamp) -> Result<Option<Timestamp>> newest change (put or delete) with ts > since, if any
-//! segment.set_horizon(ts)       versions superseded at or below it may be collected (min of retention and active snapshots)
-//! segment.set_retention(relation, micros)
-//! segment.drop_relation(relation)          at once for readers that ask later; the database is removed by the next flush past the horizon
-//! segment.rows_estimate(relation) -> u64   live rows, base + delta (cheap)
-//! segment.bytes_estimate(relation) -> u64
-//! segment.flush() -> Result<()>            blocks until all applied so far is in the base, synced
-//! segment.applied() / segment.flushed()    log indexes; the log below `flushed` can be dropped
-//! segment.close()                          flushes, ends its writer thread
-//! segment.pressure() -> f64                0..1, how full the unflushed delta is against its limit: writers are slowed down gradually
+//!   apply (state machine)            readers: View = one generation
+//!      |                                |        |          |
+//!      v                                v        v          v
+//!   active delta  --freeze-->  frozen delta  --flush-->  base (rows + history), applied index, replicated state
 //! ```
+//!
+//! Owns the segment's folder. Written by one state machine through `entry`, read by any thread through `view`.
+//!
+//! I1  What was applied is visible to every view taken afterwards.
+//! I2  The base holds exactly the effects of the log up to `flushed()`, with the replicated state of the same index,
+//!     whatever moment the power goes.
+//! I3  A version is readable at `at` for every `at` at or above the horizon.
+//! I4  No LMDB reader outlives the next generation or two (`view`).
+//!
+//! A full disk: the flush is refused and tried again each second, the frozen delta stays, reads go on, `pressure`
+//! rises and writers are to be refused by those above. Any other write error is fatal (`SegmentOptions::fatal`).
+//!
+//! `delta` is the memory side, `engine` (with `lmdb`, `memory`) the disk side, `stored` the bytes, `base` one
+//! committed state, `walk` and `view` the readers, `flush` and `collect` the writer.
+
+mod base;
+mod collect;
+mod delta;
+mod engine;
+mod flush;
+mod lmdb;
+mod memory;
+mod stored;
+mod view;
+mod walk;
+mod writer;
+
+#[cfg(test)]
+mod conformance;
+
+pub use memory::MemoryStore;
+pub use view::{Cursor, Entry, Newest, Value, Version, View};
+pub use writer::{ApplyEntry, Recovered, Segment, Verified};
+
+use crate::Fatal;
+use base::BaseState;
+use bytes::Bytes;
+use delta::Delta;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Direction {
+    Forward,
+    Backward,
+}
+
+/// The replicated state that is flushed with the rows (prepared transactions, outcomes, watermarks, …).
+pub trait StateImage: Send + Sync + 'static {
+    /// The state after the last finished entry. Called between two entries, under the lock that `Segment::entry`
+    /// takes: whoever holds a lock that this needs must not call `entry` meanwhile.
+    fn image(&self) -> Bytes;
+}
+
+/// How a segment is opened.
+#[derive(Clone)]
+pub struct SegmentOptions {
+    /// `None`: the in-memory engine. It has no thread: a flush runs in the state machine's.
+    pub folder: Option<PathBuf>,
+    /// What the in-memory engine keeps over a reopening; `None` is a new one.
+    pub memory: Option<Arc<MemoryStore>>,
+    /// For messages and thread names.
+    pub name: String,
+    /// A flush begins at so many versions, so many bytes, or so long after the first entry that is not flushed.
+    pub flush_rows: u64,
+    pub flush_bytes: u64,
+    pub flush_after: Duration,
+    /// Bytes of address space; the file grows as it is filled.
+    pub map_size: usize,
+    /// How long superseded versions are kept, in microseconds, where `set_retention` says nothing else.
+    pub history_us: u64,
+    /// The unflushed delta's limit in bytes: `pressure` is 1 there.
+    pub delta_bytes_max: u64,
+    /// Called when a write fails for another reason than space.
+    pub fatal: Fatal,
+}
+
+impl SegmentOptions {
+    /// A segment on disk with the defaults of `architecture.md`.
+    pub fn on_disk(folder: impl Into<PathBuf>, name: impl Into<String>) -> SegmentOptions {
+        SegmentOptions { folder: Some(folder.into()), ..SegmentOptions::in_memory(name) }
+    }
+
+    /// An in-memory one.
+    pub fn in_memory(name: impl Into<String>) -> SegmentOptions {
+        SegmentOptions {
+            folder: None,
+            memory: None,
+            name: name.into(),
+            flush_rows: 200_000,
+            flush_bytes: 64 << 20,
+            flush_after: Duration::from_secs(5),
+            map_size: 1 << 40,
+            history_us: 60_000_000,
+            delta_bytes_max: 512 << 20,
+            fatal: crate::fatal_abort(),
+        }
+    }
+}
+
+/// What readers see at one moment.
+struct Generation {
+    active: Arc<Delta>,
+    frozen: Option<Arc<Delta>>,
+    base: Arc<BaseState>,
+}
+
+impl Generation {
+    /// Newest first.
+    fn deltas(&self) -> impl Iterator<Item = &Arc<Delta>> {
+        std::iter::once(&self.active).chain(&self.frozen)
+    }
+
+    fn sources(&self) -> [Option<&Arc<Delta>>; 2] {
+        [Some(&self.active), self.frozen.as_ref()]
+    }
+}

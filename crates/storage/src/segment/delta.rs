@@ -1,0 +1,269 @@
+//! Level 1. The delta: versions that are committed and applied but not yet in the base, in memory.
+//!
+//! Owns, per relation, the rows that changed since the last cut, each with its versions, oldest first. Written by one
+//! thread (the state machine), read by all. A row is found by hash in one of 16 shards, and in key order through one
+//! ordered map: a point read never meets the ordered map's lock, an update of a row that is already here changes
+//! neither index, and a small range costs one descent (`performance.md` §4.8: hash + order was the fastest pair).
+//!
+//! I1: a row's versions have growing timestamps. I2: a row never leaves its delta; the delta is dropped whole.
+//! A reader holds no lock between two rows: it copies out a run of row handles and looks at each later.
+
+use crate::{Mutation, StorageId, Timestamp};
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashTable};
+use parking_lot::RwLock;
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Direction;
+
+const SHARDS: usize = 16;
+/// What a new row costs besides its key and value: two index entries, the row, one version.
+const ROW_OVERHEAD: u64 = 200;
+const VERSION_OVERHEAD: u64 = 48;
+/// A row's versions are looked through for ones that nobody needs when their number reaches this and then each time
+/// it has doubled.
+const PRUNE_AT: usize = 8;
+
+/// One version of a row; `None` is a deletion.
+#[derive(Clone, Debug)]
+pub struct DeltaVersion {
+    pub ts: Timestamp,
+    pub value: Option<Bytes>,
+}
+
+pub struct Row {
+    pub key: Bytes,
+    /// Oldest first; never empty once the row can be found.
+    versions: RwLock<SmallVec<[DeltaVersion; 1]>>,
+}
+
+impl Row {
+    /// The newest version with a timestamp up to `at`.
+    pub fn at(&self, at: Timestamp) -> Option<DeltaVersion> {
+        self.versions.read().iter().rev().find(|version| version.ts <= at).cloned()
+    }
+
+    pub fn newest_ts(&self) -> Timestamp {
+        self.versions.read().last().map_or(Timestamp::ZERO, |version| version.ts)
+    }
+
+    /// All versions, oldest first.
+    pub fn versions(&self) -> SmallVec<[DeltaVersion; 1]> {
+        self.versions.read().clone()
+    }
+
+    /// Returns whether the row was alive before.
+    fn push(&self, ts: Timestamp, value: Option<Bytes>, horizon: Timestamp) -> bool {
+        let mut versions = self.versions.write();
+        let last = versions.last();
+        assert!(last.is_none_or(|last| last.ts <= ts), "I1: versions of a row have growing timestamps");
+        let was_alive = last.is_some_and(|last| last.value.is_some());
+        if let Some(same) = versions.last_mut().filter(|last| last.ts == ts) {
+            // Written twice by one transaction (an index entry deleted and put back): the last word counts.
+            same.value = value;
+            return was_alive;
+        }
+        if versions.len() >= PRUNE_AT && versions.len().is_power_of_two() {
+            // Superseded at or below the horizon: the next version is not above it.
+            let needless = versions.windows(2).take_while(|pair| pair[1].ts <= horizon).count();
+            versions.drain(..needless);
+        }
+        versions.push(DeltaVersion { ts, value });
+        was_alive
+    }
+}
+
+/// The changed rows of one relation.
+pub struct RelationDelta {
+    shards: [RwLock<HashTable<Arc<Row>>>; SHARDS],
+    order: RwLock<BTreeMap<Bytes, Arc<Row>>>,
+    /// The greatest timestamp in it.
+    newest: AtomicU64,
+    /// Rows whose newest version here is a row, and those whose newest is a deletion.
+    alive: AtomicU64,
+    deleted: AtomicU64,
+    /// Versions that superseded another one here, and deletions: what may have to go to history.
+    superseding: AtomicU64,
+    bytes: AtomicU64,
+}
+
+fn hash_of(key: &[u8]) -> u64 {
+    FixedState::with_seed(0x5e67).hash_one(key)
+}
+
+impl RelationDelta {
+    fn new() -> RelationDelta {
+        RelationDelta {
+            shards: std::array::from_fn(|_| RwLock::default()),
+            order: RwLock::default(),
+            newest: AtomicU64::new(0),
+            alive: AtomicU64::new(0),
+            deleted: AtomicU64::new(0),
+            superseding: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    pub fn row(&self, key: &[u8]) -> Option<Arc<Row>> {
+        let hash = hash_of(key);
+        self.shard(hash).read().find(hash, |row| row.key == key).cloned()
+    }
+
+    fn shard(&self, hash: u64) -> &RwLock<HashTable<Arc<Row>>> {
+        &self.shards[(hash >> 60) as usize % SHARDS]
+    }
+
+    pub fn newest(&self) -> Timestamp {
+        Timestamp(self.newest.load(Ordering::Acquire))
+    }
+
+    pub fn alive(&self) -> u64 {
+        self.alive.load(Ordering::Relaxed)
+    }
+
+    pub fn deleted(&self) -> u64 {
+        self.deleted.load(Ordering::Relaxed)
+    }
+
+    pub fn superseding(&self) -> u64 {
+        self.superseding.load(Ordering::Relaxed)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Up to `limit` rows of the range in `direction`'s order.
+    pub fn run(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        direction: Direction,
+        limit: usize,
+        out: &mut Vec<Arc<Row>>,
+    ) {
+        if is_empty(from, to) {
+            return;
+        }
+        let order = self.order.read();
+        let range = order.range::<[u8], _>((from, to)).map(|(_, row)| row);
+        match direction {
+            Direction::Forward => out.extend(range.take(limit).cloned()),
+            Direction::Backward => out.extend(range.rev().take(limit).cloned()),
+        }
+    }
+
+    /// Adds to `self`; `fresh` gathers rows that the ordered map has yet to learn of.
+    fn put(&self, ts: Timestamp, mutation: &Mutation, horizon: Timestamp, fresh: &mut Vec<Arc<Row>>) -> u64 {
+        let hash = hash_of(&mutation.key);
+        let is_row = mutation.value.is_some();
+        let value_bytes = mutation.value.as_ref().map_or(0, Bytes::len) as u64;
+        let known = self.shard(hash).read().find(hash, |row| row.key == mutation.key).cloned();
+        self.newest.fetch_max(ts.0, Ordering::AcqRel);
+        let bytes = match known {
+            Some(row) => {
+                self.superseding.fetch_add(1, Ordering::Relaxed);
+                let was_alive = row.push(ts, mutation.value.clone(), horizon);
+                match (was_alive, is_row) {
+                    (true, false) => {
+                        self.alive.fetch_sub(1, Ordering::Relaxed);
+                        self.deleted.fetch_add(1, Ordering::Relaxed);
+                    }
+                    (false, true) => {
+                        self.deleted.fetch_sub(1, Ordering::Relaxed);
+                        self.alive.fetch_add(1, Ordering::Relaxed);
+                    }
+                    _ => {}
+                }
+                value_bytes + VERSION_OVERHEAD
+            }
+            None => {
+                let mut versions = SmallVec::new();
+                versions.push(DeltaVersion { ts, value: mutation.value.clone() });
+                let row = Arc::new(Row { key: mutation.key.clone(), versions: RwLock::new(versions) });
+                self.shard(hash).write().insert_unique(hash, row.clone(), |row| hash_of(&row.key));
+                fresh.push(row);
+                (if is_row { &self.alive } else { &self.deleted }).fetch_add(1, Ordering::Relaxed);
+                self.superseding.fetch_add(u64::from(!is_row), Ordering::Relaxed);
+                value_bytes + mutation.key.len() as u64 + ROW_OVERHEAD
+            }
+        };
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        bytes
+    }
+
+    fn put_in_order(&self, fresh: &mut Vec<Arc<Row>>) {
+        if !fresh.is_empty() {
+            let mut order = self.order.write();
+            order.extend(fresh.drain(..).map(|row| (row.key.clone(), row)));
+        }
+    }
+}
+
+pub(super) fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
+    match (from, to) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
+    }
+}
+
+/// All changed rows since one cut.
+#[derive(Default)]
+pub struct Delta {
+    relations: RwLock<HashMap<StorageId, Arc<RelationDelta>, FixedState>>,
+    versions: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Delta {
+    pub fn relation(&self, relation: StorageId) -> Option<Arc<RelationDelta>> {
+        self.relations.read().get(&relation).cloned()
+    }
+
+    /// Every relation that changed, by id.
+    pub fn relations(&self) -> Vec<(StorageId, Arc<RelationDelta>)> {
+        let mut all: Vec<_> = self.relations.read().iter().map(|(id, delta)| (*id, delta.clone())).collect();
+        all.sort_by_key(|(id, _)| *id);
+        all
+    }
+
+    /// Versions written into it.
+    pub fn versions(&self) -> u64 {
+        self.versions.load(Ordering::Relaxed)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Adds a batch of one timestamp. `horizon` tells per relation what nobody needs any more.
+    pub fn write(&self, ts: Timestamp, mutations: &[Mutation], horizon: impl Fn(StorageId) -> Timestamp) {
+        let mut fresh = Vec::new();
+        let mut bytes = 0;
+        for run in mutations.chunk_by(|a, b| a.relation == b.relation) {
+            let id = run[0].relation;
+            let relation = self.relation_or_new(id);
+            let horizon = horizon(id);
+            for mutation in run {
+                bytes += relation.put(ts, mutation, horizon, &mut fresh);
+            }
+            relation.put_in_order(&mut fresh);
+        }
+        self.versions.fetch_add(mutations.len() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn relation_or_new(&self, id: StorageId) -> Arc<RelationDelta> {
+        if let Some(known) = self.relation(id) {
+            return known;
+        }
+        self.relations.write().entry(id).or_insert_with(|| Arc::new(RelationDelta::new())).clone()
+    }
+}

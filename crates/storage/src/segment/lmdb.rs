@@ -1,0 +1,249 @@
+//! Level 1. The LMDB engine: one environment per segment, one named database per slot. Sole importer of heed.
+//!
+//! Always synced: a power cut cannot tear what `write` said is there. The map is opened huge and never resized (a
+//! resize under a reader moves the map). No WRITE_MAP: on a full disk that is a SIGBUS, and it is no faster.
+//! The lock is a process-shared semaphore (`posix-sem`), and yet a write transaction never leaves `write`:
+//! begun on one thread and ended on another, LMDB's mutex is lost for ever (`dependencies.md` §2.3).
+
+use super::Direction;
+use super::engine::{Slot, Walk, WriteTxn};
+use crate::{Result, StorageError};
+use arc_swap::ArcSwap;
+use heed::types::Bytes;
+use heed::{
+    CommitOrAbort, CommitToken, Database, Env, EnvOpenOptions, MdbError, OnCommit, PutFlags, RoTxn, RwTxn, WithoutTls,
+};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+
+type Table = Database<'static, Bytes, Bytes>;
+pub type Forward<'t> = heed::RoRange<'t, Bytes, Bytes>;
+pub type Backward<'t> = heed::RoRevRange<'t, Bytes, Bytes>;
+
+/// Read transactions at once: sessions' threads, workers, and two generations of each. LMDB's default of 126 is a
+/// named failure (MDB_READERS_FULL) under a bulk of long scans.
+const READERS_MAX: u32 = 4096;
+/// Relations and their histories (`architecture.md` §9), and the own slot.
+pub const SLOTS_MAX: u32 = 32_768;
+/// Databases opened by one small transaction.
+const OPEN_CHUNK: u32 = 64;
+
+/// Databases opened in one transaction; valid beyond it once it is committed.
+struct Opened<'e>(Vec<Database<'e, Bytes, Bytes>>);
+
+impl OnCommit for Opened<'_> {
+    type Committed = Vec<Table>;
+
+    fn on_commit(self, token: &CommitToken) -> Vec<Table> {
+        self.0.into_iter().map(|table| table.on_commit(token)).collect()
+    }
+}
+
+pub struct LmdbEngine {
+    env: Env<WithoutTls>,
+    tables: ArcSwap<Vec<Table>>,
+}
+
+/// LMDB's errors in our words: a full map and a full disk are the same thing to those above.
+pub fn error(error: heed::Error) -> StorageError {
+    match error {
+        heed::Error::Mdb(MdbError::MapFull) => StorageError::DiskFull("the segment's map is full".into()),
+        heed::Error::Mdb(MdbError::Other(code)) if is_no_space(code) => {
+            StorageError::DiskFull("the segment's disk".into())
+        }
+        heed::Error::Io(error) if error.raw_os_error().is_some_and(is_no_space) => {
+            StorageError::DiskFull("the segment's disk".into())
+        }
+        heed::Error::Io(source) => StorageError::Io { what: "segment".into(), source },
+        heed::Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound | MdbError::Invalid) => {
+            StorageError::Corrupt(format!("segment: {error}"))
+        }
+        other => StorageError::Lmdb(other.to_string()),
+    }
+}
+
+fn is_no_space(code: i32) -> bool {
+    code == libc::ENOSPC || code == libc::EDQUOT
+}
+
+impl LmdbEngine {
+    /// `folder` exists. One environment per folder and process.
+    pub fn open(folder: &Path, map_size: usize) -> Result<LmdbEngine> {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(map_size).max_readers(READERS_MAX).max_dbs(SLOTS_MAX + 1);
+        // SAFETY: the folder is this node's own (its identity file is locked), so nobody else changes the mapped file.
+        let env = unsafe { options.open(folder) }.map_err(error)?;
+        env.clear_stale_readers().map_err(error)?;
+        let engine = LmdbEngine { env, tables: ArcSwap::default() };
+        engine.open_slots()?;
+        engine.make_slots(1)?;
+        Ok(engine)
+    }
+
+    fn open_slots(&self) -> Result<()> {
+        loop {
+            let known = self.slots();
+            let txn = self.env.read_txn().map_err(error)?;
+            let found = self.env.open_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
+                let mut found = Vec::new();
+                for slot in known..known + OPEN_CHUNK {
+                    match opener.open_database::<Bytes, Bytes>(txn, Some(&name(slot)))? {
+                        Some(table) => found.push(table),
+                        None => break,
+                    }
+                }
+                Ok(CommitOrAbort::<_, ()>::Commit(Opened(found)))
+            });
+            let found = found.map_err(error)?.unwrap_commit();
+            let is_last = found.len() < OPEN_CHUNK as usize;
+            self.add(found);
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn add(&self, found: Vec<Table>) {
+        let mut tables = Vec::clone(&self.tables.load());
+        tables.extend(found);
+        self.tables.store(Arc::new(tables));
+    }
+
+    pub fn slots(&self) -> u32 {
+        self.tables.load().len() as u32
+    }
+
+    pub fn make_slots(&self, count: u32) -> Result<()> {
+        let known = self.slots();
+        if count <= known {
+            return Ok(());
+        }
+        if count > SLOTS_MAX {
+            return Err(StorageError::Lmdb(format!("a segment holds at most {SLOTS_MAX} relations and histories")));
+        }
+        let txn = self.env.write_txn().map_err(error)?;
+        let made = self.env.create_databases_and_commit(txn, |creator, txn| -> heed::Result<_> {
+            let mut made = Vec::new();
+            for slot in known..count {
+                made.push(creator.create_database::<Bytes, Bytes>(txn, Some(&name(slot)))?);
+            }
+            Ok(CommitOrAbort::<_, ()>::Commit(Opened(made)))
+        });
+        self.add(made.map_err(error)?.unwrap_commit());
+        Ok(())
+    }
+
+    pub fn read(&self) -> Result<Read> {
+        // The tables first: a table opened after the transaction began would not be valid in it.
+        let tables = self.tables.load_full();
+        let txn = self.env.clone().static_read_txn().map_err(error)?;
+        Ok(Read { txn, tables })
+    }
+
+    pub fn write<R>(&self, body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
+        let tables = self.tables.load_full();
+        let txn = self.env.write_txn().map_err(error)?;
+        let mut txn = WriteTxn::Lmdb(Write { txn, tables });
+        let result = body(&mut txn)?;
+        if let WriteTxn::Lmdb(write) = txn {
+            write.txn.commit().map_err(error)?;
+        }
+        Ok(result)
+    }
+}
+
+fn name(slot: u32) -> String {
+    format!("s{slot}")
+}
+
+fn missing(slot: Slot) -> StorageError {
+    StorageError::Corrupt(format!("the segment has no database {}", slot.0))
+}
+
+pub struct Read {
+    txn: RoTxn<'static, WithoutTls>,
+    tables: Arc<Vec<Table>>,
+}
+
+impl Read {
+    pub fn id(&self) -> u64 {
+        self.txn.id() as u64
+    }
+
+    fn table(&self, slot: Slot) -> Result<&Table> {
+        self.tables.get(slot.0 as usize).ok_or_else(|| missing(slot))
+    }
+
+    #[inline]
+    pub fn get(&self, slot: Slot, key: &[u8]) -> Result<Option<&[u8]>> {
+        if key.is_empty() {
+            return Ok(None);
+        }
+        self.table(slot)?.get(&self.txn, key).map_err(error)
+    }
+
+    pub fn walk(&self, slot: Slot, from: Bound<&[u8]>, to: Bound<&[u8]>, direction: Direction) -> Result<Walk<'_>> {
+        if super::delta::is_empty(from, to) {
+            return Ok(Walk::Nothing);
+        }
+        let range = (some_key(from), some_key(to));
+        let table = self.table(slot)?;
+        match direction {
+            Direction::Forward => table.range(&self.txn, &range).map(Walk::Lmdb),
+            Direction::Backward => table.rev_range(&self.txn, &range).map(Walk::LmdbBackward),
+        }
+        .map_err(error)
+    }
+}
+
+/// LMDB knows no empty key; as a bound it says nothing.
+fn some_key(bound: Bound<&[u8]>) -> Bound<&[u8]> {
+    match bound {
+        Bound::Included([]) | Bound::Excluded([]) => Bound::Unbounded,
+        other => other,
+    }
+}
+
+pub struct Write<'e> {
+    txn: RwTxn<'e>,
+    tables: Arc<Vec<Table>>,
+}
+
+impl Write<'_> {
+    fn table(&self, slot: Slot) -> Result<Table> {
+        self.tables.get(slot.0 as usize).copied().ok_or_else(|| missing(slot))
+    }
+
+    pub fn get(&self, slot: Slot, key: &[u8]) -> Result<Option<&[u8]>> {
+        self.table(slot)?.get(&self.txn, key).map_err(error)
+    }
+
+    pub fn last(&self, slot: Slot) -> Result<Option<&[u8]>> {
+        Ok(self.table(slot)?.last(&self.txn).map_err(error)?.map(|(key, _)| key))
+    }
+
+    pub fn walk(&self, slot: Slot, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Walk<'_>> {
+        if super::delta::is_empty(from, to) {
+            return Ok(Walk::Nothing);
+        }
+        let range = (some_key(from), some_key(to));
+        self.table(slot)?.range(&self.txn, &range).map(Walk::Lmdb).map_err(error)
+    }
+
+    pub fn put(&mut self, slot: Slot, key: &[u8], value: &[u8]) -> Result<()> {
+        self.table(slot)?.put(&mut self.txn, key, value).map_err(error)
+    }
+
+    pub fn append(&mut self, slot: Slot, key: &[u8], value: &[u8]) -> Result<()> {
+        self.table(slot)?.put_with_flags(&mut self.txn, PutFlags::APPEND, key, value).map_err(error)
+    }
+
+    pub fn delete(&mut self, slot: Slot, key: &[u8]) -> Result<()> {
+        self.table(slot)?.delete(&mut self.txn, key).map(drop).map_err(error)
+    }
+
+    pub fn clear(&mut self, slot: Slot) -> Result<()> {
+        self.table(slot)?.clear(&mut self.txn).map_err(error)
+    }
+}

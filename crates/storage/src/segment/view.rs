@@ -1,0 +1,370 @@
+//! Level 1. Reading: a view pins one generation (frozen delta, active delta, one read transaction of the base).
+//!
+//! I1: a view sees everything that was applied before `Segment::view` was called, and perhaps what is applied while
+//! it lives; a reader at a timestamp below what is being applied sees one unchanging state. A view taken *before*
+//! waiting for a commit may miss it: wait first, then take the view.
+//! I2: a view is `!Send` and short (a call, never across an await), so no LMDB reader outlives the next generation
+//! or two.
+//!
+//! Lookup order: active, frozen, base; the first that has a version up to the timestamp decides.
+
+use super::base::{self, Found};
+use super::delta::{DeltaVersion, RelationDelta, Row};
+use super::engine::ReadTxn;
+use super::walk::{self, BaseRow, BaseWalk};
+use super::{Direction, Generation};
+use crate::{KeyRange, Result, StorageId, Timestamp};
+use bytes::Bytes;
+use std::cmp::Ordering;
+use std::marker::PhantomData;
+use std::ops::{Bound, Deref};
+use std::sync::Arc;
+
+/// A value: in the map, or shared with the log entry that brought it.
+#[derive(Clone, Debug)]
+pub enum Value<'v> {
+    Mapped(&'v [u8]),
+    Shared(Bytes),
+}
+
+impl Deref for Value<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Value::Mapped(value) => value,
+            Value::Shared(value) => value,
+        }
+    }
+}
+
+/// A visible version.
+#[derive(Clone, Debug)]
+pub struct Version<'v> {
+    pub ts: Timestamp,
+    pub value: Value<'v>,
+}
+
+/// The newest version, deletions included while they are known.
+#[derive(Clone, Debug)]
+pub struct Newest<'v> {
+    pub ts: Timestamp,
+    pub value: Option<Value<'v>>,
+}
+
+/// A row that a cursor stands on.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'c> {
+    pub key: &'c [u8],
+    pub value: &'c [u8],
+    pub ts: Timestamp,
+}
+
+pub struct View {
+    generation: arc_swap::Guard<Arc<Generation>>,
+    /// Always there until the view is dropped.
+    txn: Option<ReadTxn>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        if let Some(txn) = self.txn.take() {
+            self.generation.base.give_back(txn);
+        }
+    }
+}
+
+impl View {
+    pub(super) fn new(generation: arc_swap::Guard<Arc<Generation>>, txn: ReadTxn) -> View {
+        View { generation, txn: Some(txn), not_send: PhantomData }
+    }
+
+    fn txn(&self) -> &ReadTxn {
+        match &self.txn {
+            Some(txn) => txn,
+            None => unreachable!("a view has its transaction until it is dropped"),
+        }
+    }
+
+    /// The row's newest version with a timestamp up to `at`; `None` if there is none or it is a deletion.
+    pub fn get(&self, relation: StorageId, key: &[u8], at: Timestamp) -> Result<Option<Version<'_>>> {
+        Ok(self.version(relation, key, at)?.and_then(|newest| {
+            let ts = newest.ts;
+            newest.value.map(|value| Version { ts, value })
+        }))
+    }
+
+    /// The row's newest version. A deletion is known until the horizon has passed it.
+    pub fn newest(&self, relation: StorageId, key: &[u8]) -> Result<Option<Newest<'_>>> {
+        self.version(relation, key, Timestamp::MAX)
+    }
+
+    fn version(&self, id: StorageId, key: &[u8], at: Timestamp) -> Result<Option<Newest<'_>>> {
+        for delta in self.generation.deltas() {
+            let row = delta.relation(id).and_then(|relation| relation.row(key));
+            if let Some(DeltaVersion { ts, value }) = row.and_then(|row| row.at(at)) {
+                return Ok(Some(Newest { ts, value: value.map(Value::Shared) }));
+            }
+        }
+        let Some(relation) = self.generation.base.relations.get(&id) else { return Ok(None) };
+        Ok(match base::find(self.txn(), id, relation, key, at)? {
+            Found::Row(row) => Some(Newest { ts: row.ts, value: Some(Value::Mapped(row.row)) }),
+            Found::Deleted(ts) => Some(Newest { ts, value: None }),
+            Found::Nothing => None,
+        })
+    }
+
+    /// The rows of a range visible at `at`, in key order.
+    pub fn cursor(
+        &self,
+        relation: StorageId,
+        range: &KeyRange,
+        at: Timestamp,
+        direction: Direction,
+    ) -> Result<Cursor<'_>> {
+        let mut cursor = Cursor {
+            view: self,
+            relation,
+            range: range.clone(),
+            at,
+            direction,
+            base: None,
+            base_head: None,
+            deltas: [None, None],
+            current: None,
+        };
+        cursor.start(range)?;
+        Ok(cursor)
+    }
+
+    /// A change (put or deletion) in the range with a timestamp above `since`, if there is any: the newest of the delta,
+    /// else the newest of the base. `since` is not below the horizon.
+    pub fn changed_since(&self, relation: StorageId, range: &KeyRange, since: Timestamp) -> Result<Option<Timestamp>> {
+        let mut newest = None;
+        for delta in self.generation.deltas() {
+            let Some(delta) = delta.relation(relation).filter(|delta| delta.newest() > since) else { continue };
+            if is_point(range) {
+                newest = newest.max(delta.row(&range.start).map(|row| row.newest_ts()).filter(|ts| *ts > since));
+                continue;
+            }
+            let mut rows = DeltaWalk::new(delta, range, Direction::Forward);
+            while let Some(row) = rows.head() {
+                newest = newest.max(Some(row.newest_ts()).filter(|ts| *ts > since));
+                rows.advance();
+            }
+        }
+        if newest.is_some() {
+            // The base is not walked for one that might be newer still: callers ask whether, not how much.
+            return Ok(newest);
+        }
+        let Some(known) = self.generation.base.relations.get(&relation) else { return Ok(None) };
+        walk::changed_since(self.txn(), relation, known, range, since)
+    }
+}
+
+fn is_point(range: &KeyRange) -> bool {
+    range.end.as_ref().is_some_and(|end| {
+        end.len() == range.start.len() + 1 && end.last() == Some(&0) && end.starts_with(&range.start)
+    })
+}
+
+/// First run of rows copied out of the delta, and the most.
+const RUN_FIRST: usize = 8;
+const RUN_MAX: usize = 512;
+
+/// Rows of one delta in order, copied out in growing runs so that no lock is held between rows.
+struct DeltaWalk {
+    delta: Arc<RelationDelta>,
+    range: KeyRange,
+    direction: Direction,
+    run: Vec<Arc<Row>>,
+    position: usize,
+    limit: usize,
+    is_last: bool,
+}
+
+impl DeltaWalk {
+    fn new(delta: Arc<RelationDelta>, range: &KeyRange, direction: Direction) -> DeltaWalk {
+        let range = range.clone();
+        let mut walk =
+            DeltaWalk { delta, range, direction, run: Vec::new(), position: 0, limit: RUN_FIRST, is_last: false };
+        walk.fill();
+        walk
+    }
+
+    fn fill(&mut self) {
+        let last = self.run.last().map(|row| row.key.clone());
+        self.run.clear();
+        self.position = 0;
+        let mut from = Bound::Included(&self.range.start[..]);
+        let mut to = self.range.end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
+        if let Some(last) = &last {
+            match self.direction {
+                Direction::Forward => from = Bound::Excluded(&last[..]),
+                Direction::Backward => to = Bound::Excluded(&last[..]),
+            }
+        }
+        self.delta.run(from, to, self.direction, self.limit, &mut self.run);
+        self.is_last = self.run.len() < self.limit;
+        self.limit = (self.limit * 4).min(RUN_MAX);
+    }
+
+    fn head(&self) -> Option<&Arc<Row>> {
+        self.run.get(self.position)
+    }
+
+    fn advance(&mut self) {
+        self.position += 1;
+        if self.position == self.run.len() && !self.is_last {
+            self.fill();
+        }
+    }
+}
+
+/// Visible rows of a range. Borrows its view.
+pub struct Cursor<'v> {
+    view: &'v View,
+    relation: StorageId,
+    range: KeyRange,
+    at: Timestamp,
+    direction: Direction,
+    base: Option<BaseWalk<'v>>,
+    base_head: Option<BaseRow<'v>>,
+    /// Active and frozen.
+    deltas: [Option<DeltaWalk>; 2],
+    /// The row it stands on, if that comes from a delta.
+    current: Option<(Arc<Row>, Bytes)>,
+}
+
+impl<'v> Cursor<'v> {
+    fn start(&mut self, range: &KeyRange) -> Result<()> {
+        let view = self.view;
+        let generation = &view.generation;
+        self.deltas = generation.sources().map(|delta| {
+            let delta = delta.and_then(|delta| delta.relation(self.relation));
+            delta.map(|delta| DeltaWalk::new(delta, range, self.direction)).filter(|walk| walk.head().is_some())
+        });
+        self.base = None;
+        self.base_head = None;
+        if let Some(relation) = generation.base.relations.get(&self.relation) {
+            let txn = view.txn();
+            let mut walk = BaseWalk::new(txn, self.relation, relation, range, self.at, self.direction)?;
+            if self.has_delta() {
+                self.base_head = walk.next()?;
+            }
+            self.base = Some(walk);
+        }
+        Ok(())
+    }
+
+    fn has_delta(&self) -> bool {
+        self.deltas.iter().any(Option::is_some)
+    }
+
+    /// Goes on at the first row at or behind `key` (at or before it, backward), inside the cursor's range; it may
+    /// also go back.
+    pub fn seek(&mut self, key: &[u8]) -> Result<()> {
+        let mut range = self.range.clone();
+        match self.direction {
+            Direction::Forward if key > &range.start[..] => range.start = Bytes::copy_from_slice(key),
+            Direction::Backward => {
+                let end = KeyRange::point(key).end;
+                if range.end.is_none() || end < range.end {
+                    range.end = end;
+                }
+            }
+            Direction::Forward => {}
+        }
+        self.start(&range)
+    }
+
+    /// The next visible row.
+    #[inline]
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
+        if !self.has_delta() && self.base_head.is_none() {
+            return self.next_of_base();
+        }
+        self.next_merged()
+    }
+
+    #[inline]
+    fn next_of_base(&mut self) -> Result<Option<Entry<'_>>> {
+        let Some(base) = &mut self.base else { return Ok(None) };
+        Ok(base.next()?.map(|row| Entry { key: row.key, value: row.value, ts: row.ts }))
+    }
+
+    fn next_merged(&mut self) -> Result<Option<Entry<'_>>> {
+        loop {
+            // Also when the last row of the delta was a deletion: the base goes on alone.
+            let Some(first) = self.first() else { return self.next_of_base() };
+            if first == BASE {
+                let row = self.take_base()?;
+                return Ok(row.map(|row| Entry { key: row.key, value: row.value, ts: row.ts }));
+            }
+            // A delta has the first key; the other sources may have it too, and the newer source decides.
+            let Some(row) = self.deltas[first].as_ref().and_then(DeltaWalk::head).cloned() else { return Ok(None) };
+            let mut version = None;
+            for delta in &mut self.deltas {
+                let Some(walk) = delta else { continue };
+                let Some(head) = walk.head().filter(|head| head.key == row.key) else { continue };
+                if version.is_none() {
+                    version = head.at(self.at);
+                }
+                walk.advance();
+                if walk.head().is_none() {
+                    *delta = None;
+                }
+            }
+            let base = match self.base_head {
+                Some(head) if head.key == &row.key[..] => self.take_base()?,
+                _ => None,
+            };
+            match (version, base) {
+                (Some(DeltaVersion { ts, value: Some(value) }), _) => {
+                    let (row, value) = self.current.insert((row, value));
+                    return Ok(Some(Entry { key: &row.key, value, ts }));
+                }
+                (None, Some(row)) => return Ok(Some(Entry { key: row.key, value: row.value, ts: row.ts })),
+                (Some(_), _) | (None, None) => {}
+            }
+        }
+    }
+
+    fn first(&self) -> Option<usize> {
+        let keys = [
+            self.deltas[0].as_ref().and_then(DeltaWalk::head).map(|row| &row.key[..]),
+            self.deltas[1].as_ref().and_then(DeltaWalk::head).map(|row| &row.key[..]),
+            self.base_head.map(|row| row.key),
+        ];
+        let mut first: Option<(usize, &[u8])> = None;
+        for (source, key) in keys.into_iter().enumerate() {
+            let Some(key) = key else { continue };
+            let is_before = first.is_none_or(|(_, best)| match self.direction {
+                Direction::Forward => key.cmp(best) == Ordering::Less,
+                Direction::Backward => key.cmp(best) == Ordering::Greater,
+            });
+            if is_before {
+                first = Some((source, key));
+            }
+        }
+        first.map(|(source, _)| source)
+    }
+}
+
+const BASE: usize = 2;
+
+impl<'v> Cursor<'v> {
+    /// The base's head; the next one moves up.
+    fn take_base(&mut self) -> Result<Option<BaseRow<'v>>> {
+        let head = self.base_head.take();
+        // Without a delta `next` reads the base itself.
+        if self.has_delta()
+            && let Some(base) = &mut self.base
+        {
+            self.base_head = base.next()?;
+        }
+        Ok(head)
+    }
+}

@@ -1,0 +1,148 @@
+//! Level 1. The log's files: names, zeroing ahead, spares.
+//!
+//! I1: bytes are only written where a file has been zeroed (or was used before): such a write needs no space, so
+//! that a full disk is met here and nowhere else. I2: the zeroer never writes below `zeroed`, the writer never above.
+
+use crate::{Result, StorageError};
+use host::{File, Files};
+use parking_lot::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Zeroed at once.
+const CHUNK: u64 = 1 << 20;
+
+/// A file of the log, open.
+pub struct LogFile {
+    pub number: u64,
+    pub file: Box<dyn File>,
+    /// Bytes from the start that may be written. Locked while zeros are written behind it.
+    zeroed: Mutex<u64>,
+}
+
+impl LogFile {
+    /// Makes the first `up_to` bytes writable.
+    pub fn zero_to(&self, up_to: u64) -> Result<()> {
+        loop {
+            let mut zeroed = self.zeroed.lock();
+            if *zeroed >= up_to {
+                return Ok(());
+            }
+            let size = CHUNK.min(up_to - *zeroed);
+            self.file.write_all_at(&vec![0; size as usize], *zeroed).map_err(|error| of_space("log file", error))?;
+            *zeroed += size;
+        }
+    }
+
+    pub fn zeroed(&self) -> u64 {
+        *self.zeroed.lock()
+    }
+}
+
+/// The folder.
+pub struct Folder {
+    files: Arc<dyn Files>,
+    path: PathBuf,
+    pub file_bytes: u64,
+}
+
+/// An error of making space: full, or something worse.
+pub fn of_space(what: &str, error: std::io::Error) -> StorageError {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => StorageError::DiskFull(format!("{what}: {error}")),
+        _ => of_io(what, error),
+    }
+}
+
+pub fn of_io(what: &str, source: std::io::Error) -> StorageError {
+    StorageError::Io { what: what.to_owned(), source }
+}
+
+impl Folder {
+    pub fn open(files: Arc<dyn Files>, path: &Path, file_bytes: u64) -> Result<Folder> {
+        files.create_folder(path).map_err(|error| of_space("log folder", error))?;
+        Ok(Folder { files, path: path.to_owned(), file_bytes })
+    }
+
+    fn path_of(&self, number: u64) -> PathBuf {
+        self.path.join(format!("{number:020}.log"))
+    }
+
+    fn spare_path(&self, spare: u64) -> PathBuf {
+        self.path.join(format!("spare-{spare}.log"))
+    }
+
+    pub fn name_of(&self, number: u64) -> String {
+        self.path_of(number).display().to_string()
+    }
+
+    /// Numbers of the log's files, in order.
+    pub fn numbers(&self) -> Result<Vec<u64>> {
+        let names = self.files.list(&self.path).map_err(|error| of_io("log folder", error))?;
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Names of the spares.
+    pub fn spares(&self) -> Result<Vec<u64>> {
+        let names = self.files.list(&self.path).map_err(|error| of_io("log folder", error))?;
+        Ok(names.iter().filter_map(|name| name.strip_prefix("spare-")?.strip_suffix(".log")?.parse().ok()).collect())
+    }
+
+    pub fn open_file(&self, number: u64) -> Result<LogFile> {
+        let file = self.files.open(&self.path_of(number), false).map_err(|error| of_io("log file", error))?;
+        let size = file.size().map_err(|error| of_io("log file", error))?;
+        Ok(LogFile { number, file, zeroed: Mutex::new(size.min(self.file_bytes)) })
+    }
+
+    /// A new empty file of the log, `zeroed` bytes of it writable, its name durable.
+    pub fn create_file(&self, number: u64, zeroed: u64) -> Result<LogFile> {
+        let path = self.path_of(number);
+        let file = self.files.open(&path, true).map_err(|error| of_space("log file", error))?;
+        let file = LogFile { number, file, zeroed: Mutex::new(0) };
+        file.zero_to(zeroed)?;
+        file.file.sync_data().map_err(|error| of_io("log file", error))?;
+        self.sync()?;
+        Ok(file)
+    }
+
+    /// Makes a spare, zeroed whole and synced. A half-made one is removed again.
+    pub fn make_spare(&self, spare: u64) -> Result<()> {
+        let path = self.spare_path(spare);
+        let part = path.with_extension("part");
+        let made = || -> Result<()> {
+            let file = self.files.open(&part, true).map_err(|error| of_space("spare log file", error))?;
+            let file = LogFile { number: 0, file, zeroed: Mutex::new(0) };
+            file.zero_to(self.file_bytes)?;
+            file.file.sync_data().map_err(|error| of_space("spare log file", error))?;
+            self.files.rename(&part, &path).map_err(|error| of_space("spare log file", error))?;
+            self.files.sync_folder(&self.path).map_err(|error| of_space("log folder", error))
+        };
+        made().inspect_err(|_| drop(self.files.remove(&part)))
+    }
+
+    /// A spare becomes file `number` of the log.
+    pub fn take_spare(&self, spare: u64, number: u64) -> Result<LogFile> {
+        let rename = self.files.rename(&self.spare_path(spare), &self.path_of(number));
+        rename.map_err(|error| of_io("log file", error))?;
+        self.sync()?;
+        self.open_file(number)
+    }
+
+    /// A file whose records nobody needs becomes a spare. Its number is not used again, so its records are void.
+    pub fn recycle(&self, number: u64, spare: u64) -> Result<()> {
+        let rename = self.files.rename(&self.path_of(number), &self.spare_path(spare));
+        rename.map_err(|error| of_io("log file", error))?;
+        self.sync()
+    }
+
+    pub fn remove(&self, number: u64) -> Result<()> {
+        self.files.remove(&self.path_of(number)).map_err(|error| of_io("log file", error))?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.files.sync_folder(&self.path).map_err(|error| of_io("log folder", error))
+    }
+}

@@ -1,0 +1,613 @@
+//! Level 1. Appending: encode, write, sync, go on to the next file; the log thread and the file maker.
+
+use super::file::{Folder, LogFile, of_io};
+use super::record::{self, HEADER, Header};
+use super::recover::{self, GroupLog};
+use super::{Body, LogRecord, STATE_BYTES_MAX, STATES_MAX};
+use crate::{Fatal, Result, StorageError};
+use bytes::Bytes;
+use host::Host;
+use parking_lot::{Condvar, Mutex};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Called when a submitted batch is on disk, or was refused.
+pub type Done = Box<dyn FnOnce(Result<()>) + Send>;
+
+#[derive(Clone)]
+pub struct WalOptions {
+    pub folder: PathBuf,
+    /// Size of a file.
+    pub file_bytes: u64,
+    /// Zeroed of the very first file before the log opens; the rest follows in the background.
+    pub first_zeroed: u64,
+    /// Whether threads may be started: the log thread (without it `submit` works in the caller) and the maker of
+    /// files (without it files are made when they are needed).
+    pub threads: bool,
+    pub fatal: Fatal,
+}
+
+impl WalOptions {
+    pub fn new(folder: impl Into<PathBuf>) -> WalOptions {
+        WalOptions {
+            folder: folder.into(),
+            file_bytes: 64 << 20,
+            first_zeroed: 4 << 20,
+            threads: true,
+            fatal: crate::fatal_abort(),
+        }
+    }
+}
+
+/// Spares kept; further dropped files are removed.
+const SPARES_MAX: usize = 2;
+/// Between two attempts to make a spare on a full disk.
+const RETRY: Duration = Duration::from_millis(500);
+/// A write buffer that grew beyond this for one large entry is not kept.
+const BUFFER_KEPT: usize = 4 << 20;
+/// A piece of an entry in the rest of a file is not worth less than this.
+const PIECE_MIN: usize = 1024;
+const STACK_BYTES: usize = 512 << 10;
+
+/// The log's handle; cheap to clone.
+#[derive(Clone)]
+pub struct Wal {
+    inner: Arc<Inner>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+struct Inner {
+    folder: Folder,
+    options: WalOptions,
+    writer: Mutex<Writer>,
+    queue: Mutex<Queue>,
+    queued: Condvar,
+    /// Set when the writer wants a spare, or the threads are to end.
+    wishes: Mutex<Wishes>,
+    wished: Condvar,
+    /// After a failure nothing is written any more.
+    is_broken: AtomicBool,
+    /// No spare could be made and the current file is running out.
+    is_full: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    batches: VecDeque<(Vec<LogRecord>, Done)>,
+    is_idle: bool,
+    is_closing: bool,
+}
+
+#[derive(Default)]
+struct Wishes {
+    is_wanted: bool,
+    is_closing: bool,
+}
+
+#[derive(Default)]
+struct Group {
+    purged: Option<(u64, u64)>,
+    states: [Option<Bytes>; STATES_MAX as usize],
+}
+
+struct Writer {
+    file: Arc<LogFile>,
+    /// Where the next record goes.
+    offset: u64,
+    /// Position (file number * file size + offset) up to which everything is synced.
+    synced: u64,
+    /// The log's files, oldest first, with the greatest index per group.
+    files: VecDeque<(u64, BTreeMap<u64, u64>)>,
+    spares: Vec<u64>,
+    spare_next: u64,
+    groups: BTreeMap<u64, Group>,
+    /// Encoded, to be written at `offset`.
+    buffer: Vec<u8>,
+}
+
+impl Wal {
+    /// Opens the log and gives back what each group has in it.
+    pub fn open(host: &Host, options: WalOptions) -> Result<(Wal, BTreeMap<u64, GroupLog>)> {
+        let folder = Folder::open(host.files.clone(), &options.folder, options.file_bytes)?;
+        let (writer, groups) = Writer::open(&folder, &options)?;
+        let inner = Arc::new(Inner {
+            folder,
+            options,
+            writer: Mutex::new(writer),
+            queue: Mutex::default(),
+            queued: Condvar::new(),
+            wishes: Mutex::new(Wishes { is_wanted: true, is_closing: false }),
+            wished: Condvar::new(),
+            is_broken: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
+        });
+        let wal = Wal { inner: inner.clone(), threads: Arc::default() };
+        if inner.options.threads {
+            let mut start = |name, body: fn(&Inner)| -> Result<()> {
+                let inner = inner.clone();
+                let thread = host::spawn::thread(name, STACK_BYTES, move || body(&inner));
+                wal.threads.lock().push(thread.map_err(|error| of_io("log thread", error))?);
+                Ok(())
+            };
+            start("log", Inner::run_log)?;
+            start("log-files", Inner::run_files)?;
+        }
+        Ok((wal, groups))
+    }
+
+    /// Writes and syncs on this thread. `DiskFull`: nothing was written, try again later. Anything else: the log is
+    /// broken.
+    pub fn append(&self, records: &[LogRecord]) -> Result<()> {
+        let mut writer = self.inner.writer.lock();
+        self.inner.write_queued(&mut writer);
+        self.inner.write(&mut writer, &[records])
+    }
+
+    /// Leaves the records to the log thread, which calls `done`.
+    pub fn submit(&self, records: Vec<LogRecord>, done: Done) {
+        if !self.inner.options.threads {
+            return done(self.append(&records));
+        }
+        let mut queue = self.inner.queue.lock();
+        queue.batches.push_back((records, done));
+        if std::mem::take(&mut queue.is_idle) {
+            self.inner.queued.notify_one();
+        }
+    }
+
+    /// Entries of the group up to `index` are not needed any more. Files that nobody needs become spares.
+    pub fn purge(&self, group: u64, index: u64, term: u64) -> Result<()> {
+        let mut writer = self.inner.writer.lock();
+        let purged = &mut writer.groups.entry(group).or_default().purged;
+        *purged = (*purged).max(Some((index, term)));
+        self.inner.drop_files(&mut writer)
+    }
+
+    /// False while the disk is full and what is left of the current file is kept for what is under way: new work is
+    /// to be refused.
+    pub fn has_room(&self) -> bool {
+        !self.inner.is_full.load(Ordering::Acquire)
+    }
+
+    /// Bytes of log files in use.
+    pub fn bytes(&self) -> u64 {
+        self.inner.writer.lock().files.len() as u64 * self.inner.folder.file_bytes
+    }
+}
+
+impl Drop for Wal {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.threads) > 1 {
+            return;
+        }
+        self.inner.queue.lock().is_closing = true;
+        self.inner.queued.notify_one();
+        self.inner.wishes.lock().is_closing = true;
+        self.inner.wished.notify_one();
+        for thread in self.threads.lock().drain(..) {
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Writes what waits for the log thread, in order, with one sync.
+    fn write_queued(&self, writer: &mut Writer) {
+        let batches = std::mem::take(&mut self.queue.lock().batches);
+        if !batches.is_empty() {
+            self.write_batches(writer, batches);
+        }
+    }
+
+    fn write_batches(&self, writer: &mut Writer, batches: VecDeque<(Vec<LogRecord>, Done)>) {
+        let records: Vec<&[LogRecord]> = batches.iter().map(|(records, _)| &records[..]).collect();
+        let result = self.write(writer, &records);
+        for (_, done) in batches {
+            done(match &result {
+                Ok(()) => Ok(()),
+                Err(StorageError::DiskFull(what)) => Err(StorageError::DiskFull(what.clone())),
+                Err(error) => Err(StorageError::Folder(error.to_string())),
+            });
+        }
+    }
+
+    fn write(&self, writer: &mut Writer, batches: &[&[LogRecord]]) -> Result<()> {
+        if self.is_broken.load(Ordering::Acquire) {
+            return Err(StorageError::Folder("the log failed before; the node is stopping".into()));
+        }
+        // Space first: behind this point every error is fatal.
+        let size = batches.iter().flat_map(|records| records.iter()).map(size_of).sum();
+        self.make_room(writer, size)?;
+        let written = writer.write(&self.folder, batches);
+        if let Err(error) = &written {
+            self.is_broken.store(true, Ordering::Release);
+            (self.options.fatal)(error);
+        }
+        self.look_ahead(writer);
+        written
+    }
+
+    /// Makes `size` bytes of records writable, in this file and spares.
+    fn make_room(&self, writer: &mut Writer, size: u64) -> Result<()> {
+        let made = writer.make_room(&self.folder, size);
+        let is_full = matches!(&made, Err(StorageError::DiskFull(_)));
+        if is_full {
+            self.is_full.store(true, Ordering::Release);
+            // The file maker says when there is room again; without it the next append that finds some does.
+            self.wishes.lock().is_wanted = true;
+            self.wished.notify_one();
+        } else if !self.options.threads {
+            self.is_full.store(false, Ordering::Release);
+        }
+        made
+    }
+
+    /// Asks for a spare early enough.
+    fn look_ahead(&self, writer: &Writer) {
+        if self.options.threads && writer.spares.is_empty() {
+            let mut wishes = self.wishes.lock();
+            if !wishes.is_wanted {
+                wishes.is_wanted = true;
+                self.wished.notify_one();
+            }
+        }
+    }
+
+    fn drop_files(&self, writer: &mut Writer) -> Result<()> {
+        let Writer { files, groups, .. } = &*writer;
+        let is_needless = |indexes: &BTreeMap<u64, u64>| {
+            indexes.iter().all(|(group, index)| {
+                groups.get(group).and_then(|group| group.purged).is_some_and(|(purged, _)| *index <= purged)
+            })
+        };
+        let last = files.len().saturating_sub(1);
+        let count = files.iter().take(last).take_while(|(_, indexes)| is_needless(indexes)).count();
+        if count == 0 {
+            return Ok(());
+        }
+        // That these entries are purged must be on disk before they are gone.
+        let records = writer.purge_records();
+        self.make_room(writer, records.len() as u64 * record::size_of(0) as u64)?;
+        let result = writer.write_purges(&self.folder, &records).and_then(|()| writer.drop_oldest(&self.folder, count));
+        if let Err(error) = &result {
+            self.is_broken.store(true, Ordering::Release);
+            (self.options.fatal)(error);
+        }
+        self.is_full.store(false, Ordering::Release);
+        result
+    }
+
+    fn run_log(&self) {
+        loop {
+            let mut queue = self.queue.lock();
+            while queue.batches.is_empty() && !queue.is_closing {
+                queue.is_idle = true;
+                self.queued.wait(&mut queue);
+            }
+            queue.is_idle = false;
+            if queue.batches.is_empty() {
+                return;
+            }
+            drop(queue);
+            // The writer's lock first, so that an `append` cannot come between taking and writing.
+            let mut writer = self.writer.lock();
+            self.write_queued(&mut writer);
+        }
+    }
+
+    /// Zeroes the rest of the first file, then keeps a spare ready.
+    fn run_files(&self) {
+        loop {
+            let mut wishes = self.wishes.lock();
+            while !wishes.is_wanted && !wishes.is_closing {
+                self.wished.wait(&mut wishes);
+            }
+            if wishes.is_closing {
+                return;
+            }
+            drop(wishes);
+            match self.prepare_files() {
+                Ok(()) => {
+                    self.is_full.store(false, Ordering::Release);
+                    self.wishes.lock().is_wanted = false;
+                }
+                Err(StorageError::DiskFull(what)) => {
+                    let writer = self.writer.lock();
+                    // A quarter of a file stays for what is under way.
+                    let is_low = writer.offset > self.folder.file_bytes / 4 * 3;
+                    let was_full = self.is_full.fetch_or(is_low, Ordering::AcqRel);
+                    drop(writer);
+                    if is_low && !was_full {
+                        tracing::error!("no space for the next log file: new writes are refused ({what})");
+                    }
+                    let mut wishes = self.wishes.lock();
+                    if !wishes.is_closing {
+                        self.wished.wait_for(&mut wishes, RETRY);
+                    }
+                }
+                Err(error) => {
+                    self.is_broken.store(true, Ordering::Release);
+                    (self.options.fatal)(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn prepare_files(&self) -> Result<()> {
+        let file = self.writer.lock().file.clone();
+        let mut zeroed = file.zeroed();
+        while zeroed < self.folder.file_bytes {
+            zeroed = self.folder.file_bytes.min(zeroed + (1 << 20));
+            file.zero_to(zeroed)?;
+            if self.wishes.lock().is_closing {
+                return Ok(());
+            }
+        }
+        let spare = {
+            let mut writer = self.writer.lock();
+            if !writer.spares.is_empty() {
+                return Ok(());
+            }
+            writer.spare_next += 1;
+            writer.spare_next
+        };
+        self.folder.make_spare(spare)?;
+        self.writer.lock().spares.push(spare);
+        Ok(())
+    }
+}
+
+/// Bytes of a record if it is not cut.
+fn size_of(record: &LogRecord) -> u64 {
+    let payload = match &record.body {
+        Body::Entry { payload, .. } | Body::State { payload, .. } => payload.len(),
+        Body::Truncate => 0,
+    };
+    record::size_of(payload) as u64
+}
+
+impl Writer {
+    fn open(folder: &Folder, options: &WalOptions) -> Result<(Writer, BTreeMap<u64, GroupLog>)> {
+        let spares = folder.spares()?;
+        let spare_next = spares.iter().copied().max().unwrap_or(0);
+        let Some(found) = recover::recover(folder)? else {
+            let file = Arc::new(folder.create_file(1, options.first_zeroed.min(folder.file_bytes))?);
+            let files = VecDeque::from([(1, BTreeMap::new())]);
+            let synced = folder.file_bytes;
+            let groups = BTreeMap::new();
+            let buffer = Vec::new();
+            return Ok((
+                Writer { file, offset: 0, synced, files, spares, spare_next, groups, buffer },
+                BTreeMap::new(),
+            ));
+        };
+        let (number, _) = found.files.last().ok_or_else(|| StorageError::Corrupt("the log has no file".into()))?;
+        let file = folder.open_file(*number)?;
+        if found.has_remains {
+            // What is left of a torn write must never be read as records of this file.
+            zero(&file, found.offset)?;
+        }
+        // A process that was killed may have left pages that no sync has seen; from here on they count.
+        for (number, _) in &found.files[..found.files.len() - 1] {
+            folder.open_file(*number)?.file.sync_data().map_err(|error| of_io("log file", error))?;
+        }
+        file.file.sync_data().map_err(|error| of_io("log file", error))?;
+        let state = |group: &GroupLog| Group { purged: group.purged, states: group.states.clone() };
+        let writer = Writer {
+            offset: found.offset,
+            synced: file.number * folder.file_bytes + found.offset,
+            file: Arc::new(file),
+            spares,
+            spare_next,
+            groups: found.groups.iter().map(|(id, group)| (*id, state(group))).collect(),
+            files: found.files.into(),
+            buffer: Vec::new(),
+        };
+        Ok((writer, found.groups))
+    }
+
+    fn make_room(&mut self, folder: &Folder, size: u64) -> Result<()> {
+        let here = folder.file_bytes - self.offset;
+        self.file.zero_to(folder.file_bytes.min(self.offset + size))?;
+        if size <= here {
+            return Ok(());
+        }
+        // What the states at its start and cut pieces take from a file.
+        let overhead = self.checkpoint_size() + (HEADER + PIECE_MIN) as u64 * 2;
+        let usable = folder.file_bytes.saturating_sub(overhead).max(1);
+        let files = (size - here + overhead).div_ceil(usable) as usize;
+        // The rest of this file is used up to its end (the mark of the end included).
+        self.file.zero_to(folder.file_bytes)?;
+        while self.spares.len() < files {
+            let spare = self.spare_next + 1;
+            folder.make_spare(spare)?;
+            self.spare_next = spare;
+            self.spares.push(spare);
+        }
+        Ok(())
+    }
+
+    fn checkpoint_size(&self) -> u64 {
+        let states =
+            |group: &Group| group.states.iter().flatten().map(|state| record::size_of(state.len())).sum::<usize>();
+        self.groups.values().map(|group| (states(group) + record::size_of(0)) as u64).sum()
+    }
+
+    /// There is room (`make_room`). Written and synced on return.
+    fn write(&mut self, folder: &Folder, batches: &[&[LogRecord]]) -> Result<()> {
+        for record in batches.iter().flat_map(|records| records.iter()) {
+            self.put(folder, record)?;
+        }
+        self.sync(folder)
+    }
+
+    fn header(&self, record: &LogRecord, kind: u8, flavor: u8) -> Header {
+        let LogRecord { group, index, term, .. } = *record;
+        Header { file: self.file.number, group, index, term, synced: self.synced, kind, flavor, flags: 0 }
+    }
+
+    fn put(&mut self, folder: &Folder, record: &LogRecord) -> Result<()> {
+        let header = match &record.body {
+            Body::Entry { flavor, payload } => {
+                return self.put_entry(folder, self.header(record, record::KIND_ENTRY, *flavor), payload);
+            }
+            Body::Truncate => self.header(record, record::KIND_TRUNCATE, 0),
+            Body::State { number, payload } => {
+                assert!(*number < STATES_MAX && payload.len() <= STATE_BYTES_MAX, "a group's states are few and small");
+                let group = self.groups.entry(record.group).or_default();
+                group.states[usize::from(*number)] = Some(payload.clone());
+                self.header(record, record::KIND_STATE, *number)
+            }
+        };
+        let payload = match &record.body {
+            Body::State { payload, .. } => &payload[..],
+            _ => &[],
+        };
+        self.put_whole(folder, header, payload)
+    }
+
+    fn room(&self, folder: &Folder) -> usize {
+        (folder.file_bytes - self.offset) as usize - self.buffer.len()
+    }
+
+    fn put_whole(&mut self, folder: &Folder, header: Header, payload: &[u8]) -> Result<()> {
+        if record::size_of(payload.len()) > self.room(folder) {
+            self.next_file(folder)?;
+        }
+        record::encode(&mut self.buffer, &Header { file: self.file.number, ..header }, payload);
+        Ok(())
+    }
+
+    fn put_entry(&mut self, folder: &Folder, header: Header, payload: &[u8]) -> Result<()> {
+        let mut rest = payload;
+        let mut flags = 0;
+        loop {
+            let room = self.room(folder);
+            let piece = record::payload_that_fits(room).min(rest.len());
+            if piece < rest.len() && piece < PIECE_MIN {
+                self.next_file(folder)?;
+                continue;
+            }
+            let (now, later) = rest.split_at(piece);
+            flags = (flags & record::CONTINUES) | if later.is_empty() { 0 } else { record::GOES_ON };
+            record::encode(&mut self.buffer, &Header { file: self.file.number, flags, ..header }, now);
+            self.note_index(header.group, header.index);
+            if later.is_empty() {
+                return Ok(());
+            }
+            rest = later;
+            flags = record::CONTINUES;
+        }
+    }
+
+    fn note_index(&mut self, group: u64, index: u64) {
+        if let Some((_, indexes)) = self.files.back_mut() {
+            let greatest = indexes.entry(group).or_default();
+            *greatest = index.max(*greatest);
+        }
+    }
+
+    fn flush_buffer(&mut self) -> Result<()> {
+        self.file.file.write_all_at(&self.buffer, self.offset).map_err(|error| of_io("log write", error))?;
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        if self.buffer.capacity() > BUFFER_KEPT {
+            self.buffer = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, folder: &Folder) -> Result<()> {
+        self.flush_buffer()?;
+        self.file.file.sync_data().map_err(|error| of_io("log sync", error))?;
+        // Not at a change of files in the middle of a batch: the mark speaks of whole batches.
+        self.synced = self.file.number * folder.file_bytes + self.offset;
+        Ok(())
+    }
+
+    /// Marks the end of this file, syncs it, and begins the next with every group's states.
+    fn next_file(&mut self, folder: &Folder) -> Result<()> {
+        if self.room(folder) >= HEADER {
+            let (file, synced) = (self.file.number, self.synced);
+            let end = Header { file, group: 0, index: 0, term: 0, synced, kind: record::KIND_END, flavor: 0, flags: 0 };
+            record::encode(&mut self.buffer, &end, &[]);
+        }
+        self.flush_buffer()?;
+        self.file.file.sync_data().map_err(|error| of_io("log sync", error))?;
+        let number = self.file.number + 1;
+        let file = match self.spares.pop() {
+            Some(spare) => folder.take_spare(spare, number)?,
+            None => folder.create_file(number, folder.file_bytes)?,
+        };
+        self.file = Arc::new(file);
+        self.offset = 0;
+        self.files.push_back((number, BTreeMap::new()));
+        self.put_states();
+        Ok(())
+    }
+
+    fn put_states(&mut self) {
+        let (file, synced) = (self.file.number, self.synced);
+        for (id, group) in &self.groups {
+            let header =
+                Header { file, group: *id, index: 0, term: 0, synced, kind: record::KIND_STATE, flavor: 0, flags: 0 };
+            for (number, state) in (0..).zip(&group.states) {
+                if let Some(state) = state {
+                    record::encode(&mut self.buffer, &Header { flavor: number, ..header }, state);
+                }
+            }
+            // What is purged is in the segment, durably; so it may be said at any time.
+            if let Some((index, term)) = group.purged {
+                record::encode(&mut self.buffer, &Header { kind: record::KIND_PURGE, index, term, ..header }, &[]);
+            }
+        }
+    }
+
+    fn purge_records(&self) -> Vec<(u64, u64, u64)> {
+        self.groups.iter().filter_map(|(id, group)| group.purged.map(|(index, term)| (*id, index, term))).collect()
+    }
+
+    fn write_purges(&mut self, folder: &Folder, purges: &[(u64, u64, u64)]) -> Result<()> {
+        for (group, index, term) in purges.iter().copied() {
+            let record = LogRecord { group, index, term, body: Body::Truncate };
+            let header = self.header(&record, record::KIND_PURGE, 0);
+            self.put_whole(folder, header, &[])?;
+        }
+        self.sync(folder)
+    }
+
+    fn drop_oldest(&mut self, folder: &Folder, count: usize) -> Result<()> {
+        for _ in 0..count {
+            let Some((number, _)) = self.files.pop_front() else { break };
+            // Only a whole file needs no space when it is written again.
+            let is_whole = folder.open_file(number)?.zeroed() == folder.file_bytes;
+            if self.spares.len() < SPARES_MAX && is_whole {
+                self.spare_next += 1;
+                folder.recycle(number, self.spare_next)?;
+                self.spares.push(self.spare_next);
+            } else {
+                folder.remove(number)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Zeroes a file from `offset` to its end.
+fn zero(file: &LogFile, offset: u64) -> Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = offset;
+    while at < file.zeroed() {
+        let size = (file.zeroed() - at).min(zeros.len() as u64);
+        file.file.write_all_at(&zeros[..size as usize], at).map_err(|error| of_io("log file", error))?;
+        at += size;
+    }
+    Ok(())
+}
