@@ -132,10 +132,27 @@ fn sign(order: Ordering) -> Result<Datum> {
     Ok(Datum::Int4(order as i32))
 }
 
+/// What C's memcmp and then the lengths tell: the distance of the first bytes that differ, else -1, 0 or 1. The order is
+/// all that counts, but the number is seen by who calls the function from SQL.
+fn distance(a: &[u8], b: &[u8]) -> Result<Datum> {
+    let differing = a.iter().zip(b).find(|(x, y)| x != y);
+    Ok(Datum::Int4(differing.map_or(a.len().cmp(&b.len()) as i32, |(x, y)| i32::from(*x) - i32::from(*y))))
+}
+
+fn text_distance(args: &[Datum]) -> Result<Datum> {
+    distance(args[0].as_str().as_bytes(), args[1].as_str().as_bytes())
+}
+
+/// As strcmp: the end of a string counts as a byte 0.
+fn name_distance(args: &[Datum]) -> Result<Datum> {
+    let ends = |text: &str| text.bytes().chain([0]).collect::<Vec<u8>>();
+    distance(&ends(args[0].as_str()), &ends(args[1].as_str()))
+}
+
 /// The support functions of btree operator classes, callable from SQL.
 pub const THREE_WAY: &[(&str, ScalarFn)] = &[
     ("btboolcmp", |_, args| sign(args[0].as_bool().cmp(&args[1].as_bool()))),
-    ("btint2cmp", |_, args| sign(integers(&args[0], &args[1]))),
+    ("btint2cmp", |_, args| Ok(Datum::Int4((args[0].as_i64() - args[1].as_i64()) as i32))),
     ("btint4cmp", |_, args| sign(integers(&args[0], &args[1]))),
     ("btint8cmp", |_, args| sign(integers(&args[0], &args[1]))),
     ("btint24cmp", |_, args| sign(integers(&args[0], &args[1]))),
@@ -150,16 +167,16 @@ pub const THREE_WAY: &[(&str, ScalarFn)] = &[
     ("btfloat84cmp", |_, args| sign(floats(&args[0], &args[1]))),
     ("btoidcmp", |_, args| sign(integers(&args[0], &args[1]))),
     ("btoidvectorcmp", |_, args| sign(compare(SqlType::new(oid::OIDVECTOR), &args[0], &args[1]))),
-    ("bttextcmp", |_, args| sign(texts(&args[0], &args[1]))),
-    ("btnamecmp", |_, args| sign(texts(&args[0], &args[1]))),
-    ("btnametextcmp", |_, args| sign(texts(&args[0], &args[1]))),
-    ("bttextnamecmp", |_, args| sign(texts(&args[0], &args[1]))),
-    ("bttext_pattern_cmp", |_, args| sign(texts(&args[0], &args[1]))),
-    ("btcharcmp", |_, args| sign(texts(&args[0], &args[1]))),
+    ("bttextcmp", |_, args| text_distance(args)),
+    ("btnamecmp", |_, args| name_distance(args)),
+    ("btnametextcmp", |_, args| text_distance(args)),
+    ("bttextnamecmp", |_, args| text_distance(args)),
+    ("bttext_pattern_cmp", |_, args| text_distance(args)),
+    ("btcharcmp", |_, args| name_distance(args)),
     ("bpcharcmp", |_, args| sign(bpchars(&args[0], &args[1]))),
     ("btbpchar_pattern_cmp", |_, args| sign(bpchars(&args[0], &args[1]))),
     ("bitcmp", |_, args| sign(texts(&args[0], &args[1]))),
-    ("byteacmp", |_, args| sign(args[0].as_bytes().cmp(args[1].as_bytes()))),
+    ("byteacmp", |_, args| distance(args[0].as_bytes(), args[1].as_bytes())),
     ("numeric_cmp", |_, args| sign(args[0].as_numeric().cmp(args[1].as_numeric()))),
     ("uuid_cmp", |_, args| sign(compare(SqlType::UUID, &args[0], &args[1]))),
     ("jsonb_cmp", |_, args| sign(compare(SqlType::JSONB, &args[0], &args[1]))),

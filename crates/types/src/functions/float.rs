@@ -1,12 +1,22 @@
 //! Floats: operators, casts, and the functions of `math.h` with PostgreSQL's errors and its exact degree variants.
 //!
 //! Overflow to infinity from finite operands and underflow to zero are 22003, as in PostgreSQL 15. The transcendental
-//! functions are the C library's, as PostgreSQL's are: their last digit may differ from one library to the next.
+//! functions are the C library's, as PostgreSQL's are: their last digit may differ from one library to the next. The cube
+//! root alone is Rust's, which rounds correctly (glibc's makes 3.0000000000000004 of 27).
 
 use super::integer::{division_by_zero, out_of_range};
 use super::{ScalarFn, number_error};
 use crate::numeric::Numeric;
 use crate::{Datum, Result, SqlError, SqlState};
+
+/// Functions of the C library that Rust's standard library computes by formulas of its own, less exactly.
+mod libm {
+    unsafe extern "C" {
+        pub safe fn asinh(x: f64) -> f64;
+        pub safe fn acosh(x: f64) -> f64;
+        pub safe fn atanh(x: f64) -> f64;
+    }
+}
 
 fn overflow() -> SqlError {
     SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow")
@@ -111,13 +121,13 @@ pub const PLAIN: &[(&str, ScalarFn)] = plain! {
     "dceil" f64::ceil;
     "dfloor" f64::floor;
     "dtrunc" f64::trunc;
-    "dsign" |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else if x.is_nan() { x } else { 0.0 };
+    "dsign" |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 };
     "dcbrt" f64::cbrt;
     "datan" f64::atan;
     "dsinh" f64::sinh;
     "dcosh" f64::cosh;
     "dtanh" f64::tanh;
-    "dasinh" f64::asinh;
+    "dasinh" |x| libm::asinh(x);
 };
 
 /// A function of one double that may fail.
@@ -138,8 +148,8 @@ pub const CHECKED: &[(&str, ScalarFn)] = checked! {
     "dcot" |x| of_finite(x, |x| 1.0 / x.tan());
     "dasin" |x| of_unit(x, f64::asin);
     "dacos" |x| of_unit(x, f64::acos);
-    "dacosh" |x| if x < 1.0 { Err(bad_input()) } else { Ok(x.acosh()) };
-    "datanh" |x| of_unit(x, f64::atanh);
+    "dacosh" |x| if x < 1.0 { Err(bad_input()) } else { Ok(libm::acosh(x)) };
+    "datanh" |x| of_unit(x, |x| libm::atanh(x));
     "dsind" |x| of_finite(x, degree::sine);
     "dcosd" |x| of_finite(x, degree::cosine);
     "dtand" |x| of_finite(x, degree::tangent);
@@ -286,7 +296,7 @@ mod degree {
     pub fn arc_sine(x: f64) -> f64 {
         let magnitude = x.abs();
         let angle = if magnitude <= 0.5 { by_sine(magnitude) } else { 90.0 - by_cosine(magnitude) };
-        if x < 0.0 { -angle } else { angle }
+        angle.copysign(x)
     }
 
     pub fn arc_cosine(x: f64) -> f64 {
@@ -392,10 +402,7 @@ fn bucket(operand: f64, low: f64, high: f64, count: i32) -> Result<i32> {
     if above {
         return count.checked_add(1).ok_or_else(|| out_of_range("integer"));
     }
-    let share = match high - low {
-        width if width.is_finite() => (operand - low) / width,
-        _ => (operand / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0),
-    };
-    // The share is below 1 but may have been rounded up to it.
-    Ok(((f64::from(count) * share) as i32).min(count - 1) + 1)
+    // This very order of operations decides which bucket a value on a border falls into.
+    let bucket = f64::from(count) * (operand - low) / (high - low) + 1.0;
+    to_integer(bucket.trunc(), 0.0, 2_147_483_648.0, "integer").map(|bucket| bucket as i32)
 }

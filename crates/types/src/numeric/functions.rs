@@ -120,6 +120,10 @@ impl Numeric {
         if self.is_nan() || base.is_nan() {
             return Ok(Numeric::NaN);
         }
+        if base.is_negative() && self.is_infinite() || self.is_negative() && (self.is_infinite() || base.is_infinite())
+        {
+            return Err(logarithm_error("a negative number"));
+        }
         base.check_logarithm()?;
         self.check_logarithm()?;
         let (Some((m, s)), Some((n, t))) = (self.big_parts(), base.big_parts()) else {
@@ -440,6 +444,6 @@ pub fn width_bucket(operand: &Numeric, low: &Numeric, high: &Numeric, count: i32
         return above();
     }
     let distance = operand.sub(low)?.mul(&Numeric::from_i64(i64::from(count)))?;
-    let bucket = distance.div_trunc(&high.sub(low)?)?.to_i32()?;
-    Ok(bucket + 1)
+    // The quotient is rounded at its scale before it is cut, and may so reach `count`: as in PostgreSQL 15.
+    distance.div(&high.sub(low)?)?.add(&Numeric::ONE)?.floor()?.to_i32()
 }

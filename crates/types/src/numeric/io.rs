@@ -277,35 +277,77 @@ fn shortest(value: f64, single: bool) -> Decimal {
         true => std::fmt::write(&mut text, format_args!("{:e}", value as f32)),
         false => std::fmt::write(&mut text, format_args!("{value:e}")),
     };
-    let decimal = Decimal::read(text.bytes());
-    if !is_on_border(&decimal, value, single) {
-        return decimal;
+    let mut decimal = Decimal::read(text.bytes());
+    if is_tie(&decimal, value, single) {
+        let mut text = StackText::default();
+        let places = decimal.len - 1;
+        // Rounds half to even, as PostgreSQL does between two shortest texts of one distance.
+        let _ = std::fmt::write(&mut text, format_args!("{value:.places$e}"));
+        // Below a power of two the even one may already be the neighbour's.
+        let read_back = std::str::from_utf8(text.bytes()).ok().and_then(|text| match single {
+            true => text.parse::<f32>().ok().map(f64::from),
+            false => text.parse::<f64>().ok(),
+        });
+        if read_back == Some(value) {
+            decimal = Decimal::read(text.bytes());
+        }
     }
-    // One digit more, rounded from the exact value, lies within the border.
-    let mut text = StackText::default();
-    let _ = std::fmt::write(&mut text, format_args!("{:.*e}", decimal.len, value));
-    Decimal::read(text.bytes())
+    // More digits, rounded from the exact value, end up within the border; 17 (9) always do.
+    let mut places = decimal.len;
+    while is_on_border(&decimal, value, single) && places < 17 {
+        let mut text = StackText::default();
+        let _ = std::fmt::write(&mut text, format_args!("{value:.places$e}"));
+        decimal = Decimal::read(text.bytes());
+        while decimal.len > 1 && decimal.digits().last() == Some(&b'0') {
+            decimal.len -= 1;
+        }
+        places += 1;
+    }
+    decimal
 }
 
-/// Whether the decimal is exactly half-way to a neighbour. Only whole numbers of at most 17 digits times 10^23 can be.
+/// Whether the decimal lies exactly half-way to a neighbouring float.
+///
+/// With `value = m * 2^q` the half-way points are odd multiples of 2^(q-1), and a decimal `d * 5^p * 2^p` equals one only
+/// if 5^p divides a number below 2^54: p is 0 to 23. (For p below 0 no float that large has so few digits.)
 fn is_on_border(decimal: &Decimal, value: f64, single: bool) -> bool {
     let power = decimal.exponent - decimal.len as i32 + 1;
-    if !(0..=21).contains(&power) {
+    if !(0..=23).contains(&power) {
         return false;
     }
+    let (mantissa, exponent) = float_parts(value, single);
     let digits = decimal.digits().iter().fold(0u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
-    let exact = digits * 10u128.pow(power as u32);
-    // Whole floats below 2^127 are exact as u128. A neighbour is one unit of the last place away: half of it is 2^half.
-    let magnitude = value.abs() as u128;
-    let mantissa_bits = if single { 24 } else { 53 };
-    let half = (128 - magnitude.leading_zeros() as i32) - mantissa_bits - 1;
-    let distance = exact.abs_diff(magnitude);
-    if half < 0 || distance == 0 {
-        return false;
+    // In units of a quarter of the last place, so that the nearer neighbour below a power of two is seen too.
+    let odd_part = digits * 5u128.pow(power as u32);
+    let shift = power - (exponent - 2);
+    let quarters = match shift {
+        0.. => odd_part.checked_shl(shift as u32).filter(|up| up >> shift == odd_part),
+        _ => (odd_part.trailing_zeros() as i32 >= -shift).then(|| odd_part >> (-shift).min(127)),
+    };
+    let Some(quarters) = quarters else { return false };
+    let own = u128::from(mantissa) * 4;
+    quarters == own + 2 || quarters == own - 2 || (mantissa.is_power_of_two() && quarters == own - 1)
+}
+
+/// Whether the value lies half-way between this decimal and its neighbour of as many digits: then twice the value is an odd
+/// multiple of 10^p, so the value's power of two is 2^(p-1). (Values that have it and are no ties round to themselves.)
+fn is_tie(decimal: &Decimal, value: f64, single: bool) -> bool {
+    let power = decimal.exponent - decimal.len as i32 + 1;
+    let (mantissa, exponent) = float_parts(value, single);
+    exponent + mantissa.trailing_zeros() as i32 == power - 1
+}
+
+/// Mantissa and exponent of a finite float but zero: `mantissa * 2^exponent`.
+fn float_parts(value: f64, single: bool) -> (u64, i32) {
+    let (bits, fraction_bits, exponent_mask, bias) = match single {
+        true => (u64::from((value as f32).to_bits()), 23, 0xFF, 127 + 23),
+        false => (value.to_bits(), 52, 0x7FF, 1023 + 52),
+    };
+    let fraction = bits & ((1 << fraction_bits) - 1);
+    match (bits >> fraction_bits & exponent_mask) as i32 {
+        0 => (fraction.max(1), 1 - bias),
+        exponent => (fraction | 1 << fraction_bits, exponent - bias),
     }
-    // Below a power of two the neighbours are half as far.
-    let below_power = magnitude.is_power_of_two() && exact < magnitude;
-    distance == (1u128 << half) || (below_power && half > 0 && distance == 1u128 << (half - 1))
 }
 
 /// Room for one float's text: sign, 17 digits, point, `e`, sign and exponent.

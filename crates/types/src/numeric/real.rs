@@ -17,16 +17,19 @@ pub(crate) fn bits_for(digits: i64) -> usize {
     (digits.max(1) as f64 * std::f64::consts::LOG2_10) as usize + 8
 }
 
-/// `2 * atanh(numerator / denominator)` for a small fraction, by its power series.
-fn twice_atanh(mut power: IBig, square: &IBig, bits: usize) -> IBig {
+/// `2 * atanh(z)` of a small `z`, by its power series. The function is odd, so it runs on the magnitude: a negative number
+/// shifts down to -1 and never to 0.
+fn twice_atanh(z: IBig, bits: usize) -> IBig {
+    let (sign, mut power) = z.into_parts();
+    let square = (&power * &power) >> bits;
     let mut sum = power.clone();
     let mut odd = 1u32;
     while !power.is_zero() {
-        power = (power * square) >> bits;
+        power = (power * &square) >> bits;
         odd += 2;
-        sum += &power / IBig::from(odd);
+        sum += &power / UBig::from(odd);
     }
-    sum << 1
+    IBig::from_parts(sign, sum << 1)
 }
 
 /// `ln 2`, from three series of small fractions: 18 atanh(1/26) - 2 atanh(1/4801) + 8 atanh(1/8749).
@@ -66,8 +69,7 @@ pub(crate) fn ln(mantissa: &UBig, scale: u32, bits: usize) -> IBig {
     }
     let one = IBig::ONE << bits;
     let z = ((&y - &one) << bits) / (y + one);
-    let square = (&z * &z) >> bits;
-    let mut result = twice_atanh(z, &square, bits);
+    let mut result = twice_atanh(z, bits);
     if k != 0 {
         // The factor k multiplies the error of ln 2: 24 bits more pay for it.
         result += (ln_2(bits + 24) * IBig::from(k)) >> 24;
