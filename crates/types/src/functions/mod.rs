@@ -4,11 +4,19 @@
 //! A strict function is never called with a NULL argument: the caller has looked at `Proc::strict`.
 //! Functions that need a session or the catalog (`nextval`, `current_user`, `pg_get_indexdef`) are in `exec`.
 
+mod arrays;
+mod bits;
+mod bytes;
 mod compare;
 mod float;
 mod integer;
 mod json;
 mod numeric;
+mod patterns;
+mod string_format;
+mod strings;
+#[cfg(test)]
+pub(crate) mod test_support;
 
 use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType};
 use foldhash::HashMap;
@@ -23,6 +31,10 @@ pub type SetFn = fn(&CallContext<'_>, &[Datum]) -> Result<RowIter>;
 
 /// Topic files, in no order that matters. A symbol may appear once (a test checks it).
 const SCALARS: &[&[(&str, ScalarFn)]] = &[
+    arrays::SCALARS,
+    bits::SCALARS,
+    bytes::PARTS,
+    bytes::CODES,
     compare::MADE_OF_PREFIX,
     compare::OTHERWISE_NAMED,
     compare::SINGLE,
@@ -41,8 +53,16 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     numeric::OPERATORS,
     numeric::CASTS,
     numeric::FUNCTIONS,
+    patterns::LIKES,
+    patterns::REGEXES,
+    string_format::SCALARS,
+    strings::LENGTHS,
+    strings::CUTS,
+    strings::MAPS,
+    strings::CASTS,
 ];
-const SETS: &[&[(&str, SetFn)]] = &[integer::SETS, json::SETS, numeric::SETS];
+const SETS: &[&[(&str, SetFn)]] =
+    &[arrays::SETS, integer::SETS, json::SETS, numeric::SETS, patterns::SETS, string_format::SETS];
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
     topics.iter().flat_map(|topic| topic.iter()).copied().collect()
@@ -75,6 +95,12 @@ pub fn set(symbol: &str) -> Option<SetFn> {
 mod tests {
     use super::*;
     use crate::builtin;
+
+    /// Strings, patterns, bytes, bits and arrays against the answers of PostgreSQL 15.
+    #[test]
+    fn texts_answer_as_postgres_does() {
+        test_support::check_golden(include_str!("golden/texts.golden"));
+    }
 
     #[test]
     fn every_symbol_is_one_of_postgres_and_stands_once() {

@@ -16,7 +16,9 @@ pub use small::{into_string, write_decimal, write_int};
 
 use crate::array::Array;
 use crate::json::Jsonb;
-use crate::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, builtin, numeric, oid, typename};
+use crate::{
+    Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, builtin, datetime, numeric, oid, typename,
+};
 use ecow::EcoString;
 use std::sync::Arc;
 
@@ -109,7 +111,7 @@ pub fn invalid_input(type_name: &str, text: &str) -> SqlError {
 pub fn input(ty: SqlType, text: &str, format: &FormatSettings) -> Result<Datum> {
     match family(ty.oid) {
         Family::Numeric => numeric::io::input(ty, text, format),
-        Family::Datetime => Err(cannot("accept a value of", "input of", ty)),
+        Family::Datetime => datetime::io::input(ty, text, format),
         Family::Text => strings::input(ty, text),
         Family::Json => {
             crate::json::parse::validate(text)?;
@@ -164,7 +166,7 @@ pub fn output(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec
         | Datum::TimeTz(_)
         | Datum::Timestamp(_)
         | Datum::TimestampTz(_)
-        | Datum::Interval(_) => {}
+        | Datum::Interval(_) => datetime::io::output(ty, value, format, out),
         Datum::Bytea(bytes) => bytea::write(bytes, format.bytea_output, out),
         Datum::Uuid(bytes) => small::write_uuid(bytes, out),
         Datum::Jsonb(json) => json.as_ref().write_text(out),
@@ -195,7 +197,7 @@ pub fn to_text(ty: SqlType, value: &Datum, format: &FormatSettings) -> EcoString
 pub fn receive(ty: SqlType, bytes: &[u8]) -> Result<Datum> {
     match family(ty.oid) {
         Family::Numeric => numeric::io::receive(ty, bytes),
-        Family::Datetime => Err(cannot("accept a value of", "binary input of", ty)),
+        Family::Datetime => datetime::io::receive(ty, bytes),
         Family::Text => strings::input(ty, utf8(bytes)?),
         Family::Json => input(ty, utf8(bytes)?, &FormatSettings::default()),
         Family::Jsonb => match bytes.split_first() {
@@ -243,7 +245,7 @@ pub fn send(ty: SqlType, value: &Datum, out: &mut Vec<u8>) -> Result<()> {
         | Datum::TimeTz(_)
         | Datum::Timestamp(_)
         | Datum::TimestampTz(_)
-        | Datum::Interval(_) => return Err(no_binary_output(ty)),
+        | Datum::Interval(_) => return datetime::io::send(ty, value, out),
         Datum::Bytea(bytes) => out.extend_from_slice(bytes),
         Datum::Uuid(bytes) => out.extend_from_slice(bytes),
         Datum::Jsonb(json) => {

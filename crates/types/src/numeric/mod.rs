@@ -219,7 +219,7 @@ impl Numeric {
                 hasher.write_bytes(&mantissa.to_le_bytes());
                 hasher.write_u64(i64::from(exponent) as u64);
             }
-            (None, special) => hasher.write_u64(0x0F00 + special.class() as u64),
+            (None, special) => hasher.write_u64(0x0F00_u64.wrapping_add_signed(i64::from(special.class()))),
         }
     }
 

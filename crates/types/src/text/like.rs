@@ -136,6 +136,30 @@ pub fn with_escape<'a>(pattern: &'a str, escape: &str) -> Result<Cow<'a, str>> {
     Ok(Cow::Owned(out))
 }
 
+/// As `with_escape`, byte by byte.
+pub fn with_escape_bytes(pattern: &[u8], escape: &[u8]) -> Result<Vec<u8>> {
+    let escape = match escape {
+        [] => None,
+        [escape] => Some(*escape),
+        _ => {
+            return Err(SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+                .hint("Escape string must be empty or one character."));
+        }
+    };
+    let mut out = Vec::with_capacity(pattern.len() + 8);
+    let mut after_escape = false;
+    for byte in pattern {
+        let is_escape = Some(*byte) == escape && !after_escape;
+        match byte {
+            _ if is_escape => out.push(b'\\'),
+            b'\\' if !after_escape => out.extend_from_slice(b"\\\\"),
+            byte => out.push(*byte),
+        }
+        after_escape = is_escape;
+    }
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,27 +1,5 @@
-use crate::{CallContext, Datum, FormatSettings, SqlType, functions, io, typename};
-
-/// Calls a function with arguments written as `type:text` (`NULL` for NULL) and gives the result's text.
-fn call(symbol: &str, args: &[&str]) -> crate::Result<String> {
-    let format = FormatSettings::default();
-    let (types, values): (Vec<SqlType>, Vec<Datum>) = args
-        .iter()
-        .map(|arg| {
-            let (name, text) = arg.split_once(':').expect("type:text");
-            let ty = typename::parse(name).expect("a type");
-            let value = if text == "NULL" { Datum::Null } else { io::input(ty, text, &format).expect("a value") };
-            (ty, value)
-        })
-        .unzip();
-    let context = CallContext { format: &format, arg_types: &types, result_type: SqlType::TEXT };
-    let show = |value: &Datum| if value.is_null() { "NULL".into() } else { io::to_text(SqlType::TEXT, value, &format) };
-    if let Some(function) = functions::scalar(symbol) {
-        return Ok(show(&function(&context, &values)?).to_string());
-    }
-    let rows = functions::set(symbol).expect("a known symbol")(&context, &values)?;
-    let rows: crate::Result<Vec<Vec<Datum>>> = rows.collect();
-    let row = |row: &Vec<Datum>| row.iter().map(|v| show(v).to_string()).collect::<Vec<_>>().join("|");
-    Ok(rows?.iter().map(row).collect::<Vec<_>>().join("; "))
-}
+use crate::functions::test_support::call;
+use crate::{FormatSettings, SqlType, io};
 
 #[track_caller]
 fn check(symbol: &str, args: &[&str], expected: &str) {

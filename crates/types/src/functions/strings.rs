@@ -1,0 +1,304 @@
+//! Functions of strings that count, cut, pad and map characters. Positions and lengths are in characters, from 1.
+//!
+//! Upper and lower case, and what is a letter, are those of the C locale: ASCII alone.
+
+use super::{ScalarFn, arg_type};
+use crate::io::strings::{bpchar, char_type, declared_length, end_of_chars, truncate_name, varchar};
+use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType, io, oid};
+use ecow::EcoString;
+
+/// Bytes of a string that a function makes: what a client could never fetch nor a row hold is refused before it is made.
+pub const STRING_SIZE_MAX: usize = 256 << 20;
+
+pub(super) fn text(value: impl Into<EcoString>) -> Result<Datum> {
+    Ok(Datum::Text(value.into()))
+}
+
+pub(super) fn count(value: usize) -> Result<Datum> {
+    Ok(Datum::Int4(i32::try_from(value).unwrap_or(i32::MAX)))
+}
+
+pub(super) fn int(args: &[Datum], index: usize) -> i32 {
+    args[index].as_i64() as i32
+}
+
+fn s(args: &[Datum], index: usize) -> &str {
+    args[index].as_str()
+}
+
+#[cold]
+pub(super) fn too_large() -> SqlError {
+    SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
+}
+
+#[cold]
+pub(super) fn negative_length() -> SqlError {
+    SqlError::new(SqlState::SUBSTRING_ERROR, "negative substring length not allowed")
+}
+
+/// 54000 before a string of `size` bytes is made.
+pub(super) fn check_size(size: usize) -> Result<()> {
+    if size > STRING_SIZE_MAX { Err(too_large()) } else { Ok(()) }
+}
+
+pub const LENGTHS: &[(&str, ScalarFn)] = &[
+    ("textlen", |_, a| count(s(a, 0).chars().count())),
+    ("bpcharlen", |_, a| count(without_blanks(s(a, 0)).chars().count())),
+    ("textoctetlen", |_, a| count(s(a, 0).len())),
+    ("bpcharoctetlen", |_, a| count(s(a, 0).len())),
+    ("bit_length(text)", |_, a| count(s(a, 0).len() * 8)),
+    ("ascii", |_, a| Ok(Datum::Int4(s(a, 0).chars().next().map_or(0, |c| u32::from(c) as i32)))),
+    ("chr", |_, a| chr(int(a, 0))),
+];
+
+pub const CUTS: &[(&str, ScalarFn)] = &[
+    ("text_substr", |_, a| text(substring(s(a, 0), int(a, 1), Some(int(a, 2)))?)),
+    ("text_substr_no_len", |_, a| text(substring(s(a, 0), int(a, 1), None)?)),
+    ("textoverlay", |_, a| overlay(s(a, 0), s(a, 1), int(a, 2), int(a, 3))),
+    ("textoverlay_no_len", |_, a| overlay(s(a, 0), s(a, 1), int(a, 2), s(a, 1).chars().count() as i32)),
+    ("textpos", |_, a| {
+        let position = s(a, 0).find(s(a, 1)).map_or(0, |at| s(a, 0)[..at].chars().count() + 1);
+        count(position)
+    }),
+    ("text_left", |_, a| text(left(s(a, 0), int(a, 1)))),
+    ("text_right", |_, a| text(right(s(a, 0), int(a, 1)))),
+    ("split_part", |_, a| split_part(s(a, 0), s(a, 1), int(a, 2))),
+    ("btrim", |_, a| text(trim(s(a, 0), s(a, 1), true, true))),
+    ("btrim1", |_, a| text(trim(s(a, 0), " ", true, true))),
+    ("ltrim", |_, a| text(trim(s(a, 0), s(a, 1), true, false))),
+    ("ltrim1", |_, a| text(trim(s(a, 0), " ", true, false))),
+    ("rtrim", |_, a| text(trim(s(a, 0), s(a, 1), false, true))),
+    ("rtrim1", |_, a| text(without_blanks(s(a, 0)))),
+    ("text_starts_with", |_, a| Ok(Datum::Bool(s(a, 0).starts_with(s(a, 1))))),
+];
+
+pub const MAPS: &[(&str, ScalarFn)] = &[
+    ("upper", |_, a| text(s(a, 0).to_ascii_uppercase())),
+    ("lower", |_, a| text(s(a, 0).to_ascii_lowercase())),
+    ("initcap", |_, a| text(initcap(s(a, 0)))),
+    ("text_reverse", |_, a| text(s(a, 0).chars().rev().collect::<EcoString>())),
+    ("replace_text", |_, a| replace(s(a, 0), s(a, 1), s(a, 2))),
+    ("translate", |_, a| translate(s(a, 0), s(a, 1), s(a, 2))),
+    ("lpad", |_, a| pad(s(a, 0), int(a, 1), s(a, 2), true)),
+    ("lpad(text,int4)", |_, a| pad(s(a, 0), int(a, 1), " ", true)),
+    ("rpad", |_, a| pad(s(a, 0), int(a, 1), s(a, 2), false)),
+    ("rpad(text,int4)", |_, a| pad(s(a, 0), int(a, 1), " ", false)),
+    ("repeat", |_, a| {
+        let times = usize::try_from(int(a, 1)).unwrap_or(0);
+        check_size(s(a, 0).len().checked_mul(times).ok_or_else(too_large)?)?;
+        text(s(a, 0).repeat(times))
+    }),
+    ("textcat", |_, a| concat(s(a, 0), s(a, 1))),
+    ("anytextcat(anynonarray,text)", |c, a| concat(&io::to_text(arg_type(c, 0), &a[0], c.format), s(a, 1))),
+    ("textanycat(text,anynonarray)", |c, a| concat(s(a, 0), &io::to_text(arg_type(c, 1), &a[1], c.format))),
+];
+
+pub const CASTS: &[(&str, ScalarFn)] = &[
+    ("name_text", |_, a| Ok(a[0].clone())),
+    ("text_name", |_, a| text(truncate_name(s(a, 0)))),
+    ("name_bpchar", |_, a| Ok(a[0].clone())),
+    ("bpchar_name", |_, a| text(without_blanks(truncate_name(s(a, 0))))),
+    ("char_bpchar", |_, a| Ok(a[0].clone())),
+    ("char_text", |_, a| Ok(a[0].clone())),
+    ("text_char", |_, a| Ok(Datum::Text(char_type(s(a, 0))?))),
+    ("chartoi4", |_, a| Ok(Datum::Int4(s(a, 0).bytes().next().map_or(0, |b| i32::from(b as i8))))),
+    ("i4tochar", |_, a| char_from_int(int(a, 0))),
+    ("bpchar", |_, a| {
+        let length = declared_length(SqlType::with_typmod(oid::BPCHAR, int(a, 1)));
+        Ok(Datum::Text(bpchar(s(a, 0), length, a[2].as_bool())?))
+    }),
+    ("varchar", |_, a| {
+        let length = declared_length(SqlType::with_typmod(oid::VARCHAR, int(a, 1)));
+        Ok(Datum::Text(varchar(s(a, 0), length, a[2].as_bool())?))
+    }),
+    ("nameconcatoid", |_, a| {
+        let suffix = format!("_{}", a[1].as_oid());
+        let room = io::strings::NAME_SIZE_MAX - suffix.len();
+        let mut end = s(a, 0).len().min(room);
+        while !s(a, 0).is_char_boundary(end) {
+            end -= 1;
+        }
+        text(format!("{}{suffix}", &s(a, 0)[..end]))
+    }),
+];
+
+/// Without the blanks at its end, which do not count in a bpchar.
+pub(super) fn without_blanks(value: &str) -> &str {
+    value.trim_end_matches(' ')
+}
+
+fn concat(a: &str, b: &str) -> Result<Datum> {
+    check_size(a.len() + b.len())?;
+    let mut out = EcoString::with_capacity(a.len() + b.len());
+    out.push_str(a);
+    out.push_str(b);
+    text(out)
+}
+
+fn chr(code: i32) -> Result<Datum> {
+    let limit = |message: String| SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message);
+    let Ok(code) = u32::try_from(code) else {
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "character number must be positive"));
+    };
+    match char::from_u32(code) {
+        Some('\0') => Err(limit("null character not permitted".to_owned())),
+        Some(c) => text(EcoString::from(c.encode_utf8(&mut [0; 4]) as &str)),
+        None if code > 0x10_ffff => Err(limit(format!("requested character too large for encoding: {code}"))),
+        None => Err(limit(format!("requested character not valid for encoding: {code}"))),
+    }
+}
+
+fn char_from_int(value: i32) -> Result<Datum> {
+    if !(i32::from(i8::MIN)..=i32::from(i8::MAX)).contains(&value) {
+        return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "\"char\" out of range"));
+    }
+    match u8::try_from(value) {
+        Ok(0) => text(""),
+        Ok(byte) => text(EcoString::from(char::from(byte).encode_utf8(&mut [0; 4]) as &str)),
+        Err(_) => Err(SqlError::unsupported("values of type \"char\" beyond ASCII are not supported")),
+    }
+}
+
+/// Bytes `from` to `to` of the characters `start` (from 1, may be below) and `length` behind it. 22011 for a negative length.
+pub(super) fn char_range(value: &str, start: i32, length: Option<i32>) -> Result<(usize, usize)> {
+    let begin = i64::from(start);
+    let end = match length {
+        None => i64::MAX,
+        Some(length) if length < 0 => return Err(negative_length()),
+        Some(length) => begin + i64::from(length),
+    };
+    let skipped = usize::try_from(begin.max(1) - 1).unwrap_or(usize::MAX);
+    let ended = usize::try_from(end.max(1) - 1).unwrap_or(usize::MAX);
+    // One byte a character: positions are what they seem.
+    if value.is_ascii() {
+        let to = ended.min(value.len());
+        return Ok((skipped.min(to), to));
+    }
+    let from = end_of_chars(value, skipped).unwrap_or(value.len());
+    let to = end_of_chars(value, ended).unwrap_or(value.len());
+    Ok((from.min(to), to))
+}
+
+fn substring(value: &str, start: i32, length: Option<i32>) -> Result<&str> {
+    let (from, to) = char_range(value, start, length)?;
+    Ok(&value[from..to])
+}
+
+fn overlay(value: &str, new: &str, start: i32, length: i32) -> Result<Datum> {
+    if start <= 0 {
+        return Err(negative_length());
+    }
+    let behind = start
+        .checked_add(length)
+        .ok_or_else(|| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range"))?;
+    let head = substring(value, 1, Some(start - 1))?;
+    let tail = substring(value, behind, None)?;
+    check_size(head.len() + new.len() + tail.len())?;
+    text(format!("{head}{new}{tail}"))
+}
+
+/// The first `n` characters; all but the last `-n` for a negative one.
+fn left(value: &str, n: i32) -> &str {
+    let keep = match usize::try_from(n) {
+        Ok(n) => n,
+        Err(_) => value.chars().count().saturating_sub(n.unsigned_abs() as usize),
+    };
+    &value[..end_of_chars(value, keep).unwrap_or(value.len())]
+}
+
+/// The last `n` characters; all but the first `-n` for a negative one.
+fn right(value: &str, n: i32) -> &str {
+    let skip = match usize::try_from(n) {
+        Ok(n) => value.chars().count().saturating_sub(n),
+        Err(_) => n.unsigned_abs() as usize,
+    };
+    &value[end_of_chars(value, skip).unwrap_or(value.len())..]
+}
+
+fn split_part(value: &str, delimiter: &str, field: i32) -> Result<Datum> {
+    if field == 0 {
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "field position must not be zero"));
+    }
+    if delimiter.is_empty() || value.is_empty() {
+        return text(if matches!(field, 1 | -1) { value } else { "" });
+    }
+    let index = field.unsigned_abs() as usize - 1;
+    let part = match field > 0 {
+        true => value.split(delimiter).nth(index),
+        false => {
+            // From the front, so that overlapping delimiters are found as they are for positive fields.
+            let total = value.split(delimiter).count();
+            total.checked_sub(index + 1).and_then(|at| value.split(delimiter).nth(at))
+        }
+    };
+    text(part.unwrap_or(""))
+}
+
+fn trim<'a>(value: &'a str, set: &str, at_start: bool, at_end: bool) -> &'a str {
+    let mut out = value;
+    if at_start {
+        out = out.trim_start_matches(|c| set.contains(c));
+    }
+    if at_end {
+        out = out.trim_end_matches(|c| set.contains(c));
+    }
+    out
+}
+
+fn initcap(value: &str) -> EcoString {
+    let mut was_alphanumeric = false;
+    value
+        .chars()
+        .map(|c| {
+            let mapped = if was_alphanumeric { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() };
+            was_alphanumeric = c.is_ascii_alphanumeric();
+            mapped
+        })
+        .collect()
+}
+
+fn replace(value: &str, from: &str, to: &str) -> Result<Datum> {
+    if from.is_empty() || value.is_empty() {
+        return text(value);
+    }
+    let found = value.matches(from).count();
+    if found == 0 {
+        return text(value);
+    }
+    check_size(found.checked_mul(to.len()).and_then(|added| added.checked_add(value.len())).ok_or_else(too_large)?)?;
+    text(value.replace(from, to))
+}
+
+fn translate(value: &str, from: &str, to: &str) -> Result<Datum> {
+    let to: Vec<char> = to.chars().collect();
+    let mapped = value.chars().filter_map(|c| match from.chars().position(|f| f == c) {
+        Some(index) => to.get(index).copied(),
+        None => Some(c),
+    });
+    text(mapped.collect::<EcoString>())
+}
+
+fn pad(value: &str, length: i32, fill: &str, at_start: bool) -> Result<Datum> {
+    let length = usize::try_from(length).unwrap_or(0);
+    let own = value.chars().count();
+    if own >= length || fill.is_empty() {
+        return text(left(value, i32::try_from(length).unwrap_or(i32::MAX)));
+    }
+    // A character may take four bytes.
+    check_size(length.checked_mul(fill.len().min(4)).and_then(|n| n.checked_add(value.len())).ok_or_else(too_large)?)?;
+    let padding = fill.chars().cycle().take(length - own);
+    let mut out = EcoString::with_capacity(value.len() + (length - own));
+    if !at_start {
+        out.push_str(value);
+    }
+    out.extend(padding);
+    if at_start {
+        out.push_str(value);
+    }
+    text(out)
+}
+
+/// The text form of an argument of any type.
+pub(super) fn shown(context: &CallContext<'_>, args: &[Datum], index: usize) -> EcoString {
+    io::to_text(arg_type(context, index), &args[index], context.format)
+}
