@@ -8,6 +8,7 @@ mod arrays;
 mod bits;
 mod bytes;
 mod compare;
+mod datetime;
 mod float;
 mod integer;
 mod json;
@@ -40,6 +41,19 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     compare::SINGLE,
     compare::THREE_WAY,
     compare::EXTREMES,
+    datetime::ARITHMETIC,
+    datetime::SAME_TYPE,
+    datetime::ACROSS_TYPES,
+    datetime::THREE_WAY,
+    datetime::EXTREMES,
+    datetime::IN_RANGE,
+    datetime::CONVERT,
+    datetime::EXTRACT,
+    datetime::FROM_CHAR,
+    datetime::MAKE,
+    datetime::OVERLAPS,
+    datetime::TO_CHAR,
+    datetime::TRUNCATE,
     float::ARITHMETIC,
     float::PLAIN,
     float::CHECKED,
@@ -62,7 +76,7 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     strings::CASTS,
 ];
 const SETS: &[&[(&str, SetFn)]] =
-    &[arrays::SETS, integer::SETS, json::SETS, numeric::SETS, patterns::SETS, string_format::SETS];
+    &[arrays::SETS, datetime::SETS, integer::SETS, json::SETS, numeric::SETS, patterns::SETS, string_format::SETS];
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
     topics.iter().flat_map(|topic| topic.iter()).copied().collect()
