@@ -1,5 +1,26 @@
 //! Level 1. Replication of one shard: an ordered log of opaque entries, behind a trait that the simulator, a one-member
 //! group and the real thing all meet. Only this crate imports openraft.
+//!
+//! ```text
+//! sessions --wake--> proposer --next_batch--> openraft --append--> WAL (write, sync)
+//!                       ^                        |
+//!                       +---- apply (Replica) <--+ committed
+//! ```
+//!
+//! One node has one WAL, one Raft runtime (a thread) and any number of groups (`RaftNode`). Batches are pulled: the
+//! one proposer of a group takes the open batch when fewer than `pipe` entries are in flight, so batches grow with
+//! load. Nobody answers a proposal: `Replica::apply` does, or the loss of the term.
+//!
+//! I1  Entries are applied once per life of the process, in log order, after they are durable on a quorum.
+//! I2  A restarted leader leads a *new* term: batch numbers within a term are never used twice (R7).
+//! I3  `read_lease` is Some only while no other member can have been elected: alone, for as long as it leads.
+//!
+//! One-member commit with one busy group: 2 hops between threads, 1 pwrite, 1 fdatasync (`examples/commits.rs`).
+//! Leaves out, for later: members on other nodes (the network answers "unreachable"), images, transfers.
+
+mod raft;
+
+pub use raft::{GroupOptions, NodeOptions, RaftNode};
 
 use bytes::Bytes;
 use std::sync::Arc;
@@ -31,6 +52,11 @@ pub trait Consensus: Send + Sync {
     fn leader(&self) -> Option<u64>;
     /// Highest log index applied here.
     fn applied(&self) -> u64;
+    /// False while the log's disk is full: new commits are to be refused (53100) before they enter a batch. What is in
+    /// the open batch already waits until there is room.
+    fn has_room(&self) -> bool {
+        true
+    }
 }
 
 pub type Group = Arc<dyn Consensus>;

@@ -33,3 +33,39 @@ pub fn thread<T: Send + 'static>(
 pub fn local(task: impl Future<Output = ()> + 'static) {
     tokio::task::spawn_local(task);
 }
+
+/// A current-thread runtime on a thread of its own.
+pub struct RuntimeThread {
+    handle: tokio::runtime::Handle,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl RuntimeThread {
+    pub fn start(name: &str, stack_bytes: usize) -> std::io::Result<RuntimeThread> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let body = move || {
+            // Either way of ending the channel ends the thread.
+            let _ = runtime.block_on(stopped);
+        };
+        Ok(RuntimeThread { handle, stop: Some(stop), thread: Some(thread(name, stack_bytes, body)?) })
+    }
+
+    pub fn handle(&self) -> &tokio::runtime::Handle {
+        &self.handle
+    }
+}
+
+impl Drop for RuntimeThread {
+    /// Ends the runtime; its tasks are dropped where they stand. Waits, unless called from one of them.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}

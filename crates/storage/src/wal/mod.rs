@@ -41,7 +41,7 @@ use bytes::Bytes;
 pub enum Body {
     /// An entry; `flavor` is the owner's (normal, blank, membership).
     Entry { flavor: u8, payload: Bytes },
-    /// Entries above `index` are void.
+    /// Entries at and above `index` are void.
     Truncate,
     /// A small state of the group under a number of the owner's (0..8): the newest counts.
     State { number: u8, payload: Bytes },

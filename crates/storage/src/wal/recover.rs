@@ -127,7 +127,7 @@ impl Reader<'_> {
         let group = self.found.groups.entry(header.group).or_default();
         match header.kind {
             record::KIND_ENTRY => self.take_piece(header, payload)?,
-            record::KIND_TRUNCATE => group.entries.retain(|entry| entry.index <= header.index),
+            record::KIND_TRUNCATE => group.entries.retain(|entry| entry.index < header.index),
             record::KIND_PURGE => {
                 if group.purged.is_none_or(|(index, _)| index < header.index) {
                     group.purged = Some((header.index, header.term));

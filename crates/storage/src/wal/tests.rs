@@ -156,7 +156,10 @@ fn options(fatal: Fatal) -> WalOptions {
 fn noted() -> (Fatal, Arc<AtomicU64>) {
     let count = Arc::new(AtomicU64::new(0));
     let counter = count.clone();
-    (Arc::new(move |_: &StorageError| drop(counter.fetch_add(1, Ordering::SeqCst))), count)
+    let note = move |_: &StorageError| {
+        counter.fetch_add(1, Ordering::SeqCst);
+    };
+    (Arc::new(note), count)
 }
 
 fn open(disk: &Arc<Disk>) -> (Wal, BTreeMap<u64, GroupLog>) {
@@ -179,7 +182,7 @@ fn entries_states_and_truncations_come_back() {
     assert!(found.is_empty());
     let vote = LogRecord { group: 1, index: 0, term: 0, body: Body::State { number: 2, payload: "vote".into() } };
     wal.append(&[entry(1, 0, 10), entry(1, 1, 0), entry(2, 5, 3000), entry(1, 2, 100), vote]).unwrap();
-    wal.append(&[LogRecord { group: 1, index: 0, term: 0, body: Body::Truncate }, entry(1, 1, 5)]).unwrap();
+    wal.append(&[LogRecord { group: 1, index: 1, term: 0, body: Body::Truncate }, entry(1, 1, 5)]).unwrap();
     let (_, found) = open(&disk);
     assert_eq!(indexes(&found, 1), [0, 1]);
     assert_eq!(found[&1].entries[1].payload.len(), 5);
@@ -357,7 +360,7 @@ fn records(step: &Step, models: &mut BTreeMap<u64, Model>) -> Vec<LogRecord> {
                 let keep = model.next - 1 - u64::from(*back);
                 model.entries.retain(|index, _| *index <= keep);
                 model.next = keep + 1;
-                records.push(LogRecord { group: *group, index: keep, term: 0, body: Body::Truncate });
+                records.push(LogRecord { group: *group, index: keep + 1, term: 0, body: Body::Truncate });
             }
         }
         Step::Purge => {}
@@ -442,8 +445,8 @@ fn run_life(steps: &[Step], crash_at: u64, seed: u64) -> Result<(), String> {
                 let model = partial.entry(record.group).or_default();
                 match &record.body {
                     Body::Truncate => {
-                        model.entries.retain(|index, _| *index <= record.index);
-                        model.next = record.index + 1;
+                        model.entries.retain(|index, _| *index < record.index);
+                        model.next = record.index;
                     }
                     _ => {
                         model.entries.insert(record.index, record.clone());

@@ -52,6 +52,8 @@ const BUFFER_KEPT: usize = 4 << 20;
 /// A piece of an entry in the rest of a file is not worth less than this.
 const PIECE_MIN: usize = 1024;
 const STACK_BYTES: usize = 512 << 10;
+/// Room kept beside a reserved payload: headers, votes and entries of other groups that come between.
+const RESERVE: u64 = 64 << 10;
 
 /// The log's handle; cheap to clone.
 #[derive(Clone)]
@@ -127,7 +129,7 @@ impl Wal {
         });
         let wal = Wal { inner: inner.clone(), threads: Arc::default() };
         if inner.options.threads {
-            let mut start = |name, body: fn(&Inner)| -> Result<()> {
+            let start = |name, body: fn(&Inner)| -> Result<()> {
                 let inner = inner.clone();
                 let thread = host::spawn::thread(name, STACK_BYTES, move || body(&inner));
                 wal.threads.lock().push(thread.map_err(|error| of_io("log thread", error))?);
@@ -143,11 +145,11 @@ impl Wal {
     /// broken.
     pub fn append(&self, records: &[LogRecord]) -> Result<()> {
         let mut writer = self.inner.writer.lock();
-        self.inner.write_queued(&mut writer);
+        self.inner.write_queued(&mut writer)?;
         self.inner.write(&mut writer, &[records])
     }
 
-    /// Leaves the records to the log thread, which calls `done`.
+    /// Leaves the records to the log thread, which calls `done`. While the disk is full they wait for room.
     pub fn submit(&self, records: Vec<LogRecord>, done: Done) {
         if !self.inner.options.threads {
             return done(self.append(&records));
@@ -165,6 +167,12 @@ impl Wal {
         let purged = &mut writer.groups.entry(group).or_default().purged;
         *purged = (*purged).max(Some((index, term)));
         self.inner.drop_files(&mut writer)
+    }
+
+    /// Makes sure that records of `payload` bytes in all can be written; `DiskFull` if not.
+    pub fn reserve(&self, payload: u64) -> Result<()> {
+        let mut writer = self.inner.writer.lock();
+        self.inner.make_room(&mut writer, payload + RESERVE)
     }
 
     /// False while the disk is full and what is left of the current file is kept for what is under way: new work is
@@ -197,24 +205,24 @@ impl Drop for Wal {
 }
 
 impl Inner {
-    /// Writes what waits for the log thread, in order, with one sync.
-    fn write_queued(&self, writer: &mut Writer) {
+    /// Writes what waits for the log thread, in order, with one sync. On a full disk it goes on waiting.
+    fn write_queued(&self, writer: &mut Writer) -> Result<()> {
         let batches = std::mem::take(&mut self.queue.lock().batches);
-        if !batches.is_empty() {
-            self.write_batches(writer, batches);
+        if batches.is_empty() {
+            return Ok(());
         }
-    }
-
-    fn write_batches(&self, writer: &mut Writer, batches: VecDeque<(Vec<LogRecord>, Done)>) {
         let records: Vec<&[LogRecord]> = batches.iter().map(|(records, _)| &records[..]).collect();
         let result = self.write(writer, &records);
-        for (_, done) in batches {
-            done(match &result {
-                Ok(()) => Ok(()),
-                Err(StorageError::DiskFull(what)) => Err(StorageError::DiskFull(what.clone())),
-                Err(error) => Err(StorageError::Folder(error.to_string())),
-            });
+        if let Err(StorageError::DiskFull(_)) = &result {
+            let mut queue = self.queue.lock();
+            let later = std::mem::replace(&mut queue.batches, batches);
+            queue.batches.extend(later);
+            return result;
         }
+        for (_, done) in batches {
+            done(result.as_ref().map(|_| ()).map_err(|error| StorageError::Folder(error.to_string())));
+        }
+        Ok(())
     }
 
     fn write(&self, writer: &mut Writer, batches: &[&[LogRecord]]) -> Result<()> {
@@ -297,7 +305,15 @@ impl Inner {
             drop(queue);
             // The writer's lock first, so that an `append` cannot come between taking and writing.
             let mut writer = self.writer.lock();
-            self.write_queued(&mut writer);
+            let result = self.write_queued(&mut writer);
+            drop(writer);
+            if result.is_err() {
+                let mut queue = self.queue.lock();
+                if queue.is_closing {
+                    return;
+                }
+                self.queued.wait_for(&mut queue, RETRY);
+            }
         }
     }
 

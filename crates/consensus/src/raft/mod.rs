@@ -1,0 +1,325 @@
+//! Level 1. `Consensus` by openraft: a node's groups, their proposers, and the purge of what is flushed.
+
+mod log;
+mod machine;
+mod network;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use crate::{Consensus, Group, Replica};
+use bytes::Bytes;
+use host::spawn::RuntimeThread;
+use host::{Host, Spawn, TokioSpawn};
+use log::Log;
+use machine::Machine;
+use network::Alone;
+use openraft::{Config, Raft, SnapshotPolicy};
+use parking_lot::Mutex;
+use shared::{NodeShared, Shared, Window};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use storage::wal::{GroupLog, Wal, WalOptions};
+use storage::{Result, StorageError};
+use tokio::sync::Notify;
+use types::{Batch, LogEntry, Payload, StoredMembership, Types};
+
+/// How often a group looks whether its segment has flushed further.
+const PURGE_EVERY: Duration = Duration::from_secs(1);
+/// While the log's disk is full.
+const ROOM_EVERY: Duration = Duration::from_millis(100);
+const STACK_BYTES: usize = 2 << 20;
+
+/// A node's part in consensus.
+pub struct NodeOptions {
+    pub node_id: u64,
+    pub host: Host,
+    pub wal: WalOptions,
+    /// `None`: a thread of its own. The simulator gives the one it runs on.
+    pub runtime: Option<tokio::runtime::Handle>,
+}
+
+/// One group on this node.
+pub struct GroupOptions {
+    pub id: u64,
+    pub replica: Arc<dyn Replica>,
+    /// Whether it carries a load (a data shard). While at most one does, and every group has one member, the log is
+    /// written on the Raft thread.
+    pub is_busy: bool,
+}
+
+/// The node: one log, one runtime, its groups.
+pub struct RaftNode {
+    node_id: u64,
+    common: Arc<NodeShared>,
+    spawn: TokioSpawn,
+    /// What the log had for groups that are not added yet.
+    found: Mutex<BTreeMap<u64, GroupLog>>,
+    groups: Mutex<Vec<Arc<RaftGroup>>>,
+    busy: AtomicUsize,
+    /// Last, so that it ends after everything that runs on it is let go.
+    thread: Option<RuntimeThread>,
+}
+
+struct RaftGroup {
+    shared: Arc<Shared>,
+    raft: Raft<Types, Machine>,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl RaftNode {
+    /// Opens the log. Blocks; not to be called from a task.
+    pub fn start(options: NodeOptions) -> Result<RaftNode> {
+        let (wal, found) = Wal::open(&options.host, options.wal)?;
+        let common = Arc::new(NodeShared { wal, is_inline: AtomicBool::new(true) });
+        let thread = match options.runtime {
+            Some(_) => None,
+            None => Some(RuntimeThread::start("raft", STACK_BYTES).map_err(|error| failed("raft thread", error))?),
+        };
+        let handle = match (&thread, options.runtime) {
+            (Some(thread), _) => thread.handle().clone(),
+            (None, Some(handle)) => handle,
+            (None, None) => return Err(StorageError::Folder("no runtime".into())),
+        };
+        Ok(RaftNode {
+            node_id: options.node_id,
+            common,
+            spawn: TokioSpawn(handle),
+            found: Mutex::new(found),
+            groups: Mutex::default(),
+            busy: AtomicUsize::new(0),
+            thread,
+        })
+    }
+
+    /// Starts a group: what is in the log above `Replica::flushed` is applied again, then it leads
+    /// (`Replica::leader_started`). A group that the log does not know is founded with this node as its one member.
+    /// Blocks until it runs, not until it leads; not to be called from a task of the Raft runtime.
+    pub fn add_group(&self, options: GroupOptions) -> Result<Group> {
+        if options.is_busy && self.busy.fetch_add(1, Ordering::AcqRel) >= 1 {
+            self.common.is_inline.store(false, Ordering::Release);
+        }
+        let found = self.found.lock().remove(&options.id).unwrap_or_default();
+        let shared = Arc::new(restore(self.node_id, self.common.clone(), &options, found)?);
+        let (answer, got) = std::sync::mpsc::channel();
+        let spawn = self.spawn.clone();
+        let task = async move {
+            let _ = answer.send(start_group(shared, &spawn).await);
+        };
+        self.spawn.spawn("start group", Box::pin(task));
+        let group = got.recv().map_err(|_| StorageError::Folder("the raft runtime has ended".into()))??;
+        let group = Arc::new(group);
+        self.groups.lock().push(group.clone());
+        Ok(group)
+    }
+
+    /// Whether the log is written on the Raft thread.
+    pub fn is_inline(&self) -> bool {
+        self.common.is_inline.load(Ordering::Acquire)
+    }
+
+    /// To be set to false *before* a group gets a second member: a thread that syncs must not be the one that
+    /// answers another's heartbeats.
+    pub fn set_inline(&self, is_inline: bool) {
+        self.common.is_inline.store(is_inline, Ordering::Release);
+    }
+
+    /// Ends all groups: their leaders stop, what is in flight has an unknown outcome. Blocks.
+    pub fn stop(&self) {
+        let (answer, got) = std::sync::mpsc::channel();
+        let groups = std::mem::take(&mut *self.groups.lock());
+        let task = async move {
+            for group in groups {
+                group.is_stopped.store(true, Ordering::Release);
+                group.shared.proposer.notify_one();
+                let _ = group.raft.shutdown().await;
+                group.shared.stop_leading();
+            }
+            let _ = answer.send(());
+        };
+        self.spawn.spawn("stop groups", Box::pin(task));
+        let _ = got.recv();
+    }
+}
+
+impl Drop for RaftNode {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.stop();
+        }
+    }
+}
+
+fn failed(what: &str, source: io::Error) -> StorageError {
+    StorageError::Io { what: what.to_owned(), source }
+}
+
+/// A group's state from its part of the log.
+fn restore(node: u64, common: Arc<NodeShared>, options: &GroupOptions, found: GroupLog) -> Result<Shared> {
+    let group = options.id;
+    let damaged = |what: &str| StorageError::Corrupt(format!("log of group {group}: {what}"));
+    let state = |number: u8| found.states.get(usize::from(number)).and_then(Option::as_ref);
+    let vote = state(types::STATE_VOTE).map(|bytes| types::decode_vote(bytes).ok_or_else(|| damaged("vote")));
+    let membership = state(types::STATE_MEMBERSHIP)
+        .map(|bytes| types::decode_stored_membership(bytes).ok_or_else(|| damaged("membership")));
+    let mut log = Window { purged: found.purged.map(|(index, term)| types::log_id(term, index)), ..Window::default() };
+    for entry in found.entries {
+        let payload = match entry.flavor {
+            types::FLAVOR_NORMAL => Payload::Normal(Batch(entry.payload)),
+            types::FLAVOR_BLANK => Payload::Blank,
+            types::FLAVOR_MEMBERSHIP => {
+                Payload::Membership(types::decode_membership(&entry.payload).ok_or_else(|| damaged("membership"))?)
+            }
+            _ => return Err(damaged("an entry of unknown kind")),
+        };
+        log.entries.push_back(LogEntry { log_id: types::log_id(entry.term, entry.index), payload });
+    }
+    let flushed = options.replica.flushed();
+    if flushed > 0 && log.id_of(flushed).is_none() {
+        let last = log.last().map_or(0, |id| id.index);
+        return Err(damaged(&format!("the segment has entry {flushed}, the log ends at {last}")));
+    }
+    Ok(Shared {
+        group,
+        node,
+        replica: options.replica.clone(),
+        common,
+        log: Mutex::new(log),
+        vote: Mutex::new(vote.transpose()?),
+        membership: Mutex::new(membership.transpose()?.unwrap_or_else(StoredMembership::default)),
+        applied: AtomicU64::new(flushed),
+        leading: AtomicU64::new(0),
+        in_flight: AtomicUsize::new(0),
+        proposer: Notify::new(),
+    })
+}
+
+/// Timings of a group alone: nobody waits for its heartbeats. With followers: `distributed-core.md` §6.
+fn config(group: u64) -> std::result::Result<Arc<Config>, openraft::ConfigError> {
+    let config = Config {
+        cluster_name: format!("group {group}"),
+        heartbeat_interval: 300,
+        election_timeout_min: 1_000,
+        election_timeout_max: 2_000,
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: 0,
+        enable_pre_vote: Some(true),
+        // A restarted leader must lead a new term (I2 of the crate).
+        enable_leader_restore: Some(false),
+        api_channel_size: Some(64),
+        notification_channel_size: Some(1024),
+        state_machine_channel_size: Some(64),
+        ..Config::default()
+    };
+    config.validate().map(Arc::new)
+}
+
+async fn start_group(shared: Arc<Shared>, spawn: &TokioSpawn) -> Result<RaftGroup> {
+    let raft_failed = |error: String| StorageError::Folder(format!("group {}: {error}", shared.group));
+    let config = config(shared.group).map_err(|error| raft_failed(error.to_string()))?;
+    let log = Log(shared.clone());
+    let raft = Raft::new(shared.node, config, Alone, log, Machine(shared.clone())).await;
+    let raft: Raft<Types, Machine> = raft.map_err(|error| raft_failed(error.to_string()))?;
+    if !raft.is_initialized().await.map_err(|error| raft_failed(error.to_string()))? {
+        let founded = raft.initialize(BTreeSet::from([shared.node])).await;
+        founded.map_err(|error| raft_failed(error.to_string()))?;
+    } else if is_alone(&shared) {
+        // No lease of another can be in force and nobody is asked: no need to wait for a timeout.
+        raft.trigger().elect(false).await.map_err(|error| raft_failed(error.to_string()))?;
+    }
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let group = RaftGroup { shared, raft, is_stopped };
+    spawn.spawn("proposer", Box::pin(propose(group.shared.clone(), group.raft.clone(), group.is_stopped.clone())));
+    spawn.spawn("purger", Box::pin(purge(group.shared.clone(), group.raft.clone(), group.is_stopped.clone())));
+    Ok(group)
+}
+
+fn is_alone(shared: &Shared) -> bool {
+    let log = shared.log.lock();
+    let latest = log.entries.iter().rev().find_map(|entry| match &entry.payload {
+        Payload::Membership(membership) => Some(membership.clone()),
+        _ => None,
+    });
+    let membership = latest.unwrap_or_else(|| shared.membership.lock().membership().clone());
+    membership.voter_ids().eq([shared.node])
+}
+
+/// The one proposer of a group: takes the open batch whenever the pipe has room. One, because two calls might
+/// overtake each other and break the order of stamps.
+async fn propose(shared: Arc<Shared>, raft: Raft<Types, Machine>, is_stopped: Arc<AtomicBool>) {
+    loop {
+        shared.proposer.notified().await;
+        if is_stopped.load(Ordering::Acquire) {
+            return;
+        }
+        loop {
+            let term = shared.leading.load(Ordering::SeqCst);
+            if term == 0 || shared.in_flight.load(Ordering::SeqCst) >= shared.pipe() {
+                break;
+            }
+            let Some(batch) = shared.replica.next_batch(term) else { break };
+            if !propose_one(&shared, &raft, batch).await {
+                // The core has ended (it logged why): whatever is in flight is unknown.
+                shared.stop_leading();
+                return;
+            }
+        }
+    }
+}
+
+async fn propose_one(shared: &Shared, raft: &Raft<Types, Machine>, batch: Bytes) -> bool {
+    while let Err(StorageError::DiskFull(_)) = shared.common.wal.reserve(batch.len() as u64) {
+        host::clock::sleep(ROOM_EVERY).await;
+    }
+    shared.in_flight.fetch_add(1, Ordering::SeqCst);
+    raft.client_write_ff(Batch(batch), None).await.is_ok()
+}
+
+/// Tells openraft what the segment has, which purges the log up to there.
+async fn purge(shared: Arc<Shared>, raft: Raft<Types, Machine>, is_stopped: Arc<AtomicBool>) {
+    loop {
+        host::clock::sleep(PURGE_EVERY).await;
+        if is_stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let purged = shared.log.lock().purged.map_or(0, |id| id.index);
+        if shared.replica.flushed() > purged && raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Consensus for RaftGroup {
+    fn wake(&self) {
+        // Whoever sees a full pipe has put its work into the batch before: the apply that empties the pipe asks for
+        // the next batch after that.
+        if self.shared.in_flight.load(Ordering::SeqCst) < self.shared.pipe() {
+            self.shared.proposer.notify_one();
+        }
+    }
+
+    fn read_lease(&self) -> Option<u64> {
+        // Alone, nobody else can be elected. With followers: last_quorum_acked + lease - margin > now.
+        match self.shared.leading.load(Ordering::SeqCst) {
+            0 => None,
+            term => Some(term),
+        }
+    }
+
+    fn leader(&self) -> Option<u64> {
+        let vote = *self.shared.vote.lock();
+        vote.filter(|vote| vote.committed).map(|vote| vote.leader_id.voted_for)
+    }
+
+    fn applied(&self) -> u64 {
+        self.shared.applied.load(Ordering::Acquire)
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.common.wal.has_room()
+    }
+}

@@ -1,0 +1,214 @@
+//! Groups of one member on a real log.
+
+use super::*;
+use parking_lot::Condvar;
+use std::time::Instant;
+
+/// A replica that queues strings, applies them to a list and notes what it is told.
+#[derive(Default)]
+struct Notes {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The list up to here is "in the segment".
+    flushed: AtomicU64,
+}
+
+#[derive(Default, Clone)]
+struct State {
+    open: Vec<u8>,
+    applied: Vec<(u64, u64, Bytes)>,
+    /// The last entry applied before the last round ended.
+    round_of: u64,
+    started: Vec<u64>,
+    stopped: Vec<u64>,
+}
+
+impl Notes {
+    fn queue(&self, byte: u8) {
+        self.state.lock().open.push(byte);
+    }
+
+    fn wait(&self, what: &str, is_so: impl Fn(&State) -> bool) -> State {
+        let mut state = self.state.lock();
+        while !is_so(&state) {
+            assert!(!self.changed.wait_for(&mut state, Duration::from_secs(20)).timed_out(), "{what} did not happen");
+        }
+        state.clone()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.state.lock().applied.iter().flat_map(|(_, _, entry)| entry.to_vec()).collect()
+    }
+}
+
+impl Replica for Notes {
+    fn next_batch(&self, _: u64) -> Option<Bytes> {
+        let open = std::mem::take(&mut self.state.lock().open);
+        (!open.is_empty()).then(|| open.into())
+    }
+    fn apply(&self, index: u64, term: u64, entry: Bytes) {
+        let mut state = self.state.lock();
+        assert!(state.applied.last().is_none_or(|(last, ..)| *last < index), "in log order, once");
+        state.applied.push((index, term, entry));
+        self.changed.notify_all();
+    }
+    fn applied_round(&self) {
+        let mut state = self.state.lock();
+        state.round_of = state.applied.last().map_or(0, |(index, ..)| *index);
+        drop(state);
+        self.changed.notify_all();
+    }
+    fn leader_started(&self, term: u64) {
+        self.state.lock().started.push(term);
+        self.changed.notify_all();
+    }
+    fn leader_stopped(&self, term: u64) {
+        self.state.lock().stopped.push(term);
+        self.changed.notify_all();
+    }
+    fn flushed(&self) -> u64 {
+        self.flushed.load(Ordering::SeqCst)
+    }
+}
+
+fn node(folder: &tempfile::TempDir) -> RaftNode {
+    let wal = WalOptions { file_bytes: 1 << 20, first_zeroed: 1 << 16, ..WalOptions::new(folder.path().join("log")) };
+    RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, runtime: None }).unwrap()
+}
+
+fn add(node: &RaftNode, id: u64, notes: &Arc<Notes>) -> Group {
+    node.add_group(GroupOptions { id, replica: notes.clone(), is_busy: id > 1 }).unwrap()
+}
+
+#[test]
+fn a_new_group_leads_and_applies_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(&folder);
+    let (meta, data) = (Arc::new(Notes::default()), Arc::new(Notes::default()));
+    let groups = [add(&node, 1, &meta), add(&node, 2, &data)];
+    assert!(node.is_inline());
+    let term = data.wait("leadership", |state| !state.started.is_empty()).started[0];
+    meta.wait("leadership", |state| !state.started.is_empty());
+    assert_eq!((groups[1].read_lease(), groups[1].leader()), (Some(term), Some(1)));
+    let expected: Vec<u8> = (0..200).collect();
+    for byte in &expected {
+        data.queue(*byte);
+        groups[1].wake();
+    }
+    data.wait("all applied", |state| state.applied.iter().map(|(_, _, entry)| entry.len()).sum::<usize>() == 200);
+    assert_eq!(data.bytes(), expected);
+    let state = data.state.lock().clone();
+    assert!(state.applied.iter().all(|(_, at, _)| *at == term));
+    // Told after the entry, before the round.
+    data.wait("the round's end", |state| state.applied.last().is_some_and(|(index, ..)| state.round_of == *index));
+    assert_eq!(groups[1].applied(), state.applied.last().unwrap().0);
+    assert!(meta.bytes().is_empty());
+    node.stop();
+    assert_eq!(data.state.lock().stopped, [term]);
+}
+
+#[test]
+fn a_restart_applies_from_the_flushed_index_and_leads_a_new_term_quickly() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut terms = Vec::new();
+    let mut expected = Vec::new();
+    let mut flushed = (0, 0);
+    for round in 0..4_u8 {
+        let notes = Arc::new(Notes::default());
+        notes.flushed.store(flushed.0, Ordering::SeqCst);
+        let begun = Instant::now();
+        let node = node(&folder);
+        let group = add(&node, 2, &notes);
+        let state = notes.wait("leadership", |state| !state.started.is_empty());
+        assert!(begun.elapsed() < Duration::from_millis(300), "led after {:?}", begun.elapsed());
+        terms.push(state.started[0]);
+        // Everything above the flushed index is applied before it leads.
+        assert_eq!(notes.bytes(), expected[flushed.1..]);
+        for byte in 0..10 {
+            notes.queue(round * 10 + byte);
+            group.wake();
+            expected.push(round * 10 + byte);
+        }
+        let length = expected.len() - flushed.1;
+        let size = |state: &State| state.applied.iter().map(|(_, _, entry)| entry.len()).sum::<usize>();
+        let state = notes.wait("all applied", |state| size(state) == length);
+        if round == 1 {
+            flushed = (state.applied.last().unwrap().0, expected.len());
+        }
+        drop(node);
+    }
+    assert!(terms.is_sorted_by(|a, b| a < b), "{terms:?}");
+}
+
+#[test]
+fn the_log_is_purged_up_to_the_flushed_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = node(&folder);
+    let notes = Arc::new(Notes::default());
+    let group = add(&first, 2, &notes);
+    let files = || std::fs::read_dir(folder.path().join("log")).unwrap().count();
+    notes.wait("leadership", |state| !state.started.is_empty());
+    // 6 MB through files of 1 MB.
+    for round in 0..60_usize {
+        notes.state.lock().open.extend(std::iter::repeat_n(round as u8, 100_000));
+        group.wake();
+        let wanted = (round + 1) * 100_000;
+        notes.wait("applied", |state| state.applied.iter().map(|(_, _, entry)| entry.len()).sum::<usize>() == wanted);
+    }
+    assert!(files() >= 6);
+    notes.flushed.store(group.applied(), Ordering::SeqCst);
+    let begun = Instant::now();
+    while files() > 4 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} files are left", files());
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    let last = group.applied();
+    drop((group, first));
+    let again = Arc::new(Notes::default());
+    again.flushed.store(last, Ordering::SeqCst);
+    let second = node(&folder);
+    let group = add(&second, 2, &again);
+    again.wait("leadership", |state| !state.started.is_empty());
+    assert!(again.bytes().is_empty() && group.applied() > last);
+}
+
+/// `performance.md` §4.4: the switch to the log thread falls into running work.
+#[test]
+fn the_switch_to_the_log_thread_under_load_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(&folder);
+    let notes = Arc::new(Notes::default());
+    let group = add(&node, 2, &notes);
+    notes.wait("leadership", |state| !state.started.is_empty());
+    let mut expected = Vec::new();
+    for round in 0..2000_u32 {
+        notes.queue(round as u8);
+        expected.push(round as u8);
+        group.wake();
+        if round % 97 == 0 {
+            node.set_inline(!node.is_inline());
+        }
+    }
+    notes.wait("all applied", |state| state.applied.iter().map(|(_, _, entry)| entry.len()).sum::<usize>() == 2000);
+    assert_eq!(notes.bytes(), expected);
+}
+
+#[test]
+fn a_second_busy_group_takes_the_log_to_its_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(&folder);
+    let notes: Vec<Arc<Notes>> = (0..3).map(|_| Arc::default()).collect();
+    let groups: Vec<Group> = (0..3).map(|id| add(&node, id + 1, &notes[id as usize])).collect();
+    assert!(!node.is_inline());
+    for (group, notes) in groups.iter().zip(&notes) {
+        notes.wait("leadership", |state| !state.started.is_empty());
+        for byte in 0..100 {
+            notes.queue(byte);
+            group.wake();
+        }
+    }
+    for notes in &notes {
+        notes.wait("all applied", |state| state.applied.iter().map(|(_, _, entry)| entry.len()).sum::<usize>() == 100);
+        assert!(notes.bytes().is_sorted());
+    }
+}
