@@ -52,7 +52,7 @@ fn push_seconds(out: &mut Vec<u8>, second: i64, micros: i64, width: usize) {
     }
     out.push(b'.');
     let mut width = 6;
-    while micros % 10 == 0 {
+    while micros.is_multiple_of(10) {
         micros /= 10;
         width -= 1;
     }

@@ -5,7 +5,7 @@ use super::calendar::{self, MICROS_PER_DAY};
 use super::interval::round_micros;
 use super::parse::{self, DateTime, ParseError};
 use super::parse_interval::parse_interval;
-use super::{Interval, TimeTz, format};
+use super::{Interval, TimeTz, format, iso};
 use crate::{Datum, FormatSettings, Result, SqlError, SqlState, SqlType, oid};
 
 /// Seconds of offset from UTC that `timetz` can hold: below 16 hours.
@@ -20,10 +20,10 @@ pub fn is_datetime(ty: SqlType) -> bool {
 pub fn input(ty: SqlType, text: &str, format: &FormatSettings) -> Result<Datum> {
     let value = match ty.oid {
         oid::DATE => Datum::Date(input_date(text, format)?),
-        oid::TIME => {
-            let (micros, _) = parse::time(text, format).map_err(|e| e.into_sql("time", text))?;
-            Datum::Time(micros)
-        }
+        oid::TIME => Datum::Time(match iso::time(text) {
+            Some(micros) => micros,
+            None => parse::time(text, format).map_err(|e| e.into_sql("time", text))?.0,
+        }),
         oid::TIMETZ => {
             let (micros, east_s) = parse::time(text, format).map_err(|e| e.into_sql("time with time zone", text))?;
             Datum::TimeTz(TimeTz { micros, zone_west_s: -east_s })
@@ -37,6 +37,10 @@ pub fn input(ty: SqlType, text: &str, format: &FormatSettings) -> Result<Datum> 
 }
 
 fn input_date(text: &str, format: &FormatSettings) -> Result<i32> {
+    // A four-digit year is always in range, and a zone does not matter here.
+    if let Some((civil, _)) = iso::datetime(text) {
+        return Ok(civil.days() as i32);
+    }
     match parse::datetime(text, format).map_err(|e| e.into_sql("date", text))? {
         DateTime::Civil(civil, _) => {
             let days = civil.days();
@@ -52,6 +56,9 @@ fn input_date(text: &str, format: &FormatSettings) -> Result<i32> {
 }
 
 fn input_timestamp(text: &str, with_zone: bool, format: &FormatSettings) -> Result<i64> {
+    if let Some((civil, _)) = iso::datetime(text).filter(|_| !with_zone) {
+        return civil.to_timestamp(0).ok_or_else(calendar::timestamp_out_of_range);
+    }
     let type_name = if with_zone { "timestamp with time zone" } else { "timestamp" };
     match parse::datetime(text, format).map_err(|e| e.into_sql(type_name, text))? {
         DateTime::Civil(civil, east_s) => civil.to_timestamp(if with_zone { east_s } else { 0 }).ok_or_else(|| {
@@ -193,12 +200,16 @@ fn round_timestamp(micros: i64, precision: i32) -> Result<i64> {
         return Ok(micros);
     }
     if !(0..=6).contains(&precision) {
-        return Err(SqlError::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("timestamp({precision}) precision must be between 0 and 6"),
-        ));
+        return Err(bad_precision(precision));
     }
     Ok(round_micros(micros, precision))
+}
+
+pub fn bad_precision(precision: i32) -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("timestamp({precision}) precision must be between 0 and 6"),
+    )
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod format;
 pub mod interval;
 pub mod io;
+mod iso;
 pub mod parse;
 pub mod parse_interval;
 pub mod tokens;
@@ -31,7 +32,7 @@ pub struct TimeTz {
 impl TimeTz {
     /// The time of day in UTC, not wrapped at midnight.
     pub fn utc_micros(&self) -> i64 {
-        self.micros + i64::from(self.zone_west_s) * calendar::MICROS_PER_SECOND
+        { self.micros }.saturating_add(i64::from(self.zone_west_s) * calendar::MICROS_PER_SECOND)
     }
 
     /// By the moment in UTC, then by zone: two times are equal only if both agree.

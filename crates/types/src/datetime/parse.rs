@@ -6,6 +6,7 @@
 
 use super::abbreviations::{Abbreviation, abbreviation};
 use super::calendar::{self, Civil, MICROS_PER_DAY};
+use super::iso;
 use super::tokens::{self, Field, FieldKind, Moment, Unit, Word};
 use super::zone::{TimeZone, not_recognized};
 use crate::context::DateOrder;
@@ -78,6 +79,8 @@ pub mod have {
     pub const SUMMER_MODIFIER: u32 = 1 << 18;
     /// An abbreviation whose meaning depends on the date.
     pub const DYNAMIC_ZONE: u32 = 1 << 19;
+    /// `epoch` and the infinities: a time beside them is read and not used.
+    pub const SPECIAL: u32 = 1 << 20;
     pub const DATE: u32 = YEAR | MONTH | DAY;
     pub const ALL_SECONDS: u32 = SECOND | MILLISECOND | MICROSECOND;
     pub const TIME: u32 = HOUR | MINUTE | ALL_SECONDS;
@@ -298,7 +301,8 @@ impl Fields<'_> {
         if !has_fraction && have & have::DATE != have::DATE && len >= 6 {
             self.civil.day = part(len - 2, len).ok_or(ParseError::Format)?;
             self.civil.month = part(len - 4, len - 2).ok_or(ParseError::Format)?;
-            self.civil.year = part(0, len - 4).ok_or(ParseError::Overflow)?;
+            // A year beyond all years stays out of range until the end.
+            self.civil.year = part(0, len - 4).unwrap_or(i32::MAX);
             if len == 6 {
                 self.is_two_digits = true;
             }
@@ -589,6 +593,15 @@ fn date_parts(text: &str) -> Parsed<Vec<&str>> {
 
 /// Reads a date or timestamp.
 pub fn datetime(text: &str, format: &FormatSettings) -> Parsed<DateTime> {
+    if let Some((civil, east_s)) = iso::datetime(text) {
+        let east_s = east_s.unwrap_or_else(|| zone_offset_of(&format.time_zone, &civil));
+        return Ok(DateTime::Civil(civil, east_s));
+    }
+    datetime_long(text, format)
+}
+
+/// The same for all forms there are.
+pub(super) fn datetime_long(text: &str, format: &FormatSettings) -> Parsed<DateTime> {
     let list = tokens::tokenize(text, tokens::DATE_BYTES_MAX).ok_or(ParseError::Format)?;
     let mut fields = Fields::new(format);
     let mut special = None;
@@ -624,14 +637,14 @@ pub fn datetime(text: &str, format: &FormatSettings) -> Parsed<DateTime> {
         };
         fields.add(mask)?;
     }
+    fields.validate_date()?;
+    fields.apply_meridian()?;
     match special {
         Some(Moment::Epoch) => return Ok(DateTime::Epoch),
         Some(Moment::Infinity) => return Ok(DateTime::Infinity),
         Some(Moment::NegInfinity) => return Ok(DateTime::NegInfinity),
         _ => {}
     }
-    fields.validate_date()?;
-    fields.apply_meridian()?;
     if !fields.has_all(have::DATE) {
         return Err(ParseError::Format);
     }
@@ -717,7 +730,7 @@ fn datetime_word(
             }
             Moment::Epoch | Moment::Infinity | Moment::NegInfinity => {
                 *special = Some(moment);
-                ALL
+                have::SPECIAL
             }
         },
         Word::Month(month) => {

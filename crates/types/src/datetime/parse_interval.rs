@@ -164,7 +164,8 @@ fn decode(fields: &[Field], range: i32, style: IntervalStyle) -> Parsed<Parts> {
                 }
                 IntervalWord::Ago => {
                     is_ago = true;
-                    unit = Some(Unit::Second);
+                    // No number stands right before "ago": there must be a unit between.
+                    unit = Some(Unit::TimeOfDay);
                     0
                 }
                 IntervalWord::Ignored => continue,

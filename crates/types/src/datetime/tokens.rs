@@ -239,7 +239,6 @@ pub fn word(lower: &str) -> Word {
         "allballs" => Word::Moment(Moment::Allballs),
         "epoch" => Word::Moment(Moment::Epoch),
         "infinity" => Word::Moment(Moment::Infinity),
-        "+infinity" => Word::Moment(Moment::Infinity),
         "-infinity" => Word::Moment(Moment::NegInfinity),
         "am" => Word::Meridian(false),
         "pm" => Word::Meridian(true),

@@ -34,8 +34,17 @@ struct Zone {
 
 #[derive(Debug)]
 enum Rules {
-    Fixed { east_s: i32, abbreviation: String },
+    Fixed {
+        east_s: i32,
+        abbreviation: String,
+    },
     Varying(jiff::tz::TimeZone),
+    /// A POSIX spec with summer time: the rule, and its names for standard and summer time.
+    Posix {
+        zone: jiff::tz::TimeZone,
+        standard: String,
+        summer: String,
+    },
 }
 
 /// What a zone's clocks show at one instant.
@@ -94,10 +103,10 @@ impl TimeZone {
     pub fn from_offset(east_s: i32) -> TimeZone {
         let seconds = east_s.unsigned_abs();
         let mut digits = format!("{:02}", seconds / 3_600);
-        if seconds % 3_600 != 0 {
+        if !seconds.is_multiple_of(3_600) {
             digits.push_str(&format!(":{:02}", seconds / 60 % 60));
         }
-        if seconds % 60 != 0 {
+        if !seconds.is_multiple_of(60) {
             digits.push_str(&format!(":{:02}", seconds % 60));
         }
         let (here, there) = if east_s < 0 { ('-', '+') } else { ('+', '-') };
@@ -198,7 +207,7 @@ impl TimeZone {
     pub fn offset_at(&self, micros: i64) -> i32 {
         match &self.0.rules {
             Rules::Fixed { east_s, .. } => *east_s,
-            Rules::Varying(zone) => zone.to_offset(instant(micros)).seconds(),
+            Rules::Varying(zone) | Rules::Posix { zone, .. } => zone.to_offset(instant(micros)).seconds(),
         }
     }
 
@@ -216,6 +225,12 @@ impl TimeZone {
                     abbreviation: info.abbreviation().to_owned(),
                 }
             }
+            Rules::Posix { zone, standard, summer } => {
+                let info = zone.to_offset_info(instant(micros));
+                let is_dst = info.dst().is_dst();
+                let abbreviation = if is_dst { summer.clone() } else { standard.clone() };
+                ZoneOffset { east_s: info.offset().seconds(), is_dst, abbreviation }
+            }
         }
     }
 
@@ -224,7 +239,7 @@ impl TimeZone {
     pub fn offset_of_local(&self, local: &Civil) -> i32 {
         let zone = match &self.0.rules {
             Rules::Fixed { east_s, .. } => return *east_s,
-            Rules::Varying(zone) => zone,
+            Rules::Varying(zone) | Rules::Posix { zone, .. } => zone,
         };
         let seconds = local.local_seconds() + i64::from(UNIX_EPOCH_DAYS.unsigned_abs()) * SECONDS_PER_DAY;
         let mapped = map_into_cycle(seconds);
@@ -251,7 +266,7 @@ impl TimeZone {
     pub fn constant_offset(&self) -> Option<i32> {
         match &self.0.rules {
             Rules::Fixed { east_s, .. } => Some(*east_s),
-            Rules::Varying(zone) => {
+            Rules::Varying(zone) | Rules::Posix { zone, .. } => {
                 let first = zone.to_offset(jiff::Timestamp::MIN);
                 // The first few changes tell: a zone that ever moved has one with another offset.
                 let moved = zone.following(jiff::Timestamp::MIN).take(8).any(|change| change.offset() != first);
@@ -267,6 +282,8 @@ impl TimeZone {
         const CHANGES_MAX: usize = 512;
         match &self.0.rules {
             Rules::Fixed { east_s, abbreviation: own } => (own == abbreviation).then_some(*east_s),
+            // Table abbreviations name IANA zones only; a POSIX spec is no such zone.
+            Rules::Posix { .. } => None,
             Rules::Varying(zone) => {
                 let at = instant(micros);
                 let now = zone.to_offset_info(at);
@@ -348,21 +365,26 @@ fn instant(micros: i64) -> jiff::Timestamp {
 
 /// `std offset [dst [offset] [,start[/time],end[/time]]]`, in upper case. Offsets count west of Greenwich.
 fn parse_posix(spec: &str) -> Option<TimeZone> {
-    let (standard_name, rest) = posix_name(spec)?;
-    let (west_s, rest) = posix_offset(rest)?;
+    let (standard_name, after_name) = posix_name(spec)?;
+    let (west_s, rest) = posix_offset(after_name)?;
     if rest.is_empty() {
         return Some(TimeZone::fixed(spec.to_owned(), -west_s, standard_name.to_owned()));
     }
-    let with_rule = if rest.contains(',') { spec.to_owned() } else { format!("{spec}{DEFAULT_SUMMER_RULE}") };
-    let zone = jiff::tz::TimeZone::posix(&with_rule).ok()?;
-    Some(TimeZone(Arc::new(Zone { name: spec.to_owned(), rules: Rules::Varying(zone) })))
+    let (summer_name, rule) = posix_name(rest).filter(|(name, _)| !name.is_empty())?;
+    let rule = if rule.contains(',') { rule.to_owned() } else { format!("{rule}{DEFAULT_SUMMER_RULE}") };
+    // jiff asks names to have three letters at least, so it gets others, and ours stay here.
+    let offset = after_name.get(..after_name.len() - rest.len())?;
+    let zone = jiff::tz::TimeZone::posix(&format!("STD{offset}DST{rule}")).ok()?;
+    let (standard, summer) = (standard_name.to_owned(), summer_name.to_owned());
+    Some(TimeZone(Arc::new(Zone { name: spec.to_owned(), rules: Rules::Posix { zone, standard, summer } })))
 }
 
+/// A zone's name (it may be empty), up to what can not be part of one, and what follows.
 fn posix_name(spec: &str) -> Option<(&str, &str)> {
     if let Some(quoted) = spec.strip_prefix('<') {
-        return quoted.split_once('>').filter(|(name, _)| !name.is_empty());
+        return quoted.split_once('>');
     }
-    let end = spec.find(|c: char| c.is_ascii_digit() || matches!(c, ',' | '-' | '+')).filter(|end| *end > 0)?;
+    let end = spec.find(|c: char| c.is_ascii_digit() || matches!(c, ',' | '-' | '+')).unwrap_or(spec.len());
     spec.split_at_checked(end)
 }
 

@@ -9,52 +9,55 @@ use crate::functions::RowIter;
 use crate::{CallContext, Datum, Result};
 use std::cmp::Ordering;
 
-/// A local time some months and days later, its day cut to the month's length.
-fn add_months_and_days(civil: &Civil, span: &Interval) -> Result<Civil> {
-    let mut result = *civil;
-    if span.months != 0 {
-        let months = i64::from(civil.year) * 12 + i64::from(civil.month) - 1 + i64::from(span.months);
-        result.year = i32::try_from(months.div_euclid(12)).map_err(|_| calendar::timestamp_out_of_range())?;
-        result.month = months.rem_euclid(12) as i32 + 1;
-        result.day = result.day.min(calendar::days_in_month(result.year, result.month));
-    }
-    if span.days != 0 {
-        let days = result.days() + i64::from(span.days);
-        (result.year, result.month, result.day) = calendar::civil_from_days(days);
-    }
-    Ok(result)
+/// A local time some months later, its day cut to the month's length.
+fn add_months(civil: &Civil, months: i32) -> Result<Civil> {
+    let months = i64::from(civil.year) * 12 + i64::from(civil.month) - 1 + i64::from(months);
+    let year = i32::try_from(months.div_euclid(12)).map_err(|_| calendar::timestamp_out_of_range())?;
+    let month = months.rem_euclid(12) as i32 + 1;
+    Ok(Civil { year, month, day: civil.day.min(calendar::days_in_month(year, month)), ..*civil })
 }
 
-fn signed(span: Interval, negate: bool) -> Result<Interval> {
-    if negate { span.checked_neg() } else { Ok(span) }
+fn add_days(civil: &Civil, days: i32) -> Civil {
+    let (year, month, day) = calendar::civil_from_days(civil.days() + i64::from(days));
+    Civil { year, month, day, ..*civil }
 }
 
-/// `timestamp ± interval`: months first, then days, then the time.
-pub fn shift_timestamp(micros: i64, span: Interval, negate: bool) -> Result<i64> {
+/// `moment + interval`: months first, then days, then the time. After each step the moment must be one of its type.
+fn shift(
+    micros: i64,
+    span: Interval,
+    negate: bool,
+    local: impl Fn(i64) -> Civil,
+    moment: impl Fn(&Civil) -> Option<i64>,
+) -> Result<i64> {
     if !calendar::is_finite_timestamp(micros) {
         return Ok(micros);
     }
     let span = signed(span, negate)?;
     let mut result = micros;
-    if span.months != 0 || span.days != 0 {
-        let civil = add_months_and_days(&Civil::from_timestamp(micros), &span)?;
-        result = civil.to_timestamp(0).ok_or_else(calendar::timestamp_out_of_range)?;
+    if span.months != 0 {
+        let civil = add_months(&local(result), span.months)?;
+        result = moment(&civil).ok_or_else(calendar::timestamp_out_of_range)?;
+    }
+    if span.days != 0 {
+        let civil = add_days(&local(result), span.days);
+        result = moment(&civil).ok_or_else(calendar::timestamp_out_of_range)?;
     }
     calendar::check_timestamp(result.checked_add(span.micros))
+}
+
+fn signed(span: Interval, negate: bool) -> Result<Interval> {
+    if negate { span.checked_neg().map_err(|_| calendar::timestamp_out_of_range()) } else { Ok(span) }
+}
+
+/// `timestamp ± interval`.
+pub fn shift_timestamp(micros: i64, span: Interval, negate: bool) -> Result<i64> {
+    shift(micros, span, negate, Civil::from_timestamp, |civil| civil.to_timestamp(0))
 }
 
 /// `timestamptz ± interval`: months and days by the zone's calendar, so that a day may have 23 or 25 hours.
 pub fn shift_timestamptz(micros: i64, span: Interval, negate: bool, zone: &TimeZone) -> Result<i64> {
-    if !calendar::is_finite_timestamp(micros) {
-        return Ok(micros);
-    }
-    let span = signed(span, negate)?;
-    let mut result = micros;
-    if span.months != 0 || span.days != 0 {
-        let civil = add_months_and_days(&zone.local(micros), &span)?;
-        result = zone.instant_of(&civil).ok_or_else(calendar::timestamp_out_of_range)?;
-    }
-    calendar::check_timestamp(result.checked_add(span.micros))
+    shift(micros, span, negate, |micros| zone.local(micros), |civil| zone.instant_of(civil))
 }
 
 fn timestamp_pl(micros: i64, span: &Datum, negate: bool) -> Result<Datum> {
@@ -272,6 +275,22 @@ mod tests {
         let start = zone.instant_of(&at(2024, 3, 30, 12)).unwrap();
         let day = shift_timestamptz(start, Interval::new(0, 1, 0), false, &zone).unwrap();
         assert_eq!(day - start, 23 * 3_600 * MICROS_PER_SECOND);
+    }
+
+    #[test]
+    fn a_series_may_go_down_and_ends_at_its_stop() {
+        let month = Datum::Interval(Interval::new(-1, 0, 0));
+        let start = at(2024, 3, 31, 0).to_timestamp(0).unwrap();
+        let stop = at(2023, 12, 31, 0).to_timestamp(0).unwrap();
+        let rows = series(&[Datum::Timestamp(start), Datum::Timestamp(stop), month.clone()], None).unwrap();
+        let days: Vec<(i32, i32)> = rows
+            .map(|row| Civil::from_timestamp(row.unwrap()[0].as_i64()))
+            .map(|civil| (civil.month, civil.day))
+            .collect();
+        // Each step starts from the one before: the 29th stays.
+        assert_eq!(days, [(3, 31), (2, 29), (1, 29)]);
+        let zero = Datum::Interval(Interval::new(1, -30, 0));
+        assert!(series(&[Datum::Timestamp(start), Datum::Timestamp(stop), zero], None).is_err());
     }
 
     #[test]

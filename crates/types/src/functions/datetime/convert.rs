@@ -2,7 +2,7 @@
 
 use super::{ScalarFn, as_date, as_i32, as_timetz, bad_parameter, overflow};
 use crate::datetime::calendar::{self, Civil, MICROS_PER_DAY, MICROS_PER_SECOND};
-use crate::datetime::io::apply_typmod;
+use crate::datetime::io::{apply_typmod, bad_precision};
 use crate::datetime::{Interval, NamedZone, TimeTz, TimeZone, format};
 use crate::numeric::io::general_format;
 use crate::{CallContext, Datum, FormatSettings, Result, SqlError, SqlType};
@@ -186,6 +186,11 @@ fn timetz_zone(c: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
 
 /// `timestamp(p)` and the like: the second argument is the typmod.
 fn scale(args: &[Datum]) -> Result<Datum> {
+    let precision = as_i32(&args[1]);
+    let is_timestamp = matches!(args[0], Datum::Timestamp(micros) | Datum::TimestampTz(micros) if calendar::is_finite_timestamp(micros));
+    if precision < -1 && is_timestamp {
+        return Err(bad_precision(precision));
+    }
     apply_typmod(SqlType::with_typmod(0, as_i32(&args[1])), args[0].clone())
 }
 
@@ -209,7 +214,13 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("timestamp_timestamptz", |c, args| {
         local_to_instant(args[0].as_i64(), &c.format.time_zone).map(Datum::TimestampTz)
     }),
-    ("timestamptz_timestamp", |c, args| Ok(Datum::Timestamp(local_micros(args[0].as_i64(), &c.format.time_zone)))),
+    ("timestamptz_timestamp", |c, args| {
+        let local = local_micros(args[0].as_i64(), &c.format.time_zone);
+        if calendar::is_finite_timestamp(local) {
+            calendar::check_timestamp(Some(local))?;
+        }
+        Ok(Datum::Timestamp(local))
+    }),
     ("time_interval", |_, args| Ok(Datum::Interval(Interval::new(0, 0, args[0].as_i64())))),
     ("interval_time", |_, args| Ok(Datum::Time(args[0].as_interval().micros.rem_euclid(MICROS_PER_DAY)))),
     ("time_timetz", |c, args| Ok(time_to_timetz(args[0].as_i64(), c.format))),

@@ -210,10 +210,18 @@ fn interval(name: &str, value: Interval) -> Result<Value> {
             let seconds = i128::from(quarter_days) * i128::from(calendar::SECONDS_PER_DAY / 4);
             Some(Value::Micros(seconds * i128::from(MICROS_PER_SECOND) + i128::from(value.micros)))
         }
-        Some(Part::OtherMoment) => None,
-        None => return Err(not_recognized(name, "interval")),
+        Some(Part::OtherMoment) | None => return Err(not_recognized(name, "interval")),
     };
     found.ok_or_else(|| not_supported(name, "interval"))
+}
+
+/// The epoch of an interval as a float, in PostgreSQL's order of additions, which the last digit depends on.
+fn interval_seconds(value: Interval) -> f64 {
+    let day = calendar::SECONDS_PER_DAY as f64;
+    value.micros as f64 / 1_000_000.0
+        + 365.25 * day * f64::from(value.months / 12)
+        + 30.0 * day * f64::from(value.months % 12)
+        + day * f64::from(value.days)
 }
 
 pub const SCALARS: &[(&str, ScalarFn)] = &[
@@ -231,5 +239,11 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("timetz_part", |_, args| Ok(timetz(args[0].as_str(), as_timetz(&args[1]))?.float())),
     ("timestamp_part", |c, args| Ok(timestamp(args[0].as_str(), args[1].as_i64(), c, false)?.float())),
     ("timestamptz_part", |c, args| Ok(timestamp(args[0].as_str(), args[1].as_i64(), c, true)?.float())),
-    ("interval_part", |_, args| Ok(interval(args[0].as_str(), args[1].as_interval())?.float())),
+    ("interval_part", |_, args| {
+        let (name, value) = (args[0].as_str(), args[1].as_interval());
+        if part(name) == Some(Part::Epoch) {
+            return Ok(Datum::Float8(interval_seconds(value)));
+        }
+        Ok(interval(name, value)?.float())
+    }),
 ];

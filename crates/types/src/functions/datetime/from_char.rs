@@ -540,7 +540,7 @@ fn resolve_date(given: &Given, civil: &mut Civil) -> Result<u32> {
             let monday = calendar::iso_year_start(civil.year) + (i64::from(given.week) - 1) * 7;
             let shift = match given.weekday {
                 0 => 0,
-                1 => 6,
+                ..=1 => 6,
                 weekday => i64::from(weekday) - 2,
             };
             set_days(civil, monday + shift);

@@ -7,25 +7,38 @@ use crate::datetime::{Interval, io};
 use crate::numeric::io::general_format;
 use crate::{Datum, Result, SqlError, SqlState};
 
-/// A date from its parts; a negative year is BC.
-fn date(year: i32, month: i32, day: i32) -> Result<Civil> {
-    let is_valid = year != 0 && (1..=12).contains(&month) && {
-        let inside = if year < 0 { year.saturating_add(1) } else { year };
-        (1..=calendar::days_in_month(inside, month)).contains(&day)
-    };
+/// A negative year, which is BC, as it is counted inside.
+fn inside_year(year: i32) -> i32 {
+    if year < 0 && year != i32::MIN { year + 1 } else { year }
+}
+
+/// A date from its parts. `shown_year` is for errors: `make_date` shows a BC year as it is counted inside, the others as
+/// it was given, and so does PostgreSQL.
+fn date(year: i32, month: i32, day: i32, shown_year: i32) -> Result<Civil> {
+    let inside = inside_year(year);
+    let shown = || format!("{shown_year}-{month:02}-{day:02}");
+    let is_valid = year != 0
+        && year != i32::MIN
+        && (1..=12).contains(&month)
+        && (1..=calendar::days_in_month(inside, month)).contains(&day);
     if !is_valid {
-        return Err(overflow(format!("date field value out of range: {year}-{month:02}-{day:02}")));
+        return Err(overflow(format!("date field value out of range: {}", shown())));
     }
-    let civil = Civil { year: if year < 0 { year + 1 } else { year }, month, day, ..Civil::default() };
+    let civil = Civil { year: inside, month, day, ..Civil::default() };
     if !calendar::is_valid_julian(civil.year, month) || !calendar::is_valid_date(civil.days()) {
-        return Err(overflow(format!("date out of range: {year}-{month:02}-{day:02}")));
+        return Err(overflow(format!("date out of range: {}", shown())));
     }
     Ok(civil)
 }
 
 /// A clock reading as PostgreSQL's messages show it: seconds like C's `%02g`.
 fn shown(hour: i32, minute: i32, second: f64) -> String {
-    let second = general_format(second, 6);
+    let second = match second {
+        f64::INFINITY => "Infinity".to_owned(),
+        f64::NEG_INFINITY => "-Infinity".to_owned(),
+        second if second.is_nan() => "NaN".to_owned(),
+        second => general_format(second, 6),
+    };
     format!("{hour}:{minute:02}:{second:0>2}")
 }
 
@@ -43,7 +56,7 @@ fn time(hour: i32, minute: i32, second: f64) -> Result<i64> {
 /// Six arguments as a local time, which may be 24:00:00 of its day.
 fn timestamp(args: &[Datum]) -> Result<i64> {
     let part = |index: usize| as_i32(&args[index]);
-    let civil = date(part(0), part(1), part(2))?;
+    let civil = date(part(0), part(1), part(2), part(0))?;
     let second = args[5].as_f64();
     let time = time(part(3), part(4), second)?;
     let micros = civil.days().checked_mul(MICROS_PER_DAY).and_then(|midnight| midnight.checked_add(time));
@@ -66,8 +79,7 @@ fn interval(args: &[Datum]) -> Result<Interval> {
     let part = |index: usize| i64::from(as_i32(&args[index]));
     let second = args[6].as_f64();
     let second_micros = (second * MICROS_PER_SECOND as f64).round_ties_even();
-    // NaN fails the comparison too.
-    if !(second_micros.abs() < i64::MAX as f64) {
+    if second_micros.is_nan() || second_micros.abs() >= i64::MAX as f64 {
         return Err(interval_out_of_range());
     }
     let months = part(0) * 12 + part(1);
@@ -90,7 +102,7 @@ fn out_of_range() -> SqlError {
 
 pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("make_date", |_, args| {
-        let civil = date(as_i32(&args[0]), as_i32(&args[1]), as_i32(&args[2]))?;
+        let civil = date(as_i32(&args[0]), as_i32(&args[1]), as_i32(&args[2]), inside_year(as_i32(&args[0])))?;
         Ok(Datum::Date(civil.days() as i32))
     }),
     ("make_time", |_, args| time(as_i32(&args[0]), as_i32(&args[1]), args[2].as_f64()).map(Datum::Time)),

@@ -81,6 +81,14 @@ fn part(name: &str) -> Option<Part> {
     part_of_lower(name)
 }
 
+/// A unit that `date_trunc` knows: the words of intervals only, so no `dow` or `julian`.
+fn interval_unit(name: &str) -> Option<Unit> {
+    match tokens::interval_word(&name.to_ascii_lowercase()) {
+        IntervalWord::Unit(unit) => Some(unit),
+        _ => None,
+    }
+}
+
 fn part_of_lower(lower: &str) -> Option<Part> {
     if let IntervalWord::Unit(unit) = tokens::interval_word(lower) {
         return Some(Part::Unit(unit));

@@ -82,7 +82,7 @@ impl Shown {
         if self.is_interval {
             return Err(SqlError::new(
                 SqlState::INVALID_DATETIME_FORMAT,
-                "invalid format specification for an interval",
+                "invalid format specification for an interval value",
             )
             .hint("Intervals are not tied to specific calendar dates."));
         }
@@ -92,6 +92,12 @@ impl Shown {
     fn east_s(&self) -> i32 {
         self.zone.as_ref().map_or(0, |zone| zone.east_s)
     }
+}
+
+/// A number padded with zeros to `width`, its minus included.
+fn plain(out: &mut String, value: i64, width: usize, fill_mode: bool) {
+    let width = if fill_mode { 0 } else { width };
+    let _ = write!(out, "{value:0width$}");
 }
 
 /// A number padded with zeros to `width`, one more for a minus.
@@ -163,12 +169,12 @@ fn write_field(value: &Shown, field: &Field, out: &mut String) -> Result<()> {
         SecondOfDay => {
             let _ = write!(out, "{}", (value.hour * 60 + value.minute) * 60 + value.second);
         }
-        DayOfYear => padded(out, value.day_of_year, 3, fill_mode),
-        IsoDayOfYear => padded(out, value.iso().2, 3, fill_mode),
-        DayOfMonth => padded(out, value.day, 2, fill_mode),
+        DayOfYear => plain(out, value.day_of_year, 3, fill_mode),
+        IsoDayOfYear => plain(out, value.iso().2, 3, fill_mode),
+        DayOfMonth => plain(out, value.day, 2, fill_mode),
         Month => padded(out, value.month, 2, fill_mode),
-        Week => padded(out, (value.day_of_year - 1) / 7 + 1, 2, fill_mode),
-        IsoWeek => padded(out, value.iso().1, 2, fill_mode),
+        Week => plain(out, (value.day_of_year - 1) / 7 + 1, 2, fill_mode),
+        IsoWeek => plain(out, value.iso().1, 2, fill_mode),
         WeekOfMonth => {
             let _ = write!(out, "{}", (value.day - 1) / 7 + 1);
         }

@@ -1,6 +1,6 @@
 //! `date_trunc` and `date_bin`.
 
-use super::{Part, ScalarFn, not_recognized, not_supported, overflow, part};
+use super::{ScalarFn, interval_unit, not_recognized, not_supported, overflow};
 use crate::datetime::calendar::{self, Civil, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND};
 use crate::datetime::interval::interval_out_of_range;
 use crate::datetime::tokens::Unit;
@@ -57,15 +57,12 @@ fn truncate(name: &str, micros: i64, zone: Option<&TimeZone>) -> Result<i64> {
     if !calendar::is_finite_timestamp(micros) {
         return Ok(micros);
     }
-    let unit = match part(name) {
-        Some(Part::Unit(unit)) => unit,
-        Some(Part::Epoch | Part::OtherMoment) | None => return Err(not_recognized(name, type_name)),
-    };
+    let unit = interval_unit(name).ok_or_else(|| not_recognized(name, type_name))?;
     let offset = zone.map_or(0, |zone| i64::from(zone.offset_at(micros)) * MICROS_PER_SECOND);
     let local = micros + offset;
     if let Some(length) = clock_unit(unit) {
         // Within a day the offset stays, so that an hour that comes twice is not mistaken for the other.
-        return Ok(local.div_euclid(length) * length - offset);
+        return calendar::check_timestamp(Some(local.div_euclid(length) * length - offset));
     }
     let start = calendar_start(&Civil::from_timestamp(local), unit).ok_or_else(|| not_supported(name, type_name))?;
     match zone {
@@ -84,10 +81,7 @@ fn zone_by_name(name: &str) -> Result<TimeZone> {
 }
 
 fn interval_trunc(name: &str, value: Interval) -> Result<Interval> {
-    let unit = match part(name) {
-        Some(Part::Unit(unit)) => unit,
-        _ => return Err(not_recognized(name, "interval")),
-    };
+    let unit = interval_unit(name).ok_or_else(|| not_recognized(name, "interval"))?;
     if let Some(length) = clock_unit(unit) {
         return Ok(Interval { micros: value.micros / length * length, ..value });
     }
