@@ -2,8 +2,9 @@
 //! their values to a typmod. Crate `io` dispatches here.
 
 use super::calendar::{self, MICROS_PER_DAY};
+use super::fields::{self, ParseError};
 use super::interval::round_micros;
-use super::parse::{self, DateTime, ParseError};
+use super::parse::{self, DateTime};
 use super::parse_interval::parse_interval;
 use super::{Interval, TimeTz, format, iso};
 use crate::{Datum, FormatSettings, Result, SqlError, SqlState, SqlType, oid};
@@ -72,7 +73,7 @@ fn input_timestamp(text: &str, with_zone: bool, format: &FormatSettings) -> Resu
 
 /// Reads the text of a zone offset or name for functions that take one (`make_timestamptz`): the local time decides.
 pub fn parse_zone_text(text: &str, local: &calendar::Civil) -> Result<i32> {
-    match parse::zone_offset(text) {
+    match fields::zone_offset(text) {
         Ok(east_s) => Ok(east_s),
         Err(ParseError::ZoneOverflow) => {
             Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("numeric time zone \"{text}\" out of range")))

@@ -1,11 +1,12 @@
 //! Dates, times, intervals and zones: PostgreSQL's ranges, arithmetic and formats.
 //!
 //! Values are plain integers (see `Datum`): days or microseconds from 2000-01-01, with the ends of the integer's range as
-//! infinities. `calendar` takes them apart, `zone` knows offsets, `interval` its arithmetic; `tokens`, `parse` and
+//! infinities. `calendar` takes them apart, `zone` knows offsets, `interval` its arithmetic; `tokens`, `fields`, `parse` and
 //! `parse_interval` read text, `format` writes it, and `io` is the door for the rest of the crate.
 
 pub mod abbreviations;
 pub mod calendar;
+pub mod fields;
 pub mod format;
 pub mod interval;
 pub mod io;

@@ -1,8 +1,8 @@
 //! Reading intervals: PostgreSQL's own forms, SQL's, and both forms of ISO 8601.
 
 use super::calendar::{DAYS_PER_MONTH, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND};
+use super::fields::{self, ParseError, Parsed, have};
 use super::interval::{Interval, interval_out_of_range, typmod};
-use super::parse::{self, ParseError, Parsed, have};
 use super::tokens::{self, Field, FieldKind, IntervalWord, Unit};
 use crate::context::IntervalStyle;
 use crate::{Result, SqlError};
@@ -27,7 +27,7 @@ fn add(sum: &mut i32, value: i32) -> Parsed<()> {
 
 impl Parts {
     fn add_micros(&mut self, value: i64, fraction: f64, scale: i64) -> Parsed<()> {
-        parse::multiply_add(value, scale, &mut self.micros)?;
+        fields::multiply_add(value, scale, &mut self.micros)?;
         self.add_fraction_micros(fraction, scale)
     }
 
@@ -40,7 +40,7 @@ impl Parts {
         } else if rest < -0.5 {
             whole -= 1;
         }
-        parse::multiply_add(whole, 1, &mut self.micros)
+        fields::multiply_add(whole, 1, &mut self.micros)
     }
 
     fn add_days(&mut self, value: i64, fraction: f64, scale: i32) -> Parsed<()> {
@@ -187,11 +187,11 @@ fn decode(fields: &[Field], range: i32, style: IntervalStyle) -> Parsed<Parts> {
 }
 
 fn clock_micros(text: &str, range: i32) -> Parsed<i64> {
-    let clock = parse::clock(text, range == typmod::MINUTE | typmod::SECOND)?;
+    let clock = fields::clock(text, range == typmod::MINUTE | typmod::SECOND)?;
     let mut micros = i64::from(clock.micros);
-    parse::multiply_add(clock.hour, MICROS_PER_HOUR, &mut micros)?;
-    parse::multiply_add(i64::from(clock.minute), MICROS_PER_MINUTE, &mut micros)?;
-    parse::multiply_add(i64::from(clock.second), MICROS_PER_SECOND, &mut micros)?;
+    fields::multiply_add(clock.hour, MICROS_PER_HOUR, &mut micros)?;
+    fields::multiply_add(i64::from(clock.minute), MICROS_PER_MINUTE, &mut micros)?;
+    fields::multiply_add(i64::from(clock.second), MICROS_PER_SECOND, &mut micros)?;
     Ok(micros)
 }
 
@@ -204,13 +204,13 @@ fn signed_clock(text: &str, range: i32) -> Option<i64> {
 
 /// A number in `unit`, or SQL's `years-months`. Returns what it sets, and the unit for the number to its left.
 fn decode_number(parts: &mut Parts, text: &str, unit: Unit, force_negative: bool) -> Parsed<(u32, Unit)> {
-    let (value, rest) = parse::leading_int64(text);
+    let (value, rest) = fields::leading_int64(text);
     let mut value = value?;
     let is_negative = text.starts_with('-');
     let mut unit = unit;
     let mut fraction = 0.0;
     if let Some(months) = rest.strip_prefix('-') {
-        let (months, rest) = parse::leading_int(months);
+        let (months, rest) = fields::leading_int(months);
         let months = i64::from(months?);
         if !(0..12).contains(&months) {
             return Err(ParseError::Overflow);
@@ -220,10 +220,10 @@ fn decode_number(parts: &mut Parts, text: &str, unit: Unit, force_negative: bool
         }
         unit = Unit::Month;
         let mut total = if is_negative { -months } else { months };
-        parse::multiply_add(value, 12, &mut total)?;
+        fields::multiply_add(value, 12, &mut total)?;
         value = total;
     } else if rest.starts_with('.') {
-        fraction = parse::fraction(rest)?;
+        fraction = fields::fraction(rest)?;
         if is_negative {
             fraction = -fraction;
         }

@@ -18,6 +18,8 @@ const MAPPED_FROM_S: i64 = 200_000_000_000;
 const CACHED_NAMES_MAX: usize = 4_096;
 /// The longest zone name PostgreSQL takes.
 const NAME_LEN_MAX: usize = 255;
+/// One week less a second, the most that the setting takes as an offset.
+const OFFSET_SETTING_MAX_S: f64 = 604_799.0;
 /// The rule a POSIX spec with a summer name but no rule gets: that of the United States since 2007.
 const DEFAULT_SUMMER_RULE: &str = ",M3.2.0,M11.1.0";
 
@@ -121,30 +123,39 @@ impl TimeZone {
                 format!("invalid value for parameter \"TimeZone\": \"{value}\""),
             )
         };
-        if let Some(hours) = value.trim_start().parse::<f64>().ok().filter(|h| h.is_finite()) {
-            let seconds = hours * 3_600.0;
-            // One week less a second, as POSIX specs have it.
-            if seconds.abs() > 604_799.0 {
+        let from_seconds = |seconds: f64| {
+            // NaN is in no range.
+            if !(-OFFSET_SETTING_MAX_S..=OFFSET_SETTING_MAX_S).contains(&seconds) {
                 return Err(invalid().detail("UTC timezone offset is out of range."));
             }
-            return Ok(TimeZone::from_offset(seconds as i32));
+            Ok(TimeZone::from_offset(seconds as i32))
+        };
+        let zone = if let Ok(hours) = value.trim_start().parse::<f64>() {
+            from_seconds(hours * 3_600.0)?
+        } else if value.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("interval")) {
+            // `SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE` reaches the setting as `INTERVAL '-08:00'`.
+            let quoted = value.get(8..).and_then(|rest| rest.trim_start().strip_prefix('\'')).ok_or_else(invalid)?;
+            let text = quoted.split('\'').next().unwrap_or("");
+            let interval = super::parse_interval::parse_interval(text, -1, crate::context::IntervalStyle::Postgres)?;
+            if interval.months != 0 {
+                return Err(invalid().detail("Cannot specify months in time zone interval."));
+            }
+            if interval.days != 0 {
+                return Err(invalid().detail("Cannot specify days in time zone interval."));
+            }
+            from_seconds((interval.micros / MICROS_PER_SECOND) as f64)?
+        } else {
+            TimeZone::lookup(value).ok_or_else(invalid)?
+        };
+        // PostgreSQL takes odd seconds in the year 2000 for a sign of leap seconds.
+        if zone.offset_at(0) % 60 != 0 {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("time zone \"{value}\" appears to use leap seconds"),
+            )
+            .detail("PostgreSQL does not support leap seconds."));
         }
-        if value.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("interval")) {
-            return Self::parse_interval_setting(value.get(8..).unwrap_or("")).ok_or_else(invalid);
-        }
-        TimeZone::lookup(value).ok_or_else(invalid)
-    }
-
-    /// `SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE` reaches the setting as `INTERVAL '-08:00'`.
-    fn parse_interval_setting(rest: &str) -> Option<TimeZone> {
-        let quoted = rest.trim_start().strip_prefix('\'')?;
-        let text = quoted.split('\'').next()?;
-        let interval = super::parse_interval::parse_interval(text, -1, crate::context::IntervalStyle::Postgres).ok()?;
-        if interval.months != 0 || interval.days != 0 {
-            return None;
-        }
-        let seconds = i32::try_from(interval.micros / MICROS_PER_SECOND).ok()?;
-        (seconds.abs() <= 604_799).then(|| TimeZone::from_offset(seconds))
+        Ok(zone)
     }
 
     /// A zone by IANA name (any case) or POSIX-like spec. Abbreviations are not looked at.

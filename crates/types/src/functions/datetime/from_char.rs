@@ -7,8 +7,8 @@ use super::template::{self, Convention, Field, Node, Pattern};
 use super::to_char::ROMAN;
 use super::{ScalarFn, SqlError, SqlState, overflow};
 use crate::datetime::calendar::{self, Civil, MICROS_PER_SECOND, MONTHS, WEEKDAYS};
+use crate::datetime::fields::{ParseError, have};
 use crate::datetime::interval::round_micros;
-use crate::datetime::parse::{ParseError, have};
 use crate::{CallContext, Datum, Result};
 
 /// What the fields of a text have given. 0 is "not given", as no field of a date can be 0 and none of a time need be.
