@@ -4,6 +4,7 @@
 //! thread (the state machine), read by all. A row is found by hash in one of 16 shards, and in key order through one
 //! ordered map: a point read never meets the ordered map's lock, an update of a row that is already here changes
 //! neither index, and a small range costs one descent (`performance.md` §4.8: hash + order was the fastest pair).
+//! New rows wait in a list and enter the ordered map sorted, some thousand at a time or when somebody asks for order.
 //!
 //! I1: a row's versions have growing timestamps. I2: a row never leaves its delta; the delta is dropped whole.
 //! A reader holds no lock between two rows: it copies out a run of row handles and looks at each later.
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::Direction;
 
@@ -79,10 +80,36 @@ impl Row {
     }
 }
 
+/// Rows by key, and new ones that are not in the map yet.
+#[derive(Default)]
+struct Order {
+    sorted: BTreeMap<Bytes, Arc<Row>>,
+    unordered: Vec<Arc<Row>>,
+}
+
+/// So many wait at most: what a reader may have to sort in.
+const UNORDERED_MAX: usize = 8192;
+
+impl Order {
+    fn sort_in(&mut self) {
+        let mut fresh = std::mem::take(&mut self.unordered);
+        fresh.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let fresh = fresh.into_iter().map(|row| (row.key.clone(), row));
+        if self.sorted.is_empty() {
+            self.sorted = fresh.collect();
+        } else {
+            self.sorted.extend(fresh);
+        }
+    }
+}
+
 /// The changed rows of one relation.
 pub struct RelationDelta {
-    shards: [RwLock<HashTable<Arc<Row>>>; SHARDS],
-    order: RwLock<BTreeMap<Bytes, Arc<Row>>>,
+    /// With the hash: growing a table and passing by a neighbour do not touch the row.
+    shards: [RwLock<HashTable<(u64, Arc<Row>)>>; SHARDS],
+    order: RwLock<Order>,
+    /// How many rows wait in `order`.
+    unordered: AtomicUsize,
     /// The greatest timestamp in it.
     newest: AtomicU64,
     /// Rows whose newest version here is a row, and those whose newest is a deletion.
@@ -102,6 +129,7 @@ impl RelationDelta {
         RelationDelta {
             shards: std::array::from_fn(|_| RwLock::default()),
             order: RwLock::default(),
+            unordered: AtomicUsize::new(0),
             newest: AtomicU64::new(0),
             alive: AtomicU64::new(0),
             deleted: AtomicU64::new(0),
@@ -112,10 +140,15 @@ impl RelationDelta {
 
     pub fn row(&self, key: &[u8]) -> Option<Arc<Row>> {
         let hash = hash_of(key);
-        self.shard(hash).read().find(hash, |row| row.key == key).cloned()
+        self.find(hash, key)
     }
 
-    fn shard(&self, hash: u64) -> &RwLock<HashTable<Arc<Row>>> {
+    fn find(&self, hash: u64, key: &[u8]) -> Option<Arc<Row>> {
+        let shard = self.shard(hash).read();
+        shard.find(hash, |(other, row)| *other == hash && row.key == key).map(|(_, row)| row.clone())
+    }
+
+    fn shard(&self, hash: u64) -> &RwLock<HashTable<(u64, Arc<Row>)>> {
         &self.shards[(hash >> 60) as usize % SHARDS]
     }
 
@@ -151,58 +184,73 @@ impl RelationDelta {
         if is_empty(from, to) {
             return;
         }
+        if self.unordered.load(Ordering::Acquire) > 0 {
+            self.order.write().sort_in();
+            self.unordered.store(0, Ordering::Release);
+        }
         let order = self.order.read();
-        let range = order.range::<[u8], _>((from, to)).map(|(_, row)| row);
+        let range = order.sorted.range::<[u8], _>((from, to)).map(|(_, row)| row);
         match direction {
             Direction::Forward => out.extend(range.take(limit).cloned()),
             Direction::Backward => out.extend(range.rev().take(limit).cloned()),
         }
     }
 
-    /// Adds to `self`; `fresh` gathers rows that the ordered map has yet to learn of.
-    fn put(&self, ts: Timestamp, mutation: &Mutation, horizon: Timestamp, fresh: &mut Vec<Arc<Row>>) -> u64 {
+    /// Adds one version; `fresh` gathers rows that the ordered map has yet to learn of.
+    fn put(&self, ts: Timestamp, mutation: &Mutation, horizon: Timestamp, fresh: &mut Vec<Arc<Row>>) -> Counts {
         let hash = hash_of(&mutation.key);
         let is_row = mutation.value.is_some();
         let value_bytes = mutation.value.as_ref().map_or(0, Bytes::len) as u64;
-        let known = self.shard(hash).read().find(hash, |row| row.key == mutation.key).cloned();
-        self.newest.fetch_max(ts.0, Ordering::AcqRel);
-        let bytes = match known {
-            Some(row) => {
-                self.superseding.fetch_add(1, Ordering::Relaxed);
-                let was_alive = row.push(ts, mutation.value.clone(), horizon);
-                match (was_alive, is_row) {
-                    (true, false) => {
-                        self.alive.fetch_sub(1, Ordering::Relaxed);
-                        self.deleted.fetch_add(1, Ordering::Relaxed);
-                    }
-                    (false, true) => {
-                        self.deleted.fetch_sub(1, Ordering::Relaxed);
-                        self.alive.fetch_add(1, Ordering::Relaxed);
-                    }
-                    _ => {}
-                }
-                value_bytes + VERSION_OVERHEAD
-            }
-            None => {
-                let mut versions = SmallVec::new();
-                versions.push(DeltaVersion { ts, value: mutation.value.clone() });
-                let row = Arc::new(Row { key: mutation.key.clone(), versions: RwLock::new(versions) });
-                self.shard(hash).write().insert_unique(hash, row.clone(), |row| hash_of(&row.key));
-                fresh.push(row);
-                (if is_row { &self.alive } else { &self.deleted }).fetch_add(1, Ordering::Relaxed);
-                self.superseding.fetch_add(u64::from(!is_row), Ordering::Relaxed);
-                value_bytes + mutation.key.len() as u64 + ROW_OVERHEAD
-            }
-        };
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        bytes
+        if let Some(row) = self.find(hash, &mutation.key) {
+            let was_alive = row.push(ts, mutation.value.clone(), horizon);
+            let alive = i64::from(is_row) - i64::from(was_alive);
+            return Counts { alive, deleted: -alive, superseding: 1, bytes: value_bytes + VERSION_OVERHEAD };
+        }
+        let mut versions = SmallVec::new();
+        versions.push(DeltaVersion { ts, value: mutation.value.clone() });
+        let row = Arc::new(Row { key: mutation.key.clone(), versions: RwLock::new(versions) });
+        self.shard(hash).write().insert_unique(hash, (hash, row.clone()), |(hash, _)| *hash);
+        fresh.push(row);
+        let (alive, deleted) = (i64::from(is_row), i64::from(!is_row));
+        let bytes = value_bytes + mutation.key.len() as u64 + ROW_OVERHEAD;
+        Counts { alive, deleted, superseding: deleted as u64, bytes }
     }
 
-    fn put_in_order(&self, fresh: &mut Vec<Arc<Row>>) {
-        if !fresh.is_empty() {
-            let mut order = self.order.write();
-            order.extend(fresh.drain(..).map(|row| (row.key.clone(), row)));
+    /// The end of a batch: what it changed is counted and its new rows enter the order.
+    fn finish(&self, ts: Timestamp, counts: &Counts, fresh: &mut Vec<Arc<Row>>) {
+        self.newest.fetch_max(ts.0, Ordering::AcqRel);
+        // Two's complement: adding a negative number takes it away.
+        self.alive.fetch_add(counts.alive as u64, Ordering::Relaxed);
+        self.deleted.fetch_add(counts.deleted as u64, Ordering::Relaxed);
+        self.superseding.fetch_add(counts.superseding, Ordering::Relaxed);
+        self.bytes.fetch_add(counts.bytes, Ordering::Relaxed);
+        if fresh.is_empty() {
+            return;
         }
+        let mut order = self.order.write();
+        order.unordered.append(fresh);
+        if order.unordered.len() >= UNORDERED_MAX {
+            order.sort_in();
+        }
+        self.unordered.store(order.unordered.len(), Ordering::Release);
+    }
+}
+
+/// What a batch changes.
+#[derive(Default)]
+struct Counts {
+    alive: i64,
+    deleted: i64,
+    superseding: u64,
+    bytes: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Counts) {
+        self.alive += other.alive;
+        self.deleted += other.deleted;
+        self.superseding += other.superseding;
+        self.bytes += other.bytes;
     }
 }
 
@@ -251,10 +299,12 @@ impl Delta {
             let id = run[0].relation;
             let relation = self.relation_or_new(id);
             let horizon = horizon(id);
+            let mut counts = Counts::default();
             for mutation in run {
-                bytes += relation.put(ts, mutation, horizon, &mut fresh);
+                counts.add(&relation.put(ts, mutation, horizon, &mut fresh));
             }
-            relation.put_in_order(&mut fresh);
+            relation.finish(ts, &counts, &mut fresh);
+            bytes += counts.bytes;
         }
         self.versions.fetch_add(mutations.len() as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);

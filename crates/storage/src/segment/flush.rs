@@ -119,7 +119,8 @@ struct RelationWriter {
 /// The version that lies in the base.
 struct Old {
     ts: Timestamp,
-    row: Vec<u8>,
+    /// Copied only if it goes to history.
+    row: Option<Vec<u8>>,
     checksum: u32,
     size: u64,
 }
@@ -166,8 +167,8 @@ impl RelationWriter {
         let mut buffer = std::mem::take(&mut self.entry_key);
         let entry_key = entry_key(&row.key, &mut buffer);
         let is_greatest = entry_key > &self.greatest[..];
-        let old = if is_greatest { None } else { self.old(txn, row, entry_key)? };
         let versions = row.versions();
+        let old = if is_greatest { None } else { self.old(txn, row, entry_key, &versions)? };
         self.keep_superseded(txn, row, entry_key, old.as_ref(), &versions)?;
         let Some(newest) = versions.last() else { return Ok(()) };
         if let Some(old) = &old {
@@ -204,7 +205,7 @@ impl RelationWriter {
         Ok(())
     }
 
-    fn old(&mut self, txn: &WriteTxn<'_>, row: &Row, entry_key: &[u8]) -> Result<Option<Old>> {
+    fn old(&self, txn: &WriteTxn<'_>, row: &Row, entry_key: &[u8], versions: &[DeltaVersion]) -> Result<Option<Old>> {
         let Some(value) = txn.get(self.relation.rows_slot(), entry_key)? else { return Ok(None) };
         let old = stored::decode_value(self.id, entry_key, value)?;
         if !old.is_of(&row.key) {
@@ -212,7 +213,9 @@ impl RelationWriter {
             return Err(StorageError::Corrupt(what));
         }
         let size = (row.key.len() + old.row.len()) as u64;
-        Ok(Some(Old { ts: old.ts, row: old.row.to_vec(), checksum: old.checksum, size }))
+        let is_needed = versions.first().is_some_and(|next| next.ts > self.horizon);
+        let row = is_needed.then(|| old.row.to_vec());
+        Ok(Some(Old { ts: old.ts, row, checksum: old.checksum, size }))
     }
 
     /// Puts into history what is superseded by a version above the horizon.
@@ -224,10 +227,8 @@ impl RelationWriter {
         old: Option<&Old>,
         versions: &[DeltaVersion],
     ) -> Result<()> {
-        if let (Some(old), Some(next)) = (old, versions.first())
-            && next.ts > self.horizon
-        {
-            self.put_history(txn, row, entry_key, old.ts, Some(&old.row))?;
+        if let Some(Old { ts, row: Some(old), .. }) = old {
+            self.put_history(txn, row, entry_key, *ts, Some(old))?;
         }
         for pair in versions.windows(2) {
             let is_needed =
