@@ -245,6 +245,54 @@ fn a_dropped_relation_goes_with_its_retention_and_its_slot_is_used_again() {
     }
 }
 
+/// Every entry writes all keys with one value, deletes another, and readers must see whole entries at each timestamp
+/// that is applied, while flushes, collections and slot changes go on.
+#[test]
+fn readers_beside_writer_and_flusher_see_whole_entries() {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    const KEYS: u64 = 50;
+    for ground in Ground::both() {
+        let options = SegmentOptions { flush_rows: 700, ..ground.options() };
+        let (segment, _) = Segment::open(Host::real(), options).unwrap();
+        let (applied, ends) = (AtomicU64::new(0), AtomicBool::new(false));
+        let reader = || {
+            let mut reads = 0_u64;
+            while !ends.load(Ordering::Acquire) || reads < 10 {
+                let at = applied.load(Ordering::Acquire);
+                if at == 0 {
+                    continue;
+                }
+                let rows = scan(&segment, &KeyRange::all(), at, Direction::Forward);
+                // One key is deleted by each entry, another comes back.
+                assert_eq!(rows.len() as u64, KEYS - 1, "at {at}");
+                assert!(rows.iter().all(|(_, value, ts)| *value == at.to_string().as_bytes() && *ts == at), "at {at}");
+                let key = ((at + 1) % KEYS).to_be_bytes();
+                assert_eq!(get(&segment, &key, at), Some(at.to_string()));
+                assert_eq!(get(&segment, &(at % KEYS).to_be_bytes(), at), None);
+                reads += 1;
+            }
+        };
+        std::thread::scope(|scope| {
+            let readers = [scope.spawn(reader), scope.spawn(reader)];
+            for ts in 1..=2000_u64 {
+                let mutation = |number: u64| match number == ts % KEYS {
+                    true => delete(&number.to_be_bytes()),
+                    false => put(&number.to_be_bytes(), &ts.to_string()),
+                };
+                let mutations: Vec<Mutation> = (0..KEYS).map(mutation).collect();
+                segment.apply(ts, Timestamp(ts), &mutations);
+                applied.store(ts, Ordering::Release);
+                // A reader may have read `applied` a moment ago: nothing it can hold is collected.
+                segment.set_horizon(Timestamp(ts.saturating_sub(500)));
+            }
+            ends.store(true, Ordering::Release);
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+        });
+        segment.flush().unwrap();
+        segment.verify().unwrap();
+    }
+}
+
 /// A step of the random history.
 #[derive(Debug, Clone)]
 enum Step {

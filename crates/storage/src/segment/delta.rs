@@ -317,3 +317,44 @@ impl Delta {
         self.relations.write().entry(id).or_insert_with(|| Arc::new(RelationDelta::new())).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hot_row_keeps_what_is_above_the_horizon_and_one_below() {
+        let delta = Delta::default();
+        let relation = StorageId(1);
+        for ts in 1..=1000 {
+            let mutation = Mutation { relation, key: "hot".into(), value: Some("v".into()) };
+            delta.write(Timestamp(ts), &[mutation], |_| Timestamp(ts.saturating_sub(3)));
+        }
+        let row = delta.relation(relation).unwrap().row(b"hot").unwrap();
+        assert!(row.versions().len() <= PRUNE_AT, "{}", row.versions().len());
+        for ts in 997..=1000 {
+            assert_eq!(row.at(Timestamp(ts)).unwrap().ts, Timestamp(ts));
+        }
+    }
+
+    #[test]
+    fn order_is_complete_however_many_rows_wait() {
+        let delta = Delta::default();
+        let relation = StorageId(1);
+        let count = 3 * UNORDERED_MAX as u32 + 17;
+        let mutations: Vec<Mutation> = (0..count)
+            .map(|n| {
+                let key = Bytes::copy_from_slice(&n.wrapping_mul(2_654_435_761).to_be_bytes());
+                Mutation { relation, key, value: Some("v".into()) }
+            })
+            .collect();
+        for (ts, batch) in (1..).zip(mutations.chunks(1000)) {
+            delta.write(Timestamp(ts), batch, |_| Timestamp::ZERO);
+        }
+        let mut rows = Vec::new();
+        let relation = delta.relation(relation).unwrap();
+        relation.run(Bound::Unbounded, Bound::Unbounded, Direction::Forward, usize::MAX, &mut rows);
+        assert!(rows.len() == count as usize && rows.is_sorted_by(|a, b| a.key < b.key));
+        assert_eq!((relation.alive(), relation.deleted(), delta.versions()), (u64::from(count), 0, u64::from(count)));
+    }
+}

@@ -65,6 +65,9 @@ struct Inner {
     orders: Mutex<Orders>,
     work: Condvar,
     done: Condvar,
+    flush_seconds: metrics::Histogram,
+    flushed_versions: metrics::Counter,
+    delta_bytes: metrics::Gauge,
     /// Set once per freeze when the delta has reached its size.
     is_due: AtomicBool,
 }
@@ -104,6 +107,7 @@ impl Segment {
         let newest = own.relations.values().map(|relation| relation.newest).max().unwrap_or_default();
         let base = Arc::new(BaseState::new(engine.clone(), own.relations)?);
         let generation = Generation { active: Arc::default(), frozen: None, base };
+        let name = options.name.clone();
         let inner = Arc::new(Inner {
             host,
             options,
@@ -121,6 +125,9 @@ impl Segment {
             orders: Mutex::default(),
             work: Condvar::new(),
             done: Condvar::new(),
+            flush_seconds: metrics::histogram!("segment_flush_seconds", "segment" => name.clone()),
+            flushed_versions: metrics::counter!("segment_flushed_versions_total", "segment" => name.clone()),
+            delta_bytes: metrics::gauge!("segment_delta_bytes", "segment" => name),
             is_due: AtomicBool::new(false),
         });
         let mut thread = None;
@@ -263,10 +270,11 @@ impl Segment {
         (bytes as f64 / self.inner.options.delta_bytes_max.max(1) as f64).min(1.0)
     }
 
-    /// Flushes and ends the segment's thread.
+    /// Flushes and ends the segment's thread. Lets go of the image too, which mostly holds this segment in turn.
     pub fn close(&self) -> Result<()> {
         let flushed = self.flush();
         self.stop();
+        *self.inner.image.write() = None;
         flushed
     }
 
@@ -458,6 +466,7 @@ impl Inner {
             flusher.pending = self.freeze();
         }
         let Some((applied, state)) = flusher.pending.clone() else { return Ok(()) };
+        let begun = self.host.clock.monotonic();
         let generation = self.generation.load_full();
         let empty = Arc::default();
         let delta: &Arc<Delta> = generation.frozen.as_ref().unwrap_or(&empty);
@@ -480,6 +489,9 @@ impl Inner {
         drop(retention);
         flusher.pending = None;
         self.flushed.store(applied, Ordering::Release);
+        self.flush_seconds.record((self.host.clock.monotonic() - begun).as_secs_f64());
+        self.flushed_versions.increment(delta.versions());
+        self.delta_bytes.set(self.generation.load().active.bytes() as f64);
         Ok(())
     }
 

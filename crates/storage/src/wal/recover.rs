@@ -39,7 +39,8 @@ pub struct Found {
     pub files: Vec<(u64, BTreeMap<u64, u64>)>,
     /// Where the next record goes, in the last file.
     pub offset: u64,
-    /// Whether the last file has bytes other than zero from there on.
+    /// Whether the last file has something like a record of its own from there on. (What is left of its earlier life
+    /// has another number and never counts.)
     pub has_remains: bool,
 }
 
@@ -87,12 +88,12 @@ impl Reader<'_> {
             if self.hole.is_none() {
                 return Ok(());
             }
-            self.found.has_remains = bytes[at..].iter().any(|byte| *byte != 0);
         }
         // Behind the hole records count for their marks alone.
         let expected = number.to_le_bytes();
         while let Some(place) = bytes.get(at..at + HEADER) {
             let is_likely = place[8..16] == expected;
+            self.found.has_remains |= is_likely && self.hole.is_some_and(|(hole, _)| hole == number);
             match is_likely.then(|| record::decode(&bytes[at..], number)).flatten() {
                 Some((header, _, size)) => {
                     self.mark = self.mark.max(header.synced);

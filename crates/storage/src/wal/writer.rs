@@ -75,8 +75,11 @@ struct Inner {
     is_broken: AtomicBool,
     /// No spare could be made and the current file is running out.
     is_full: AtomicBool,
+    syncs: metrics::Counter,
+    written_bytes: metrics::Counter,
 }
 
+/// Bounded by those who submit: a group has a few appends in flight, and there are few groups.
 #[derive(Default)]
 struct Queue {
     batches: VecDeque<(Vec<LogRecord>, Done)>,
@@ -126,6 +129,8 @@ impl Wal {
             wished: Condvar::new(),
             is_broken: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
+            syncs: metrics::counter!("log_syncs_total"),
+            written_bytes: metrics::counter!("log_written_bytes_total"),
         });
         let wal = Wal { inner: inner.clone(), threads: Arc::default() };
         if inner.options.threads {
@@ -237,6 +242,8 @@ impl Inner {
             self.is_broken.store(true, Ordering::Release);
             (self.options.fatal)(error);
         }
+        self.syncs.increment(1);
+        self.written_bytes.increment(size);
         self.look_ahead(writer);
         written
     }
