@@ -212,3 +212,96 @@ fn a_second_busy_group_takes_the_log_to_its_thread() {
         assert!(notes.bytes().is_sorted());
     }
 }
+
+/// A disk with so much space left for growing files.
+struct Limited {
+    space: Arc<Mutex<u64>>,
+}
+
+struct LimitedFile(Box<dyn host::File>, Arc<Mutex<u64>>);
+
+impl host::File for LimitedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let grows = (offset + bytes.len() as u64).saturating_sub(self.0.size()?);
+        let mut space = self.1.lock();
+        *space = space.checked_sub(grows).ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))?;
+        self.0.write_all_at(bytes, offset)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.0.set_size(size)
+    }
+}
+
+impl host::Files for Limited {
+    fn open(&self, path: &std::path::Path, create: bool) -> io::Result<Box<dyn host::File>> {
+        Ok(Box::new(LimitedFile(host::RealFiles.open(path, create)?, self.space.clone())))
+    }
+    fn exists(&self, path: &std::path::Path) -> bool {
+        host::RealFiles.exists(path)
+    }
+    fn list(&self, folder: &std::path::Path) -> io::Result<Vec<String>> {
+        host::RealFiles.list(folder)
+    }
+    fn create_folder(&self, folder: &std::path::Path) -> io::Result<()> {
+        host::RealFiles.create_folder(folder)
+    }
+    fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> io::Result<()> {
+        host::RealFiles.rename(from, to)
+    }
+    fn remove(&self, path: &std::path::Path) -> io::Result<()> {
+        host::RealFiles.remove(path)
+    }
+    fn sync_folder(&self, folder: &std::path::Path) -> io::Result<()> {
+        host::RealFiles.sync_folder(folder)
+    }
+    fn read(&self, path: &std::path::Path) -> io::Result<Vec<u8>> {
+        host::RealFiles.read(path)
+    }
+    fn replace(&self, path: &std::path::Path, content: &[u8]) -> io::Result<()> {
+        host::RealFiles.replace(path, content)
+    }
+}
+
+#[test]
+fn a_full_disk_holds_batches_back_says_so_and_heals() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = Arc::new(Mutex::new(3 << 20));
+    let host = Host { files: Arc::new(Limited { space: space.clone() }), ..Host::real() };
+    let wal = WalOptions { file_bytes: 1 << 20, first_zeroed: 1 << 16, ..WalOptions::new(folder.path().join("log")) };
+    let node = RaftNode::start(NodeOptions { node_id: 1, host, wal, runtime: None }).unwrap();
+    let notes = Arc::new(Notes::default());
+    let group = add(&node, 2, &notes);
+    notes.wait("leadership", |state| !state.started.is_empty());
+    let begun = Instant::now();
+    let mut queued = 0_usize;
+    while group.has_room() {
+        notes.state.lock().open.extend(std::iter::repeat_n(9, 10_000));
+        queued += 10_000;
+        group.wake();
+        assert!(begun.elapsed() < Duration::from_secs(20), "never full");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    // What was queued already waits; reads go on.
+    notes.state.lock().open.extend(std::iter::repeat_n(9, 900_000));
+    queued += 900_000;
+    group.wake();
+    std::thread::park_timeout(Duration::from_millis(200));
+    let size = |state: &State| state.applied.iter().map(|(_, _, entry)| entry.len()).sum::<usize>();
+    assert!(size(&notes.state.lock()) < queued && group.read_lease().is_some());
+    *space.lock() = 100 << 20;
+    notes.wait("all applied", |state| size(state) == queued);
+    while !group.has_room() {
+        assert!(begun.elapsed() < Duration::from_secs(40), "never healed");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    assert!(notes.state.lock().stopped.is_empty());
+}

@@ -245,6 +245,53 @@ fn a_dropped_relation_goes_with_its_retention_and_its_slot_is_used_again() {
     }
 }
 
+/// The replicated state changes within an entry, in two steps; its image must never fall between them.
+#[test]
+fn the_image_is_of_the_same_moment_as_the_rows() {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    #[derive(Default)]
+    struct TwoSteps {
+        first: AtomicU64,
+        second: AtomicU64,
+        was_torn: AtomicBool,
+    }
+    impl StateImage for TwoSteps {
+        fn image(&self) -> Bytes {
+            let (first, second) = (self.first.load(Ordering::SeqCst), self.second.load(Ordering::SeqCst));
+            self.was_torn.fetch_or(first != second, Ordering::SeqCst);
+            Bytes::copy_from_slice(&first.to_le_bytes())
+        }
+    }
+    for ground in Ground::both() {
+        let (segment, _) = ground.open();
+        let state = Arc::new(TwoSteps::default());
+        segment.set_image(state.clone());
+        let ends = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let flusher = scope.spawn(|| {
+                while !ends.load(Ordering::SeqCst) {
+                    segment.flush().unwrap();
+                }
+            });
+            for index in 1..=400_u64 {
+                let entry = segment.entry(index);
+                state.first.store(index, Ordering::SeqCst);
+                entry.write(Timestamp(index), &[put(b"k", &index.to_string())]);
+                std::thread::sleep(Duration::from_micros(300));
+                state.second.store(index, Ordering::SeqCst);
+            }
+            ends.store(true, Ordering::SeqCst);
+            flusher.join().unwrap();
+        });
+        assert!(!state.was_torn.load(Ordering::SeqCst));
+        drop(segment);
+        let (segment, recovered) = ground.open();
+        assert!(recovered.applied > 0);
+        assert_eq!(recovered.state, recovered.applied.to_le_bytes()[..]);
+        assert_eq!(get(&segment, b"k", u64::MAX), Some(recovered.applied.to_string()));
+    }
+}
+
 /// Every entry writes all keys with one value, deletes another, and readers must see whole entries at each timestamp
 /// that is applied, while flushes, collections and slot changes go on.
 #[test]

@@ -6,6 +6,7 @@
 use crate::{Result, StorageError};
 use host::{File, Files};
 use parking_lot::Mutex;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,8 +49,8 @@ pub struct Folder {
 
 /// An error of making space: full, or something worse.
 pub fn of_space(what: &str, error: std::io::Error) -> StorageError {
-    match error.raw_os_error() {
-        Some(libc::ENOSPC | libc::EDQUOT) => StorageError::DiskFull(format!("{what}: {error}")),
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StorageError::DiskFull(format!("{what}: {error}")),
         _ => of_io(what, error),
     }
 }
