@@ -104,3 +104,18 @@ pub fn fatal_abort() -> Fatal {
         std::process::abort();
     })
 }
+
+/// Stops the node if the scope it stands in is left by a panic: what was half changed there is shared, and a thread or
+/// task that dies alone would leave the rest waiting for it.
+pub struct StopOnPanic<'f> {
+    pub fatal: &'f Fatal,
+    pub place: &'static str,
+}
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.fatal)(&StorageError::Corrupt(format!("panic in {}", self.place)));
+        }
+    }
+}

@@ -13,6 +13,7 @@ use openraft::{OptionalSend, SnapshotMeta};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use storage::StopOnPanic;
 use storage::wal::{Body, LogRecord};
 
 #[derive(Clone)]
@@ -40,6 +41,8 @@ impl RaftStateMachine<Types> for Machine {
         S: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
     {
         let shared = &self.0;
+        // A task that panics dies alone; the replicated state may be half changed, so the node stops.
+        let _stop = StopOnPanic { fatal: &shared.common.fatal, place: "the replicated state machine" };
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
             let (term, index) = (entry.log_id.leader_id.term, entry.log_id.index);

@@ -74,8 +74,9 @@ struct RaftGroup {
 impl RaftNode {
     /// Opens the log. Blocks; not to be called from a task.
     pub fn start(options: NodeOptions) -> Result<RaftNode> {
+        let fatal = options.wal.fatal.clone();
         let (wal, found) = Wal::open(&options.host, options.wal)?;
-        let common = Arc::new(NodeShared { wal, is_inline: AtomicBool::new(true) });
+        let common = Arc::new(NodeShared { wal, is_inline: AtomicBool::new(true), fatal });
         let thread = match options.runtime {
             Some(_) => None,
             None => Some(RuntimeThread::start("raft", STACK_BYTES).map_err(|error| failed("raft thread", error))?),

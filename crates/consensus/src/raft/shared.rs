@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use storage::Fatal;
 use storage::wal::Wal;
 use tokio::sync::Notify;
 
@@ -19,6 +20,8 @@ pub struct NodeShared {
     /// The log is written and synced on the Raft thread: every group has one member and at most one is busy. Must be
     /// false before a group gets a second member (the thread answers heartbeats then).
     pub is_inline: AtomicBool,
+    /// The log's: what stops the node.
+    pub fatal: Fatal,
 }
 
 pub struct Shared {

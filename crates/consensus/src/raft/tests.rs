@@ -305,3 +305,115 @@ fn a_full_disk_holds_batches_back_says_so_and_heals() {
     }
     assert!(notes.state.lock().stopped.is_empty());
 }
+
+/// A replica over a real segment: entry = one key, its value the entry's bytes.
+struct Rows {
+    segment: storage::segment::Segment,
+    notes: Notes,
+}
+
+impl Replica for Rows {
+    fn next_batch(&self, term: u64) -> Option<Bytes> {
+        self.notes.next_batch(term)
+    }
+    fn apply(&self, index: u64, term: u64, entry: Bytes) {
+        let key = Bytes::copy_from_slice(&(index % 7).to_be_bytes());
+        let mutation =
+            storage::Mutation { relation: storage::StorageId(1), key, value: Some(entry.slice(..entry.len().min(1))) };
+        self.segment.apply(index, storage::Timestamp(index), &[mutation]);
+        self.notes.apply(index, term, entry);
+    }
+    fn applied_round(&self) {
+        self.notes.applied_round();
+    }
+    fn leader_started(&self, term: u64) {
+        self.notes.leader_started(term);
+    }
+    fn leader_stopped(&self, term: u64) {
+        self.notes.leader_stopped(term);
+    }
+    fn flushed(&self) -> u64 {
+        self.segment.flushed()
+    }
+}
+
+#[test]
+fn a_segment_and_its_log_come_back_together_however_far_it_was_flushed() {
+    use storage::segment::{Direction, Segment, SegmentOptions};
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected: BTreeMap<u64, u8> = BTreeMap::new();
+    let mut last = 0;
+    for round in 0..8_u8 {
+        let options =
+            SegmentOptions { map_size: 1 << 28, ..SegmentOptions::on_disk(folder.path().join("data"), "data") };
+        let (segment, recovered) = Segment::open(Host::real(), options).unwrap();
+        let rows = Arc::new(Rows { segment: segment.clone(), notes: Notes::default() });
+        let node = node(&folder);
+        let replica: Arc<dyn Replica> = rows.clone();
+        let group = node.add_group(GroupOptions { id: 2, replica, is_busy: true }).unwrap();
+        rows.notes.wait("leadership", |state| !state.started.is_empty());
+        assert!(segment.applied() >= last && recovered.applied <= last);
+        let view = segment.view().unwrap();
+        let all = storage::KeyRange::all();
+        let mut cursor = view.cursor(storage::StorageId(1), &all, storage::Timestamp::MAX, Direction::Forward).unwrap();
+        let mut found = BTreeMap::new();
+        while let Some(entry) = cursor.next().unwrap() {
+            found.insert(u64::from_be_bytes(entry.key.try_into().unwrap()), entry.value[0]);
+        }
+        assert_eq!(found, expected, "round {round}");
+        drop(cursor);
+        drop(view);
+        for byte in 0..20 {
+            rows.notes.queue(round * 20 + byte);
+            group.wake();
+            if byte == 11 && round % 2 == 0 {
+                segment.flush().unwrap();
+            }
+        }
+        let size = |state: &State| state.applied.iter().map(|(_, _, entry)| entry.len()).sum::<usize>();
+        let is_whole =
+            |state: &State| state.applied.iter().any(|(_, _, entry)| entry.last() == Some(&(round * 20 + 19)));
+        let state = rows.notes.wait("all applied", |state| size(state) >= 20 && is_whole(state));
+        for (index, _, entry) in &state.applied {
+            expected.insert(index % 7, entry[0]);
+            last = *index;
+        }
+        // No flush at the end: a crash for the segment.
+        node.stop();
+        drop((group, node));
+    }
+}
+
+#[test]
+fn a_panic_in_apply_stops_the_node() {
+    struct Panics(Notes);
+    impl Replica for Panics {
+        fn next_batch(&self, term: u64) -> Option<Bytes> {
+            self.0.next_batch(term)
+        }
+        fn apply(&self, _: u64, _: u64, _: Bytes) {
+            panic!("an invariant broke");
+        }
+        fn applied_round(&self) {}
+        fn leader_started(&self, term: u64) {
+            self.0.leader_started(term);
+        }
+        fn leader_stopped(&self, _: u64) {}
+        fn flushed(&self) -> u64 {
+            0
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (answer, got) = std::sync::mpsc::channel();
+    let fatal: storage::Fatal = Arc::new(move |error| drop(answer.send(error.to_string())));
+    let wal =
+        WalOptions { file_bytes: 1 << 20, first_zeroed: 1 << 16, fatal, ..WalOptions::new(folder.path().join("log")) };
+    let node = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, runtime: None }).unwrap();
+    let rows = Arc::new(Panics(Notes::default()));
+    let replica: Arc<dyn Replica> = rows.clone();
+    let group = node.add_group(GroupOptions { id: 2, replica, is_busy: true }).unwrap();
+    rows.0.wait("leadership", |state| !state.started.is_empty());
+    rows.0.queue(1);
+    group.wake();
+    assert!(got.recv_timeout(Duration::from_secs(20)).unwrap().contains("panic"));
+}

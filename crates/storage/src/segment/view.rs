@@ -15,7 +15,6 @@ use super::walk::{self, BaseRow, BaseWalk};
 use super::{Direction, Generation};
 use crate::{KeyRange, Result, StorageId, Timestamp};
 use bytes::Bytes;
-use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::ops::{Bound, Deref};
 use std::sync::Arc;
@@ -132,6 +131,7 @@ impl View {
             base: None,
             base_head: None,
             deltas: [None, None],
+            nearest: 0,
             current: None,
         };
         cursor.start(range)?;
@@ -231,8 +231,10 @@ pub struct Cursor<'v> {
     direction: Direction,
     base: Option<BaseWalk<'v>>,
     base_head: Option<BaseRow<'v>>,
-    /// Active and frozen.
+    /// Active and frozen; `None` is one that has no more rows.
     deltas: [Option<DeltaWalk>; 2],
+    /// Which of them has the first key.
+    nearest: usize,
     /// The row it stands on, if that comes from a delta.
     current: Option<(Arc<Row>, Bytes)>,
 }
@@ -245,6 +247,7 @@ impl<'v> Cursor<'v> {
             let delta = delta.and_then(|delta| delta.relation(self.relation));
             delta.map(|delta| DeltaWalk::new(delta, range, self.direction)).filter(|walk| walk.head().is_some())
         });
+        self.find_nearest();
         self.base = None;
         self.base_head = None;
         if let Some(relation) = generation.base.relations.get(&self.relation) {
@@ -297,26 +300,22 @@ impl<'v> Cursor<'v> {
 
     fn next_merged(&mut self) -> Result<Option<Entry<'_>>> {
         loop {
-            // Also when the last row of the delta was a deletion: the base goes on alone.
-            let Some(first) = self.first() else { return self.next_of_base() };
-            if first == BASE {
+            let Some(nearest) = self.deltas[self.nearest].as_ref().and_then(DeltaWalk::head) else {
+                // No delta has anything more, perhaps since its last row was a deletion: the base goes on alone.
+                return match self.take_base()? {
+                    Some(row) => Ok(Some(Entry { key: row.key, value: row.value, ts: row.ts })),
+                    None => self.next_of_base(),
+                };
+            };
+            if let Some(head) = self.base_head
+                && is_before(self.direction, head.key, &nearest.key)
+            {
                 let row = self.take_base()?;
                 return Ok(row.map(|row| Entry { key: row.key, value: row.value, ts: row.ts }));
             }
             // A delta has the first key; the other sources may have it too, and the newer source decides.
-            let Some(row) = self.deltas[first].as_ref().and_then(DeltaWalk::head).cloned() else { return Ok(None) };
-            let mut version = None;
-            for delta in &mut self.deltas {
-                let Some(walk) = delta else { continue };
-                let Some(head) = walk.head().filter(|head| head.key == row.key) else { continue };
-                if version.is_none() {
-                    version = head.at(self.at);
-                }
-                walk.advance();
-                if walk.head().is_none() {
-                    *delta = None;
-                }
-            }
+            let row = nearest.clone();
+            let version = self.take_deltas(&row.key);
             let base = match self.base_head {
                 Some(head) if head.key == &row.key[..] => self.take_base()?,
                 _ => None,
@@ -332,28 +331,42 @@ impl<'v> Cursor<'v> {
         }
     }
 
-    fn first(&self) -> Option<usize> {
-        let keys = [
-            self.deltas[0].as_ref().and_then(DeltaWalk::head).map(|row| &row.key[..]),
-            self.deltas[1].as_ref().and_then(DeltaWalk::head).map(|row| &row.key[..]),
-            self.base_head.map(|row| row.key),
-        ];
-        let mut first: Option<(usize, &[u8])> = None;
-        for (source, key) in keys.into_iter().enumerate() {
-            let Some(key) = key else { continue };
-            let is_before = first.is_none_or(|(_, best)| match self.direction {
-                Direction::Forward => key.cmp(best) == Ordering::Less,
-                Direction::Backward => key.cmp(best) == Ordering::Greater,
-            });
-            if is_before {
-                first = Some((source, key));
+    /// Moves every delta that stands on `key`; returns what the newest of them says of it.
+    fn take_deltas(&mut self, key: &[u8]) -> Option<DeltaVersion> {
+        let mut version = None;
+        for delta in &mut self.deltas {
+            let Some(walk) = delta else { continue };
+            let Some(head) = walk.head().filter(|head| head.key == key) else { continue };
+            if version.is_none() {
+                version = head.at(self.at);
+            }
+            walk.advance();
+            if walk.head().is_none() {
+                *delta = None;
             }
         }
-        first.map(|(source, _)| source)
+        self.find_nearest();
+        version
+    }
+
+    fn find_nearest(&mut self) {
+        let [active, frozen] = &self.deltas;
+        let key = |walk: &Option<DeltaWalk>| walk.as_ref().and_then(DeltaWalk::head).map(|row| row.key.clone());
+        self.nearest = match (key(active), key(frozen)) {
+            (Some(active), Some(frozen)) => usize::from(is_before(self.direction, &frozen, &active)),
+            (None, Some(_)) => 1,
+            _ => 0,
+        };
     }
 }
 
-const BASE: usize = 2;
+#[inline]
+fn is_before(direction: Direction, a: &[u8], b: &[u8]) -> bool {
+    match direction {
+        Direction::Forward => a < b,
+        Direction::Backward => a > b,
+    }
+}
 
 impl<'v> Cursor<'v> {
     /// The base's head; the next one moves up.

@@ -12,7 +12,7 @@ use super::flush::{self, Cut};
 use super::lmdb::LmdbEngine;
 use super::memory::{MemoryEngine, MemoryStore};
 use super::{Direction, Generation, SegmentOptions, StateImage, View, stored};
-use crate::{Mutation, Result, StorageError, StorageId, Timestamp};
+use crate::{Mutation, Result, StopOnPanic, StorageError, StorageId, Timestamp};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -407,6 +407,7 @@ impl Inner {
 
     /// The flusher's life.
     fn run(&self) {
+        let _stop = StopOnPanic { fatal: &self.options.fatal, place: "the flush of a segment" };
         while self.wait_for_work() {
             let result = self.flush(&mut self.flusher.lock());
             let mut orders = self.orders.lock();

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Zeroed at once.
 const CHUNK: u64 = 1 << 20;
@@ -17,26 +18,31 @@ const CHUNK: u64 = 1 << 20;
 pub struct LogFile {
     pub number: u64,
     pub file: Box<dyn File>,
-    /// Bytes from the start that may be written. Locked while zeros are written behind it.
-    zeroed: Mutex<u64>,
+    /// Bytes from the start that may be written.
+    zeroed: AtomicU64,
+    /// Held while zeros are written behind them.
+    zeroing: Mutex<()>,
 }
 
 impl LogFile {
     /// Makes the first `up_to` bytes writable.
     pub fn zero_to(&self, up_to: u64) -> Result<()> {
-        loop {
-            let mut zeroed = self.zeroed.lock();
-            if *zeroed >= up_to {
-                return Ok(());
-            }
-            let size = CHUNK.min(up_to - *zeroed);
-            self.file.write_all_at(&vec![0; size as usize], *zeroed).map_err(|error| of_space("log file", error))?;
-            *zeroed += size;
+        while self.zeroed() < up_to {
+            let _zeroing = self.zeroing.lock();
+            let zeroed = self.zeroed();
+            let size = CHUNK.min(up_to.saturating_sub(zeroed));
+            self.file.write_all_at(&vec![0; size as usize], zeroed).map_err(|error| of_space("log file", error))?;
+            self.zeroed.store(zeroed + size, Ordering::Release);
         }
+        Ok(())
     }
 
     pub fn zeroed(&self) -> u64 {
-        *self.zeroed.lock()
+        self.zeroed.load(Ordering::Acquire)
+    }
+
+    fn new(number: u64, file: Box<dyn File>, zeroed: u64) -> LogFile {
+        LogFile { number, file, zeroed: AtomicU64::new(zeroed), zeroing: Mutex::new(()) }
     }
 }
 
@@ -94,14 +100,14 @@ impl Folder {
     pub fn open_file(&self, number: u64) -> Result<LogFile> {
         let file = self.files.open(&self.path_of(number), false).map_err(|error| of_io("log file", error))?;
         let size = file.size().map_err(|error| of_io("log file", error))?;
-        Ok(LogFile { number, file, zeroed: Mutex::new(size.min(self.file_bytes)) })
+        Ok(LogFile::new(number, file, size.min(self.file_bytes)))
     }
 
     /// A new empty file of the log, `zeroed` bytes of it writable, its name durable.
     pub fn create_file(&self, number: u64, zeroed: u64) -> Result<LogFile> {
         let path = self.path_of(number);
         let file = self.files.open(&path, true).map_err(|error| of_space("log file", error))?;
-        let file = LogFile { number, file, zeroed: Mutex::new(0) };
+        let file = LogFile::new(number, file, 0);
         file.zero_to(zeroed)?;
         file.file.sync_data().map_err(|error| of_io("log file", error))?;
         self.sync()?;
@@ -114,7 +120,7 @@ impl Folder {
         let part = path.with_extension("part");
         let made = || -> Result<()> {
             let file = self.files.open(&part, true).map_err(|error| of_space("spare log file", error))?;
-            let file = LogFile { number: 0, file, zeroed: Mutex::new(0) };
+            let file = LogFile::new(0, file, 0);
             file.zero_to(self.file_bytes)?;
             file.file.sync_data().map_err(|error| of_space("spare log file", error))?;
             self.files.rename(&part, &path).map_err(|error| of_space("spare log file", error))?;

@@ -4,7 +4,7 @@ use super::file::{Folder, LogFile, of_io};
 use super::record::{self, HEADER, Header};
 use super::recover::{self, GroupLog};
 use super::{Body, LogRecord, STATE_BYTES_MAX, STATES_MAX};
-use crate::{Fatal, Result, StorageError};
+use crate::{Fatal, Result, StopOnPanic, StorageError};
 use bytes::Bytes;
 use host::Host;
 use parking_lot::{Condvar, Mutex};
@@ -299,6 +299,7 @@ impl Inner {
     }
 
     fn run_log(&self) {
+        let _stop = StopOnPanic { fatal: &self.options.fatal, place: "the log thread" };
         loop {
             let mut queue = self.queue.lock();
             while queue.batches.is_empty() && !queue.is_closing {
