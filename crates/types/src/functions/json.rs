@@ -186,6 +186,8 @@ pub const SETS: &[(&str, SetFn)] = &[
         Ok(gathered(value.members().map(|(key, _)| Ok(vec![Datum::Text(key.as_ref().into())])).collect()))
     }),
     ("json_array_elements", |_, a| json_elements(json(a, 0)?, "json_array_elements", |value| json_part(Some(value)))),
+    ("jsonb_populate_recordset", |c, a| populate_rows(c, a, "jsonb_populate_recordset")),
+    ("json_populate_recordset", |c, a| populate_rows(c, a, "json_populate_recordset")),
     ("json_array_elements_text", |_, a| {
         json_elements(json(a, 0)?, "json_array_elements_text", |value| json_part_text(Some(value)))
     }),
@@ -505,16 +507,46 @@ fn populate_record(context: &CallContext<'_>, args: &[Datum], function: &str) ->
     let Datum::Record(record) = base else {
         return Err(SqlError::unsupported("a row type can not be found from a NULL here"));
     };
-    let source = match document {
-        Datum::Jsonb(json) => Source::Binary(json.as_ref()),
-        other => {
-            parse::check_strings(other.as_str())?;
-            Source::Text(JsonText::new(other.as_str()))
-        }
-    };
+    let source = source(document)?;
     let input = |ty: SqlType, text: &str| crate::io::input(ty, text, context.format);
     let made = build::populate(&record.types, &record.names, Some(record), &source, function, &input)?;
     Ok(Datum::Record(Arc::new(made)))
+}
+
+/// A json or jsonb argument as what rows are made from.
+fn source(document: &Datum) -> Result<Source<'_>> {
+    match document {
+        Datum::Jsonb(json) => Ok(Source::Binary(json.as_ref())),
+        other => {
+            parse::check_strings(other.as_str())?;
+            Ok(Source::Text(JsonText::new(other.as_str())))
+        }
+    }
+}
+
+/// `json(b)_populate_recordset(base, json)`: a row for each object of an array.
+fn populate_rows(context: &CallContext<'_>, args: &[Datum], function: &str) -> Result<RowIter> {
+    let (base, document) = (&args[0], &args[1]);
+    if document.is_null() {
+        return Ok(Box::new(std::iter::empty()));
+    }
+    let Datum::Record(record) = base else {
+        return Err(SqlError::unsupported("a row type can not be found from a NULL here"));
+    };
+    let source = source(document)?;
+    match source.kind() {
+        Kind::Array => {}
+        Kind::Object => return Err(invalid(format!("cannot call {function} on an object"))),
+        _ => return Err(invalid(format!("cannot call {function} on a scalar"))),
+    }
+    let input = |ty: SqlType, text: &str| crate::io::input(ty, text, context.format);
+    let row = |element: &Source<'_>| {
+        if element.kind() != Kind::Object {
+            return Err(invalid(format!("argument of {function} must be an array of objects")));
+        }
+        Ok(build::populate(&record.types, &record.names, Some(record), element, function, &input)?.values)
+    };
+    Ok(gathered(source.elements().iter().map(row).collect()))
 }
 
 #[cfg(test)]

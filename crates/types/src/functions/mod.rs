@@ -116,6 +116,12 @@ mod tests {
         test_support::check_golden(include_str!("golden/texts.golden"));
     }
 
+    /// How groups share a match, by random patterns.
+    #[test]
+    fn regexes_divide_as_in_postgres() {
+        test_support::check_golden(include_str!("golden/regexes.golden"));
+    }
+
     #[test]
     fn every_symbol_is_one_of_postgres_and_stands_once() {
         let known: foldhash::HashSet<&str> = builtin::procs().iter().map(|proc| proc.symbol).collect();

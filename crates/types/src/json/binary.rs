@@ -144,6 +144,13 @@ impl<'a> Table<'a> {
         number_at(self.entries, index, self.is_wide)
     }
 
+    /// The member at `index` of an object's table.
+    fn member(&self, index: usize) -> (&'a str, JsonbRef<'a>) {
+        let (from, to) = (self.number(index * 3), self.number(index * 3 + 1));
+        let key = std::str::from_utf8(self.slice(from, to)).unwrap_or_default();
+        (key, JsonbRef(self.slice(to, self.number(index * 3 + 2))))
+    }
+
     #[inline]
     fn slice(&self, from: usize, to: usize) -> &'a [u8] {
         self.content.get(from..to).unwrap_or_default()
@@ -306,20 +313,17 @@ impl<'a> JsonbRef<'a> {
 
     /// The member at `index` in key order.
     pub fn member(self, index: usize) -> Option<(&'a str, JsonbRef<'a>)> {
-        self.members().nth(index)
+        if !self.is_object() {
+            return None;
+        }
+        Table::new(self.0, 3).filter(|table| index < table.count).map(|table| table.member(index))
     }
 
     /// Members of an object, in key order; nothing for others.
     pub fn members(self) -> impl ExactSizeIterator<Item = (&'a str, JsonbRef<'a>)> + Clone {
         let table = if self.is_object() { Table::new(self.0, 3) } else { None };
-        (0..table.map_or(0, |t| t.count)).map(move |index| match table {
-            Some(table) => {
-                let (from, to) = (table.number(index * 3), table.number(index * 3 + 1));
-                let key = std::str::from_utf8(table.slice(from, to)).unwrap_or_default();
-                (key, JsonbRef(table.slice(to, table.number(index * 3 + 2))))
-            }
-            None => ("", JsonbRef(&[])),
-        })
+        (0..table.map_or(0, |t| t.count))
+            .map(move |index| table.map_or(("", JsonbRef(&[])), |table| table.member(index)))
     }
 
     /// Appends PostgreSQL's text form: `{"a": 1, "b": [true, null]}`.

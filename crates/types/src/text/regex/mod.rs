@@ -6,19 +6,22 @@
 //!
 //! **How.** `translate` rewrites the pattern. The leftmost start is the same for every order of preference, so the usual
 //! engine finds it; where the end may differ, an anchored automaton that keeps all matches (`MatchKind::All`) walks from
-//! there to the longest or shortest end; groups are then read by a search that must end there. A plain `~` needs none of it.
+//! there to the longest or shortest end. How groups share the match is plain in most patterns (`tree`): a search that must
+//! end there reads them; in the others `divide` finds PostgreSQL's division part by part. A plain `~` needs none of it.
 //!
-//! **Leaves out.** How the *groups* share a match among them follows the order of alternatives when several divisions are
-//! possible, where PostgreSQL gives earlier groups the longest part. With look-around or back references the whole match
-//! follows that order too. Basic and extended syntax (`***`-directors, flags b and e) is 0A000.
+//! **Leaves out.** With look-around or back references the match and its groups follow the order of alternatives, as in
+//! Perl. Basic and extended syntax (`***`-directors, flags b and e) is 0A000.
 
+mod divide;
 mod similar;
 mod translate;
+mod tree;
 
 pub use similar::similar_to_regex;
 pub use translate::{Options, Preference};
 
 use crate::{Result, SqlError, SqlState};
+use divide::{Parts, divide};
 use regex_automata::hybrid::dfa::{self, DFA};
 use regex_automata::meta::Regex;
 use regex_automata::nfa::thompson;
@@ -28,6 +31,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use translate::{Translated, invalid, translate};
+use tree::{Ends, Node};
 
 /// Compiled patterns kept by each thread; the one unused longest goes first.
 const CACHE_ENTRIES_MAX: usize = 64;
@@ -55,15 +59,41 @@ enum Engine {
 struct Automata {
     source: String,
     first: Regex,
-    preference: Preference,
+    tree: Node,
+    groups: usize,
     /// Made when the first match's end is asked for.
-    ends: OnceCell<Option<Ends>>,
+    whole: OnceCell<Option<Part>>,
     pinned: OnceCell<Option<Regex>>,
+    parts: Parts,
 }
 
-struct Ends {
+/// An automaton that finds where a pattern, or a part of one, can end.
+pub(crate) struct Part {
     dfa: DFA,
     cache: RefCell<dfa::Cache>,
+}
+
+impl Part {
+    /// None where it would be too large.
+    fn new(source: &str) -> Option<Part> {
+        let config =
+            DFA::config().match_kind(MatchKind::All).cache_capacity(AUTOMATON_SIZE_MAX).skip_cache_capacity_check(true);
+        let dfa = DFA::builder()
+            .configure(config)
+            .syntax(syntax_config())
+            .thompson(thompson::Config::new().utf8(true).nfa_size_limit(Some(PROGRAM_SIZE_MAX)))
+            .build(source)
+            .ok()?;
+        let cache = RefCell::new(dfa.create_cache());
+        Some(Part { dfa, cache })
+    }
+
+    /// The longest (or shortest) end, up to `limit`, of a match that starts at `from`.
+    fn end(&self, text: &str, from: usize, limit: usize, is_shortest: bool) -> Result<Option<usize>> {
+        let input = Input::new(text).range(from..limit).anchored(Anchored::Yes).earliest(is_shortest);
+        let end = self.dfa.try_search_fwd(&mut self.cache.borrow_mut(), &input).map_err(|_| too_complex())?;
+        Ok(end.map(|end| end.offset()))
+    }
 }
 
 #[cold]
@@ -95,48 +125,35 @@ impl Automata {
         Ok(Automata {
             first: build_first(&translated.pattern)?,
             source: translated.pattern,
-            preference: translated.preference,
-            ends: OnceCell::new(),
+            tree: translated.tree,
+            groups: translated.groups,
+            whole: OnceCell::new(),
             pinned: OnceCell::new(),
+            parts: Parts::new(),
         })
-    }
-
-    fn ends(&self) -> Result<&Ends> {
-        let made = self.ends.get_or_init(|| {
-            let dfa = DFA::builder()
-                .configure(
-                    DFA::config()
-                        .match_kind(MatchKind::All)
-                        .cache_capacity(AUTOMATON_SIZE_MAX)
-                        .skip_cache_capacity_check(true),
-                )
-                .syntax(syntax_config())
-                .thompson(thompson::Config::new().utf8(true).nfa_size_limit(Some(PROGRAM_SIZE_MAX)))
-                .build(&self.source)
-                .ok()?;
-            let cache = RefCell::new(dfa.create_cache());
-            Some(Ends { dfa, cache })
-        });
-        made.as_ref().ok_or_else(too_complex)
     }
 
     /// Start and end of the leftmost match at or behind `from`.
     fn find(&self, text: &str, from: usize) -> Result<Option<(usize, usize)>> {
         let Some(found) = self.first.search(&Input::new(text).range(from..)) else { return Ok(None) };
-        if self.preference == Preference::None {
+        // What can end in one place only, or is tried from the preferred end on, has been found as it should be.
+        if self.tree.ends != Ends::Complex {
             return Ok(Some((found.start(), found.end())));
         }
-        let ends = self.ends()?;
-        let input = Input::new(text)
-            .range(found.start()..)
-            .anchored(Anchored::Yes)
-            .earliest(self.preference == Preference::Shortest);
-        let end = ends.dfa.try_search_fwd(&mut ends.cache.borrow_mut(), &input).map_err(|_| too_complex())?;
-        Ok(Some((found.start(), end.map_or(found.end(), |end| end.offset()))))
+        let whole = self.whole.get_or_init(|| Part::new(&self.source)).as_ref().ok_or_else(too_complex)?;
+        let is_shortest = self.tree.preference == Preference::Shortest;
+        let end = whole.end(text, found.start(), text.len(), is_shortest)?;
+        Ok(Some((found.start(), end.unwrap_or(found.end()))))
     }
 
     fn groups(&self, text: &str, from: usize) -> Result<Option<Groups>> {
         let Some((start, end)) = self.find(text, from)? else { return Ok(None) };
+        if self.groups == 0 {
+            return Ok(Some(vec![Some((start, end))]));
+        }
+        if !self.tree.is_simple {
+            return divide(&self.tree, &self.source, &self.parts, text, (start, end), self.groups).map(Some);
+        }
         let mut captures = self.first.create_captures();
         self.first.search_captures(&Input::new(text).range(start..).anchored(Anchored::Yes), &mut captures);
         if captures.get_match().is_none_or(|found| found.end() != end) {
@@ -147,9 +164,8 @@ impl Automata {
             captures = pinned.create_captures();
             pinned.search_captures(&Input::new(cut).range(start..).anchored(Anchored::Yes), &mut captures);
         }
-        let mut groups: Groups = (0..captures.group_len())
-            .map(|index| captures.get_group(index).map(|span| (span.start, span.end)))
-            .collect();
+        let group = |index| captures.get_group(index).map(|span| (span.start, span.end));
+        let mut groups: Groups = (0..captures.group_len()).map(group).collect();
         if let Some(whole) = groups.first_mut() {
             *whole = Some((start, end));
         }

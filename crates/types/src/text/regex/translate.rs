@@ -8,6 +8,7 @@
 //! On the way the parser works out the *preference* of every part: an expression takes the longest match unless its first
 //! quantifier is a lazy one; an alternation always takes the longest.
 
+use super::tree::Node;
 use crate::{Result, SqlError, SqlState};
 
 /// Groups inside each other.
@@ -63,7 +64,7 @@ impl Options {
 #[derive(Debug)]
 pub struct Translated {
     pub pattern: String,
-    pub preference: Preference,
+    pub tree: Node,
     /// Capturing groups.
     pub groups: usize,
     /// Look-around and back references need the backtracking engine.
@@ -115,23 +116,18 @@ pub fn translate(pattern: &str, mut options: Options) -> Result<Translated> {
         needs_backtracking: false,
         in_lookaround: 0,
     };
-    let preference = if options.literal {
+    let tree = if options.literal {
         let input = std::mem::take(&mut parser.input);
         input.iter().for_each(|c| parser.literal(*c));
-        Preference::None
+        Node::leaf((0, parser.out.len()))
     } else {
-        let preference = parser.alternation(NESTING_MAX)?;
+        let tree = parser.alternation(NESTING_MAX)?;
         if parser.at < parser.input.len() {
             return Err(invalid(UNBALANCED));
         }
-        preference
+        tree
     };
-    Ok(Translated {
-        pattern: parser.out,
-        preference,
-        groups: parser.groups,
-        needs_backtracking: parser.needs_backtracking,
-    })
+    Ok(Translated { pattern: parser.out, tree, groups: parser.groups, needs_backtracking: parser.needs_backtracking })
 }
 
 /// `(?i)` and the like, in front only.
@@ -169,7 +165,7 @@ struct Parser {
 enum Atom {
     /// Can not be repeated: `^`, `\y`, a look-around.
     Constraint,
-    Plain(Preference),
+    Plain(Node),
 }
 
 /// What an escape means.
@@ -224,53 +220,59 @@ impl Parser {
         }
     }
 
-    /// Branches up to the end or a closing parenthesis.
-    fn alternation(&mut self, depth: usize) -> Result<Preference> {
-        let Some(depth) = depth.checked_sub(1) else { return Err(invalid("regular expression is too complex")) };
-        let mut preference = self.branch(depth)?;
-        while self.take_if('|') {
-            self.out.push('|');
-            self.branch(depth)?;
-            preference = Preference::Longest;
-        }
-        Ok(preference)
+    /// The node of what was written from `start` on.
+    fn written(&self, start: usize) -> (usize, usize) {
+        (start, self.out.len())
     }
 
-    fn branch(&mut self, depth: usize) -> Result<Preference> {
-        let mut preference = Preference::None;
+    /// Branches up to the end or a closing parenthesis.
+    fn alternation(&mut self, depth: usize) -> Result<Node> {
+        let Some(depth) = depth.checked_sub(1) else { return Err(invalid("regular expression is too complex")) };
+        let start = self.out.len();
+        let first = self.branch(depth)?;
+        if self.peek() != Some('|') {
+            return Ok(first);
+        }
+        let mut branches = vec![first];
+        while self.take_if('|') {
+            self.out.push('|');
+            branches.push(self.branch(depth)?);
+        }
+        Ok(Node::alternation(branches, self.written(start)))
+    }
+
+    fn branch(&mut self, depth: usize) -> Result<Node> {
+        let start = self.out.len();
+        let mut parts = Vec::new();
         loop {
             self.skip_ignored()?;
             match self.peek() {
-                None | Some('|' | ')') => return Ok(preference),
+                None | Some('|' | ')') => break,
                 Some(_) => {}
             }
             let start = self.out.len();
             let atom = self.atom(depth)?;
-            let own = self.quantifier(atom, start)?;
-            if preference == Preference::None {
-                preference = own;
-            }
+            parts.push(self.quantified(atom, start)?);
+        }
+        match parts.is_empty() {
+            true => Ok(Node::leaf(self.written(start))),
+            false => Ok(Node::concat(parts, self.written(start))),
         }
     }
 
     /// Reads what repeats the atom that was written from `start`.
-    fn quantifier(&mut self, atom: Atom, start: usize) -> Result<Preference> {
+    fn quantified(&mut self, atom: Atom, start: usize) -> Result<Node> {
         self.skip_ignored()?;
         let Some((low, high, is_exact)) = self.repetition()? else {
             return Ok(match atom {
-                Atom::Plain(preference) => preference,
-                Atom::Constraint => Preference::None,
+                Atom::Plain(node) => node,
+                Atom::Constraint => Node::leaf(self.written(start)),
             });
         };
         let Atom::Plain(inner) = atom else { return Err(invalid(NO_OPERAND)) };
         let is_lazy = self.take_if('?');
         if matches!(self.peek(), Some('*' | '+' | '?')) || self.at_repetition() {
             return Err(invalid(NO_OPERAND));
-        }
-        // A lazy repetition takes the shortest of what it repeats, whatever that would take alone.
-        if is_lazy && !is_exact && low == 1 && high == Some(1) && inner == Preference::Longest {
-            self.out.insert_str(start, "(?U:");
-            self.out.push(')');
         }
         match (low, high) {
             (0, None) => self.out.push('*'),
@@ -282,11 +284,12 @@ impl Parser {
         if is_lazy {
             self.out.push('?');
         }
-        Ok(match (is_exact, is_lazy) {
-            (true, _) => inner,
+        let preference = match (is_exact, is_lazy) {
+            (true, _) => inner.preference,
             (false, true) => Preference::Shortest,
             (false, false) => Preference::Longest,
-        })
+        };
+        Ok(Node::repeat(inner, low, high, preference, self.written(start)))
     }
 
     fn at_repetition(&self) -> bool {
@@ -336,6 +339,8 @@ impl Parser {
     fn atom(&mut self, depth: usize) -> Result<Atom> {
         let Some(c) = self.peek() else { return Err(invalid(NO_OPERAND)) };
         self.at += 1;
+        let start = self.out.len();
+        let mut literal = None;
         match c {
             '(' => return self.group(depth),
             '[' => return self.bracket(),
@@ -351,9 +356,12 @@ impl Parser {
                 self.out.push_str(if self.options.newline_anchors { "(?m:$)" } else { "\\z" });
                 return Ok(Atom::Constraint);
             }
-            other => self.literal(other),
+            other => {
+                self.literal(other);
+                literal = Some(other).filter(|_| !self.options.ignore_case);
+            }
         }
-        Ok(Atom::Plain(Preference::None))
+        Ok(Atom::Plain(Node::char(self.written(start), literal)))
     }
 
     /// One character that stands for itself, in both cases where case does not matter.
@@ -371,6 +379,7 @@ impl Parser {
     }
 
     fn group(&mut self, depth: usize) -> Result<Atom> {
+        let start = self.out.len();
         let mut is_capturing = false;
         let mut is_lookaround = false;
         if self.peek() == Some('?') {
@@ -394,20 +403,31 @@ impl Parser {
             self.groups += 1;
             self.out.push('(');
         }
+        let number = self.groups;
         self.in_lookaround += usize::from(is_lookaround);
-        let preference = self.alternation(depth)?;
+        let inner = self.alternation(depth)?;
         self.in_lookaround -= usize::from(is_lookaround);
         if !self.take_if(')') {
             return Err(invalid(UNBALANCED));
         }
         self.out.push(')');
         self.closed_groups += usize::from(is_capturing);
-        Ok(if is_lookaround { Atom::Constraint } else { Atom::Plain(preference) })
+        let range = self.written(start);
+        Ok(match (is_lookaround, is_capturing) {
+            (true, _) => Atom::Constraint,
+            (false, true) => Atom::Plain(Node::group(number, inner, range)),
+            (false, false) => Atom::Plain(Node::enclosed(inner, range)),
+        })
     }
 
     fn escape_atom(&mut self) -> Result<Atom> {
+        let start = self.out.len();
+        let mut literal = None;
         match self.escape()? {
-            Escape::Char(c) => self.literal(c),
+            Escape::Char(c) => {
+                self.literal(c);
+                literal = Some(c).filter(|_| !self.options.ignore_case);
+            }
             Escape::Class(set, is_negated) => {
                 self.out.push_str(if is_negated { "[^" } else { "[" });
                 self.out.push_str(set);
@@ -426,7 +446,7 @@ impl Parser {
                 self.out.push_str(&format!("(?{ignoring}:\\{group})"));
             }
         }
-        Ok(Atom::Plain(Preference::None))
+        Ok(Atom::Plain(Node::char(self.written(start), literal)))
     }
 
     /// What follows a backslash.
@@ -526,6 +546,7 @@ impl Parser {
                 return Ok(Atom::Constraint);
             }
         }
+        let start = self.out.len();
         let is_negated = self.take_if('^');
         let mut set = String::new();
         let mut is_first = true;
@@ -546,7 +567,7 @@ impl Parser {
         self.out.push_str(if is_negated { "[^" } else { "[" });
         self.out.push_str(&set);
         self.out.push(']');
-        Ok(Atom::Plain(Preference::None))
+        Ok(Atom::Plain(Node::char(self.written(start), None)))
     }
 
     fn bracket_item(&mut self, set: &mut String) -> Result<()> {
