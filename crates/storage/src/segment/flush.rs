@@ -157,8 +157,8 @@ impl RelationWriter {
             }
         }
         self.relation.newest = self.relation.newest.max(changes.newest());
-        if self.rows_put > 0 {
-            self.relation.new_per_mille = (self.rows_new * 1000 / self.rows_put) as u32;
+        if let Some(share) = (self.rows_new * 1000).checked_div(self.rows_put) {
+            self.relation.new_per_mille = share as u32;
         }
         Ok(())
     }

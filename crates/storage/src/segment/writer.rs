@@ -100,7 +100,7 @@ impl Segment {
                 host.files.create_folder(folder).map_err(failed)?;
                 Engine::Lmdb(LmdbEngine::open(folder, options.map_size)?)
             }
-            None => Engine::Memory(MemoryEngine::new(options.memory.clone().unwrap_or_else(MemoryStore::new))),
+            None => Engine::Memory(MemoryEngine::new(options.memory.clone().unwrap_or_default())),
         };
         let engine = Arc::new(engine);
         let own = base::read_own(&engine.read()?)?;
