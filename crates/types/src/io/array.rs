@@ -59,7 +59,8 @@ pub fn input_with(element: Oid, text: &str, parse: &mut dyn FnMut(&str) -> Resul
             },
         ));
     }
-    let mut reader = Reader::new(text, body, delimiter, parse);
+    // Messages show what the braces are in, without the dimensions in front.
+    let mut reader = Reader::new(body, delimiter, parse);
     reader.run()?;
     let (lens, values) = (reader.lens(), reader.values);
     let mut dims: Vec<Dimension> = lens.iter().map(|len| Dimension { len: *len, lower: 1 }).collect();
@@ -143,14 +144,9 @@ struct Reader<'t, 'p> {
 }
 
 impl<'t, 'p> Reader<'t, 'p> {
-    fn new(
-        text: &'t str,
-        body: &'t str,
-        delimiter: char,
-        parse: &'p mut dyn FnMut(&str) -> Result<Datum>,
-    ) -> Reader<'t, 'p> {
+    fn new(body: &'t str, delimiter: char, parse: &'p mut dyn FnMut(&str) -> Result<Datum>) -> Reader<'t, 'p> {
         Reader {
-            text,
+            text: body,
             rest: body,
             delimiter,
             parse,

@@ -159,7 +159,7 @@ pub(super) fn write_money(cents: i64, out: &mut Vec<u8>) {
     let whole = (amount / 100).to_string();
     out.extend_from_slice(if cents < 0 { b"-$" } else { b"$" });
     for (index, digit) in whole.bytes().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
             out.push(b',');
         }
         out.push(digit);

@@ -122,3 +122,24 @@ fn decimals_are_written_with_their_scale() {
         assert_eq!(into_string(out), expected);
     }
 }
+/// Random texts, most of them malformed: value or message, detail and context as PostgreSQL 15 gave them. Lines are type,
+/// text and `= text` or `! SQLSTATE message|detail|context`.
+#[test]
+fn random_texts_answer_as_in_postgres() {
+    let format = FormatSettings::default();
+    for line in include_str!("texts.golden").lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [type_name, text, expected] = fields.as_slice() else { panic!("a malformed line: {line}") };
+        let ty = ty(type_name);
+        let found = match input(ty, text, &format) {
+            Ok(value) => format!("= {}", to_text(ty, &value, &format)),
+            Err(error) => {
+                let fields = error.fields();
+                let (detail, context) = (fields.detail.as_deref(), fields.context.as_deref());
+                format!("! {} {}|{}|{}", error.code(), error.message(), detail.unwrap_or(""), context.unwrap_or(""))
+            }
+        };
+        // Blanks at a line's end do not survive the way here.
+        assert_eq!(found.trim_end(), expected.trim_end(), "{type_name} {text}");
+    }
+}

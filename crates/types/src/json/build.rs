@@ -120,7 +120,7 @@ fn write_dimension(
     let is_innermost = dims.len() <= 1;
     let count =
         if is_innermost { values.len() } else { dims.first().map_or(0, |d| usize::try_from(d.len).unwrap_or(0)) };
-    let size = if count == 0 { 0 } else { values.len() / count };
+    let size = values.len().checked_div(count).unwrap_or(0);
     for index in 0..count {
         if index > 0 {
             out.extend_from_slice(separator);

@@ -149,3 +149,69 @@ fn compare_numbers(a: JsonbRef<'_>, b: JsonbRef<'_>) -> Ordering {
 fn first_difference(mut orders: impl Iterator<Item = Ordering>) -> Ordering {
     orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Jsonb;
+
+    /// In the order that PostgreSQL 15 sorts them.
+    const SORTED: &[&str] = &[
+        "[]",
+        "null",
+        "\"a\"",
+        "\"ab\"",
+        "\"b\"",
+        "-1",
+        "1",
+        "10.50",
+        "false",
+        "true",
+        "[null]",
+        "[\"a\"]",
+        "[1]",
+        "[[]]",
+        "[{}]",
+        "[1, 2]",
+        "{}",
+        "{\"a\": 1}",
+        "{\"a\": 2}",
+        "{\"b\": 0}",
+        "{\"a\": 1, \"bb\": 0}",
+        "{\"b\": 1, \"aa\": 2}",
+    ];
+
+    #[test]
+    fn order_keys_and_hashes_agree() {
+        let values: Vec<Jsonb> = SORTED.iter().map(|text| Jsonb::parse(text).expect("it is JSON")).collect();
+        let keys: Vec<Vec<u8>> = values
+            .iter()
+            .map(|value| {
+                let mut key = Vec::new();
+                value.as_ref().write_ordered(&mut key);
+                key
+            })
+            .collect();
+        for (i, a) in values.iter().enumerate() {
+            for (j, b) in values.iter().enumerate() {
+                assert_eq!(a.compare(b), i.cmp(&j), "{} and {}", SORTED[i], SORTED[j]);
+                assert_eq!(keys[i].cmp(&keys[j]), i.cmp(&j), "keys of {} and {}", SORTED[i], SORTED[j]);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_values_have_one_hash_and_one_key() {
+        let made = |text: &str| {
+            let value = Jsonb::parse(text).expect("it is JSON");
+            let mut hasher = Hasher64::new(0);
+            value.as_ref().hash_into(&mut hasher);
+            let mut key = Vec::new();
+            value.as_ref().write_ordered(&mut key);
+            (hasher.finish(), key, value)
+        };
+        let (a, b) = (made(r#"{"x": [1.0, 2], "y": null}"#), made(r#"{"y": null, "x": [1, 2.00]}"#));
+        assert_eq!((a.0, a.1), (b.0, b.1));
+        assert!(a.2 == b.2);
+    }
+}

@@ -224,20 +224,20 @@ impl<'a> Parser<'a> {
             Some(b'1'..=b'9') => end += digits(end),
             _ => is_valid = false,
         }
-        if is_valid && self.bytes.get(end) == Some(&b'.') {
+        if self.bytes.get(end) == Some(&b'.') {
             end += 1;
             let count = digits(end);
             end += count;
-            is_valid = count > 0;
+            is_valid &= count > 0;
         }
-        if is_valid && matches!(self.bytes.get(end), Some(b'e' | b'E')) {
+        if matches!(self.bytes.get(end), Some(b'e' | b'E')) {
             end += 1;
             if matches!(self.bytes.get(end), Some(b'+' | b'-')) {
                 end += 1;
             }
             let count = digits(end);
             end += count;
-            is_valid = count > 0;
+            is_valid &= count > 0;
         }
         // A word behind the number belongs to a bad token: 01, 1a, 0x1.
         let junk = self.bytes[end..].iter().take_while(|b| is_word(**b)).count();
