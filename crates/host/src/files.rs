@@ -4,6 +4,7 @@
 //! callers stop the node (`traps.md`, fsync_failed_then_ok).
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -30,6 +31,11 @@ pub trait Files: Send + Sync {
     /// Makes names in a folder durable (creation, rename, removal).
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Bytes that may still be written on the file system of `path`.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let _ = path;
+        Ok(u64::MAX)
+    }
     /// Writes a whole small file so that after a crash the old or the new content is there.
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()>;
 }
@@ -87,6 +93,16 @@ impl Files for RealFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+        let mut about = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+        // SAFETY: both pointers are valid for the call; the answer is plain numbers, zeroed before.
+        let (result, about) = unsafe { (libc::statvfs(path.as_ptr(), about.as_mut_ptr()), about.assume_init()) };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(about.f_bavail.saturating_mul(about.f_frsize))
+    }
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let part = path.with_extension("part");
         let file = self.open(&part, true)?;
@@ -100,4 +116,11 @@ impl Files for RealFiles {
             None => Ok(()),
         }
     }
+}
+
+#[test]
+fn free_bytes_of_a_folder_are_known() {
+    let free = RealFiles.free_bytes(&std::env::temp_dir()).unwrap();
+    assert!(free > 0 && free < u64::MAX);
+    assert!(RealFiles.free_bytes(Path::new("/no/such/folder")).is_err());
 }

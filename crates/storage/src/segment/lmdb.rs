@@ -13,8 +13,9 @@ use heed::types::Bytes;
 use heed::{
     CommitOrAbort, CommitToken, Database, Env, EnvOpenOptions, MdbError, OnCommit, PutFlags, RoTxn, RwTxn, WithoutTls,
 };
+use host::Files;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type Table = Database<'static, Bytes, Bytes>;
@@ -26,6 +27,8 @@ pub type Backward<'t> = heed::RoRevRange<'t, Bytes, Bytes>;
 const READERS_MAX: u32 = 4096;
 /// Relations and their histories (`architecture.md` §9), and the own slot.
 pub const SLOTS_MAX: u32 = 32_768;
+/// A disk with less than this is full.
+const FREE_MIN: u64 = 4 << 20;
 /// Databases opened by one small transaction.
 const OPEN_CHUNK: u32 = 64;
 
@@ -41,6 +44,8 @@ impl OnCommit for Opened<'_> {
 }
 
 pub struct LmdbEngine {
+    files: Arc<dyn Files>,
+    folder: PathBuf,
     env: Env<WithoutTls>,
     tables: ArcSwap<Vec<Table>>,
 }
@@ -69,13 +74,13 @@ fn is_no_space(code: i32) -> bool {
 
 impl LmdbEngine {
     /// `folder` exists. One environment per folder and process.
-    pub fn open(folder: &Path, map_size: usize) -> Result<LmdbEngine> {
+    pub fn open(files: Arc<dyn Files>, folder: &Path, map_size: usize) -> Result<LmdbEngine> {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(map_size).max_readers(READERS_MAX).max_dbs(SLOTS_MAX + 1);
         // SAFETY: the folder is this node's own (its identity file is locked), so nobody else changes the mapped file.
         let env = unsafe { options.open(folder) }.map_err(error)?;
         env.clear_stale_readers().map_err(error)?;
-        let engine = LmdbEngine { env, tables: ArcSwap::default() };
+        let engine = LmdbEngine { files, folder: folder.to_owned(), env, tables: ArcSwap::default() };
         engine.open_slots()?;
         engine.make_slots(1)?;
         Ok(engine)
@@ -130,7 +135,7 @@ impl LmdbEngine {
             }
             Ok(CommitOrAbort::<_, ()>::Commit(Opened(made)))
         });
-        self.add(made.map_err(error)?.unwrap_commit());
+        self.add(made.map_err(|failed| self.error_of_write(error(failed)))?.unwrap_commit());
         Ok(())
     }
 
@@ -145,11 +150,24 @@ impl LmdbEngine {
         let tables = self.tables.load_full();
         let txn = self.env.write_txn().map_err(error)?;
         let mut txn = WriteTxn::Lmdb(Write { txn, tables });
-        let result = body(&mut txn)?;
+        // Pages are also written before the commit, when many are dirty.
+        let result = body(&mut txn).map_err(|error| self.error_of_write(error))?;
         if let WriteTxn::Lmdb(write) = txn {
-            write.txn.commit().map_err(error)?;
+            write.txn.commit().map_err(|failed| self.error_of_write(error(failed)))?;
         }
         Ok(result)
+    }
+
+    /// LMDB says EIO of a write that was cut short, which is how a disk becomes full in the middle of one. The
+    /// transaction is gone, its pages are all written again by the next attempt, and what was committed before is
+    /// synced: so it is safe to go on even if it was another error.
+    fn error_of_write(&self, error: StorageError) -> StorageError {
+        let StorageError::Io { source, .. } = &error else { return error };
+        let is_short = source.raw_os_error() == Some(libc::EIO);
+        if is_short && self.files.free_bytes(&self.folder).is_ok_and(|free| free < FREE_MIN) {
+            return StorageError::DiskFull("the segment's disk (a write was cut short)".into());
+        }
+        error
     }
 }
 
@@ -245,5 +263,22 @@ impl Write<'_> {
 
     pub fn clear(&mut self, slot: Slot) -> Result<()> {
         self.table(slot)?.clear(&mut self.txn).map_err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_cut_short_is_a_full_disk_only_where_there_is_no_space() {
+        let folder = tempfile::tempdir().unwrap();
+        let files: Arc<dyn Files> = Arc::new(host::RealFiles);
+        let mut engine = LmdbEngine::open(files, folder.path(), 1 << 20).unwrap();
+        let short = || error(heed::Error::Io(std::io::Error::from_raw_os_error(libc::EIO)));
+        assert!(matches!(engine.error_of_write(short()), StorageError::Io { .. }));
+        // The kernel's file system without any space.
+        engine.folder = "/proc".into();
+        assert!(matches!(engine.error_of_write(short()), StorageError::DiskFull(_)));
     }
 }

@@ -10,7 +10,7 @@ use super::delta::Delta;
 use super::engine::{Engine, ReadTxn};
 use super::flush::{self, Cut};
 use super::lmdb::LmdbEngine;
-use super::memory::{MemoryEngine, MemoryStore};
+use super::memory::MemoryEngine;
 use super::{Direction, Generation, SegmentOptions, StateImage, View, stored};
 use crate::{Mutation, Result, StopOnPanic, StorageError, StorageId, Timestamp};
 use arc_swap::ArcSwap;
@@ -98,7 +98,7 @@ impl Segment {
             Some(folder) => {
                 let failed = |source| StorageError::Io { what: format!("segment {}", folder.display()), source };
                 host.files.create_folder(folder).map_err(failed)?;
-                Engine::Lmdb(LmdbEngine::open(folder, options.map_size)?)
+                Engine::Lmdb(LmdbEngine::open(host.files.clone(), folder, options.map_size)?)
             }
             None => Engine::Memory(MemoryEngine::new(options.memory.clone().unwrap_or_default())),
         };
