@@ -36,6 +36,13 @@ pub(crate) fn add(a: f64, b: f64) -> Result<f64> {
     if sum.is_infinite() && !a.is_infinite() && !b.is_infinite() { Err(overflow()) } else { Ok(sum) }
 }
 
+/// The sum of singles, with the errors of `add`.
+#[inline]
+pub(crate) fn add_singles(a: f32, b: f32) -> Result<f32> {
+    let sum = a + b;
+    if sum.is_infinite() && !a.is_infinite() && !b.is_infinite() { Err(overflow()) } else { Ok(sum) }
+}
+
 #[inline]
 pub(crate) fn multiply(a: f64, b: f64) -> Result<f64> {
     let product = a * b;

@@ -9,7 +9,7 @@ mod bits;
 mod bytes;
 mod compare;
 mod datetime;
-mod float;
+pub(crate) mod float;
 mod integer;
 mod json;
 mod numeric;

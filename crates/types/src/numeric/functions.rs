@@ -41,11 +41,16 @@ impl Numeric {
         if self.is_negative() {
             return Err(power_error("cannot take square root of a negative number"));
         }
-        let Some((mantissa, scale)) = self.big_parts() else { return Ok(self.clone()) };
+        let Some(scale) = self.scale() else { return Ok(self.clone()) };
         let (weight, _) = self.leading_group();
         // The root of a number of weight w (base 10,000) has about 2(w + 1) digits before the point.
-        let result = result_scale((weight + 1) * 2 - 1, i64::from(scale));
-        // sqrt(m / 10^s) * 10^r = sqrt(m * 10^(2r - s)), and r >= s.
+        self.sqrt_at(result_scale((weight + 1) * 2 - 1, i64::from(scale)))
+    }
+
+    /// The root of a number not below zero, rounded to a scale not below its own.
+    pub(crate) fn sqrt_at(&self, result: u32) -> Result<Numeric> {
+        let Some((mantissa, scale)) = self.big_parts() else { return Ok(self.clone()) };
+        // sqrt(m / 10^s) * 10^r = sqrt(m * 10^(2r - s)).
         let scaled = magnitude(&shift(mantissa, i64::from(result) * 2 - i64::from(scale), Rounding::Truncate));
         let (root, rest) = scaled.sqrt_rem();
         // The half above the root, squared, is root^2 + root + 1/4.
