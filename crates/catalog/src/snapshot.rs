@@ -1,26 +1,88 @@
 //! An immutable view of the whole catalog at one version: what a statement is bound against.
+//!
+//! Maps are ordered by id, so that whoever walks them answers in the same order on every node. Besides the objects a
+//! snapshot keeps what would otherwise be searched for on every statement: names, row types, who references whom.
 
 use crate::descriptor::*;
-use foldhash::HashMap;
+use crate::virtuals;
+use foldhash::fast::RandomState;
+use hashbrown::{Equivalent, HashMap};
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use types::Oid;
 
-/// Everything that exists at `version`. Cloned (cheaply: maps of `Arc`s) and changed only by DDL and by the meta shard's commits.
+/// (schema, name) of a relation, sequence, view or index: one name space, as PostgreSQL's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Name {
+    schema: Oid,
+    name: String,
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.schema, self.name.as_str()).hash(state);
+    }
+}
+
+/// A `Name` to look up by, without a copy of the text.
+struct NameRef<'a>(Oid, &'a str);
+
+impl Hash for NameRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0, self.1).hash(state);
+    }
+}
+
+impl Equivalent<Name> for NameRef<'_> {
+    fn equivalent(&self, key: &Name) -> bool {
+        self.0 == key.schema && self.1 == key.name
+    }
+}
+
+type IdMap<T> = BTreeMap<Oid, Arc<T>>;
+
+/// Everything that exists at `version`. Cloned (maps of `Arc`s) and changed only by DDL and by the meta shard's commits.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Raised with every change; a plan cache is keyed by it. A transaction's own uncommitted DDL gives versions of its own (top bit set).
     pub version: u64,
-    pub(crate) databases: HashMap<Oid, Arc<Database>>,
-    pub(crate) schemas: HashMap<Oid, Arc<Schema>>,
-    pub(crate) relations: HashMap<Oid, Arc<Relation>>,
-    pub(crate) indexes: HashMap<Oid, Arc<Index>>,
-    pub(crate) roles: HashMap<Oid, Arc<Role>>,
-    pub(crate) statistics: HashMap<Oid, Arc<Statistics>>,
-    /// (schema, name) of relations, sequences, views and indexes: one name space, as PostgreSQL's.
-    pub(crate) names: HashMap<(Oid, String), Oid>,
+    /// Timestamp of the last catalog commit that is in it.
+    pub as_of: txn::Timestamp,
+    databases: IdMap<Database>,
+    schemas: IdMap<Schema>,
+    relations: IdMap<Relation>,
+    indexes: IdMap<Index>,
+    roles: IdMap<Role>,
+    statistics: IdMap<Statistics>,
+    default_privileges: IdMap<DefaultPrivileges>,
+    names: HashMap<Name, Oid, RandomState>,
+    /// Row types and their arrays, to the relation.
+    row_types: HashMap<Oid, Oid, RandomState>,
+    /// Relations whose foreign keys point at the key, in order of id.
+    referencing: BTreeMap<Oid, Vec<Oid>>,
 }
 
 impl Snapshot {
+    /// What every database has: the system schemas and the virtual relations.
+    pub fn with_builtins() -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for (id, name) in virtuals::SCHEMAS {
+            snapshot.put(Object::Schema(Schema {
+                id: *id,
+                database: 0,
+                name: (*name).to_owned(),
+                owner: POSTGRES_ROLE,
+                privileges: virtuals::schema_privileges(*id),
+                comment: None,
+            }));
+        }
+        for relation in virtuals::relations() {
+            snapshot.put(Object::Relation(relation.descriptor()));
+        }
+        snapshot
+    }
+
     pub fn database(&self, id: Oid) -> Option<&Arc<Database>> {
         self.databases.get(&id)
     }
@@ -38,13 +100,17 @@ impl Snapshot {
         self.relations.get(&id)
     }
     pub fn relation_by_name(&self, schema: Oid, name: &str) -> Option<&Arc<Relation>> {
-        self.relations.get(self.names.get(&(schema, name.to_owned()))?)
+        self.relations.get(&self.id_by_name(schema, name)?)
     }
     pub fn index(&self, id: Oid) -> Option<&Arc<Index>> {
         self.indexes.get(&id)
     }
     pub fn index_by_name(&self, schema: Oid, name: &str) -> Option<&Arc<Index>> {
-        self.indexes.get(self.names.get(&(schema, name.to_owned()))?)
+        self.indexes.get(&self.id_by_name(schema, name)?)
+    }
+    /// Id of the relation or index of that name.
+    pub fn id_by_name(&self, schema: Oid, name: &str) -> Option<Oid> {
+        self.names.get(&NameRef(schema, name)).copied()
     }
     pub fn role(&self, id: Oid) -> Option<&Arc<Role>> {
         self.roles.get(&id)
@@ -55,9 +121,23 @@ impl Snapshot {
     pub fn statistics(&self, relation: Oid) -> Option<&Arc<Statistics>> {
         self.statistics.get(&relation)
     }
+    /// The relation whose row type, or whose row type's array, has this pg_type OID.
+    pub fn relation_of_type(&self, type_id: Oid) -> Option<&Arc<Relation>> {
+        self.relations.get(self.row_types.get(&type_id)?)
+    }
     /// The indexes of a relation, the primary key's first.
     pub fn indexes_of<'a>(&'a self, relation: &'a Relation) -> impl Iterator<Item = &'a Arc<Index>> {
         relation.indexes.iter().filter_map(|id| self.indexes.get(id))
+    }
+    /// Foreign keys that point at a relation, with the relation that has them (itself too).
+    pub fn foreign_keys_to(&self, target: Oid) -> impl Iterator<Item = (&Arc<Relation>, &Constraint, &ForeignKey)> {
+        let ids = self.referencing.get(&target).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| self.relations.get(id)).flat_map(move |relation| {
+            relation.constraints.iter().filter_map(move |c| match &c.kind {
+                ConstraintKind::ForeignKey(key) if key.target == target => Some((relation, c, key)),
+                _ => None,
+            })
+        })
     }
     pub fn databases(&self) -> impl Iterator<Item = &Arc<Database>> {
         self.databases.values()
@@ -74,4 +154,99 @@ impl Snapshot {
     pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
         self.roles.values()
     }
+    pub fn default_privileges(&self) -> impl Iterator<Item = &Arc<DefaultPrivileges>> {
+        self.default_privileges.values()
+    }
+
+    /// The descriptor of that key, as it would be stored.
+    pub fn object(&self, key: ObjectKey) -> Option<Object> {
+        fn get<T: Clone>(map: &IdMap<T>, id: Oid, wrap: fn(T) -> Object) -> Option<Object> {
+            map.get(&id).map(|o| wrap((**o).clone()))
+        }
+        match key.kind {
+            ObjectKind::Database => get(&self.databases, key.id, Object::Database),
+            ObjectKind::Schema => get(&self.schemas, key.id, Object::Schema),
+            ObjectKind::Relation => get(&self.relations, key.id, Object::Relation),
+            ObjectKind::Index => get(&self.indexes, key.id, Object::Index),
+            ObjectKind::Role => get(&self.roles, key.id, Object::Role),
+            ObjectKind::Statistics => get(&self.statistics, key.id, Object::Statistics),
+            ObjectKind::DefaultPrivileges => get(&self.default_privileges, key.id, Object::DefaultPrivileges),
+        }
+    }
+
+    /// Adds or replaces one object. `version` is the caller's to raise. For a snapshot made by hand (tests) as well.
+    pub fn put(&mut self, object: Object) {
+        self.remove(object.key());
+        match object {
+            Object::Database(o) => drop(self.databases.insert(o.id, Arc::new(o))),
+            Object::Schema(o) => drop(self.schemas.insert(o.id, Arc::new(o))),
+            Object::Role(o) => drop(self.roles.insert(o.id, Arc::new(o))),
+            Object::Statistics(o) => drop(self.statistics.insert(o.relation, Arc::new(o))),
+            Object::DefaultPrivileges(o) => drop(self.default_privileges.insert(o.id, Arc::new(o))),
+            Object::Index(o) => {
+                self.names.insert(Name { schema: o.schema, name: o.name.clone() }, o.id);
+                self.indexes.insert(o.id, Arc::new(o));
+            }
+            Object::Relation(o) => self.put_relation(o),
+        }
+    }
+
+    fn put_relation(&mut self, relation: Relation) {
+        let id = relation.id;
+        // A free-standing composite type has no name among relations' users, but PostgreSQL keeps it there too.
+        self.names.insert(Name { schema: relation.schema, name: relation.name.clone() }, id);
+        for ty in [relation.row_type, relation.row_array_type] {
+            if ty != 0 {
+                self.row_types.insert(ty, id);
+            }
+        }
+        for target in targets(&relation) {
+            let ids = self.referencing.entry(target).or_default();
+            if let Err(at) = ids.binary_search(&id) {
+                ids.insert(at, id);
+            }
+        }
+        self.relations.insert(id, Arc::new(relation));
+    }
+
+    /// Removes one object, if it is there; what depends on it is the caller's business.
+    pub fn remove(&mut self, key: ObjectKey) {
+        match key.kind {
+            ObjectKind::Database => drop(self.databases.remove(&key.id)),
+            ObjectKind::Schema => drop(self.schemas.remove(&key.id)),
+            ObjectKind::Role => drop(self.roles.remove(&key.id)),
+            ObjectKind::Statistics => drop(self.statistics.remove(&key.id)),
+            ObjectKind::DefaultPrivileges => drop(self.default_privileges.remove(&key.id)),
+            ObjectKind::Index => {
+                if let Some(old) = self.indexes.remove(&key.id) {
+                    self.forget_name(old.schema, &old.name, old.id);
+                }
+            }
+            ObjectKind::Relation => {
+                let Some(old) = self.relations.remove(&key.id) else { return };
+                self.forget_name(old.schema, &old.name, old.id);
+                self.row_types.remove(&old.row_type);
+                self.row_types.remove(&old.row_array_type);
+                for target in targets(&old) {
+                    if let Some(ids) = self.referencing.get_mut(&target) {
+                        ids.retain(|id| *id != key.id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Only if it still is that object's: of two objects that swap a name in one commit, the second put must win.
+    fn forget_name(&mut self, schema: Oid, name: &str, id: Oid) {
+        if self.id_by_name(schema, name) == Some(id) {
+            self.names.remove(&NameRef(schema, name));
+        }
+    }
+}
+
+fn targets(relation: &Relation) -> impl Iterator<Item = Oid> {
+    relation.constraints.iter().filter_map(|c| match &c.kind {
+        ConstraintKind::ForeignKey(key) => Some(key.target),
+        _ => None,
+    })
 }

@@ -12,6 +12,14 @@ pub type AttributeNumber = i16;
 pub const POSTGRES_ROLE: Oid = 10;
 pub const PG_CATALOG_SCHEMA: Oid = 11;
 pub const PUBLIC_SCHEMA: Oid = 2200;
+pub const TOAST_SCHEMA: Oid = 99;
+pub const INFORMATION_SCHEMA: Oid = 13_207;
+pub const HYRAX_SCHEMA: Oid = 13_900;
+/// Owner of `public`: its members are the current database's owner.
+pub const DATABASE_OWNER_ROLE: Oid = 6171;
+pub const TEMPLATE1_DATABASE: Oid = 1;
+pub const TEMPLATE0_DATABASE: Oid = 4;
+pub const POSTGRES_DATABASE: Oid = 5;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Database {
@@ -87,6 +95,68 @@ pub struct Relation {
     pub options: Vec<(String, String)>,
     pub comment: Option<String>,
     pub row_security: bool,
+    /// TEMP tables only.
+    pub on_commit: OnCommit,
+    /// Derived from the above on first use; never stored, never copied.
+    #[serde(skip)]
+    pub layouts: crate::layout::LayoutCell,
+}
+
+/// What COMMIT does with a TEMP table's rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum OnCommit {
+    #[default]
+    PreserveRows,
+    DeleteRows,
+    Drop,
+}
+
+impl Relation {
+    /// An attribute that is not dropped.
+    pub fn column(&self, number: AttributeNumber) -> Option<&Column> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.columns.get(index).filter(|c| !c.is_dropped)
+    }
+    pub fn column_by_name(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| !c.is_dropped && c.name == name)
+    }
+    /// Columns that are not dropped, in attribute order.
+    pub fn live_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|c| !c.is_dropped)
+    }
+    pub fn constraint_by_name(&self, name: &str) -> Option<&Constraint> {
+        self.constraints.iter().find(|c| c.name == name)
+    }
+    /// Whether rows are stored (and not computed).
+    pub fn has_rows(&self) -> bool {
+        matches!(self.kind, RelationKind::Table | RelationKind::Collection | RelationKind::MaterializedView)
+    }
+    pub fn home(&self) -> txn::Home {
+        if self.is_temporary { txn::Home::Temporary } else { txn::Home::Data }
+    }
+    /// What a transaction addresses it by.
+    pub fn reference(&self) -> txn::RelationRef {
+        txn::RelationRef {
+            storage: txn::StorageId(self.storage),
+            id: self.id,
+            schema_version: self.schema_version,
+            home: self.home(),
+        }
+    }
+    /// The same for one of its indexes: fenced with the relation.
+    pub fn index_reference(&self, index: &Index) -> txn::RelationRef {
+        txn::RelationRef { storage: txn::StorageId(index.storage), ..self.reference() }
+    }
+    /// How error messages call this kind of relation.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            RelationKind::Table | RelationKind::Collection | RelationKind::Virtual => "table",
+            RelationKind::View => "view",
+            RelationKind::MaterializedView => "materialized view",
+            RelationKind::Sequence => "sequence",
+            RelationKind::Composite => "type",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -308,6 +378,12 @@ pub mod privilege {
     pub const CREATE: u32 = 1 << 9;
     pub const CREATE_TEMP: u32 = 1 << 10;
     pub const CONNECT: u32 = 1 << 11;
+
+    pub const ALL_TABLE: u32 = INSERT | SELECT | UPDATE | DELETE | TRUNCATE | REFERENCES | TRIGGER;
+    pub const ALL_COLUMN: u32 = INSERT | SELECT | UPDATE | REFERENCES;
+    pub const ALL_SEQUENCE: u32 = USAGE | SELECT | UPDATE;
+    pub const ALL_DATABASE: u32 = CREATE | CREATE_TEMP | CONNECT;
+    pub const ALL_SCHEMA: u32 = USAGE | CREATE;
 }
 
 /// Statistics of a relation, made by ANALYZE; used by `sql`'s cost model and shown by pg_stats.
@@ -335,6 +411,7 @@ pub struct ColumnStatistics {
 
 /// One object, as stored and as a snapshot holds it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)]
 pub enum Object {
     Database(Database),
     Schema(Schema),
@@ -342,4 +419,118 @@ pub enum Object {
     Index(Index),
     Role(Role),
     Statistics(Statistics),
+    DefaultPrivileges(DefaultPrivileges),
+}
+
+/// `ALTER DEFAULT PRIVILEGES`: what objects made by `role` (in `schema`, or 0) get besides the built-in default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DefaultPrivileges {
+    pub id: Oid,
+    pub database: Oid,
+    pub role: Oid,
+    pub schema: Oid,
+    /// pg_default_acl's letter: `r`elations, `S`equences, `f`unctions, `T`ypes, `n` schemas.
+    pub kind: char,
+    /// Whole list if `schema` is 0, additions otherwise.
+    pub grants: Vec<Grant>,
+}
+
+/// Kinds of objects that have descriptors of their own; the number is the first byte of a row's key, on disks for ever.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum ObjectKind {
+    Database = 1,
+    Schema = 2,
+    Relation = 3,
+    Index = 4,
+    Role = 5,
+    Statistics = 6,
+    DefaultPrivileges = 7,
+}
+
+/// Names a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ObjectKey {
+    pub kind: ObjectKind,
+    pub id: Oid,
+}
+
+impl ObjectKey {
+    pub fn new(kind: ObjectKind, id: Oid) -> ObjectKey {
+        ObjectKey { kind, id }
+    }
+    pub fn relation(id: Oid) -> ObjectKey {
+        ObjectKey::new(ObjectKind::Relation, id)
+    }
+    pub fn index(id: Oid) -> ObjectKey {
+        ObjectKey::new(ObjectKind::Index, id)
+    }
+}
+
+impl Object {
+    pub fn key(&self) -> ObjectKey {
+        match self {
+            Object::Database(o) => ObjectKey::new(ObjectKind::Database, o.id),
+            Object::Schema(o) => ObjectKey::new(ObjectKind::Schema, o.id),
+            Object::Relation(o) => ObjectKey::new(ObjectKind::Relation, o.id),
+            Object::Index(o) => ObjectKey::new(ObjectKind::Index, o.id),
+            Object::Role(o) => ObjectKey::new(ObjectKind::Role, o.id),
+            Object::Statistics(o) => ObjectKey::new(ObjectKind::Statistics, o.relation),
+            Object::DefaultPrivileges(o) => ObjectKey::new(ObjectKind::DefaultPrivileges, o.id),
+        }
+    }
+}
+
+/// A column as `name type` declares it.
+pub fn new_column(number: AttributeNumber, name: &str, ty: SqlType) -> Column {
+    Column {
+        number,
+        name: name.to_owned(),
+        ty: ty.into(),
+        not_null: false,
+        default: None,
+        identity: None,
+        is_generated: false,
+        is_dropped: false,
+        added_in: 0,
+        dropped_in: None,
+        missing: None,
+        collation: types::builtin::type_by_oid(ty.oid).map_or(0, |t| t.collation),
+        privileges: None,
+        statistics_target: -1,
+        storage: None,
+        comment: None,
+    }
+}
+
+/// A relation without columns, owned by `postgres`; storage and row types are numbered after `id` (for tests and for
+/// what is compiled in: others take ids from the counter).
+pub fn new_relation(id: Oid, name: &str, kind: RelationKind) -> Relation {
+    Relation {
+        id,
+        database: 0,
+        schema: 0,
+        name: name.to_owned(),
+        owner: POSTGRES_ROLE,
+        privileges: None,
+        kind,
+        is_temporary: false,
+        row_type: id + 1,
+        row_array_type: id + 2,
+        schema_version: 1,
+        storage: id,
+        columns: vec![],
+        layout: 0,
+        key: vec![],
+        distribution: vec![],
+        constraints: vec![],
+        indexes: vec![],
+        view: None,
+        sequence: None,
+        options: vec![],
+        comment: None,
+        row_security: false,
+        on_commit: OnCommit::PreserveRows,
+        layouts: crate::layout::LayoutCell::default(),
+    }
 }

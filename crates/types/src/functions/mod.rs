@@ -19,6 +19,8 @@ mod strings;
 #[cfg(test)]
 pub(crate) mod test_support;
 
+pub use string_format::quote_ident;
+
 use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType};
 use foldhash::HashMap;
 use std::sync::OnceLock;
