@@ -40,27 +40,44 @@ pub trait Accumulator: Send {
 #[derive(Clone, Copy)]
 enum Kind {
     Count,
-    Truth { is_and: bool },
+    Truth {
+        is_and: bool,
+    },
     Bits(BitOperation),
     SmallIntegerSum,
-    IntegerSum { is_average: bool },
+    IntegerSum {
+        is_average: bool,
+    },
     MoneySum,
-    NumericSum { is_average: bool },
-    FloatSum { is_single: bool },
-    IntervalSum { is_average: bool },
+    NumericSum {
+        is_average: bool,
+    },
+    FloatSum {
+        is_single: bool,
+    },
+    IntervalSum {
+        is_average: bool,
+    },
     Floats(FloatResult),
     ExactVariance(Spread),
     Regression(RegressionResult),
     /// Of the type, or of the argument's where that is polymorphic.
-    Extreme { ty: Oid, is_max: bool },
+    Extreme {
+        ty: Oid,
+        is_max: bool,
+    },
     ArrayOfValues,
     ArrayOfArrays,
-    Joined { is_text: bool },
+    Joined {
+        is_text: bool,
+    },
     JsonArray,
     JsonObject,
     JsonbArray,
     JsonbObject,
-    Percentile { is_continuous: bool },
+    Percentile {
+        is_continuous: bool,
+    },
     Mode,
     Rank(RankResult),
 }
@@ -224,7 +241,9 @@ pub fn accumulator(proc: Oid, context: &CallContext<'_>, direct: &[Datum]) -> Re
 /// ordered columns, and the row's values (of the same types). None for other aggregates.
 pub fn hypothetical(proc: Oid, columns: &[(SqlType, KeyOrder)], row: &[Datum]) -> Option<Box<dyn Accumulator>> {
     match kind(proc)? {
-        Kind::Rank(result) => Some(Box::new(ordered_set::HypotheticalRank::new(result, columns.to_vec(), row.to_vec()))),
+        Kind::Rank(result) => {
+            Some(Box::new(ordered_set::HypotheticalRank::new(result, columns.to_vec(), row.to_vec())))
+        }
         _ => None,
     }
 }
@@ -251,8 +270,16 @@ mod tests {
             })
             .collect();
         let expected = [
-            "max(tid)", "min(tid)", "xmlagg(xml)", "max(anyenum)", "min(anyenum)", "max(inet)", "min(inet)",
-            "range_agg(anyrange)", "range_intersect_agg(anymultirange)", "range_intersect_agg(anyrange)",
+            "max(tid)",
+            "min(tid)",
+            "xmlagg(xml)",
+            "max(anyenum)",
+            "min(anyenum)",
+            "max(inet)",
+            "min(inet)",
+            "range_agg(anyrange)",
+            "range_intersect_agg(anymultirange)",
+            "range_intersect_agg(anyrange)",
             "range_agg(anymultirange)",
         ];
         assert_eq!(missing, expected);

@@ -71,7 +71,8 @@ impl Accumulator for Regression {
             self.xx += x_distance * x_distance * scale;
             self.yy += y_distance * y_distance * scale;
             self.xy += x_distance * y_distance * scale;
-            return self.check_range(x_before.is_infinite() || x.is_infinite(), y_before.is_infinite() || y.is_infinite());
+            return self
+                .check_range(x_before.is_infinite() || x.is_infinite(), y_before.is_infinite() || y.is_infinite());
         }
         if !x.is_finite() {
             (self.xx, self.xy) = (f64::NAN, f64::NAN);

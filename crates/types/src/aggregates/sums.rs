@@ -152,7 +152,8 @@ impl DecimalSum {
 
 fn add_scaled(a: IBig, a_scale: u32, b: IBig, b_scale: u32) -> (IBig, u32) {
     let scale = a_scale.max(b_scale);
-    let up = |value: IBig, from: u32| if from == scale { value } else { value * IBig::from(power_of_ten(scale - from)) };
+    let up =
+        |value: IBig, from: u32| if from == scale { value } else { value * IBig::from(power_of_ten(scale - from)) };
     (up(a, a_scale) + up(b, b_scale), scale)
 }
 

@@ -425,6 +425,9 @@ fn write_scientific(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {
 
 /// C's `%.{digits}g`: that many significant digits, trailing zeros dropped.
 pub fn general_format(value: f64, digits: usize) -> String {
+    if let Some(name) = special_name(value) {
+        return String::from_utf8_lossy(name).into_owned();
+    }
     let text = format!("{:.*e}", digits.saturating_sub(1), value);
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
