@@ -1,5 +1,7 @@
 //! From text to syntax trees: sqlparser with our dialect, our front for statements it lacks, guards against depth.
 
+pub(crate) mod ddl;
+
 use sqlparser::ast;
 
 /// One statement as parsed: its syntax tree and where it stands in the text it came from.
@@ -14,6 +16,8 @@ pub struct Statement {
 #[derive(Debug)]
 pub(crate) enum Syntax {
     Sql(Box<ast::Statement>),
+    /// What `ddl::parse` took.
+    Ddl(crate::utility::ddl::Ddl),
 }
 
 impl Statement {
