@@ -128,7 +128,7 @@ fn flip8(value: i64) -> [u8; 8] {
 fn float8_bytes(value: f64) -> [u8; 8] {
     let bits = match value {
         v if v.is_nan() => 0x7FF8_0000_0000_0000,
-        v if v == 0.0 => 0,
+        0.0 => 0,
         v => v.to_bits(),
     };
     (if bits >> 63 == 1 { !bits } else { bits ^ 1 << 63 }).to_be_bytes()
@@ -137,7 +137,7 @@ fn float8_bytes(value: f64) -> [u8; 8] {
 fn float4_bytes(value: f32) -> [u8; 4] {
     let bits = match value {
         v if v.is_nan() => 0x7FC0_0000,
-        v if v == 0.0 => 0,
+        0.0 => 0,
         v => v.to_bits(),
     };
     (if bits >> 31 == 1 { !bits } else { bits ^ 1 << 31 }).to_be_bytes()

@@ -11,6 +11,7 @@
 pub mod aggregates;
 pub mod array;
 pub mod builtin;
+pub mod cast;
 pub mod compare;
 pub mod context;
 pub mod datetime;

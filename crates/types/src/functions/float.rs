@@ -4,8 +4,8 @@
 //! functions are the C library's, as PostgreSQL's are: their last digit may differ from one library to the next. The cube
 //! root alone is Rust's, which rounds correctly (glibc's makes 3.0000000000000004 of 27).
 
+use super::ScalarFn;
 use super::integer::{division_by_zero, out_of_range};
-use super::{ScalarFn, number_error};
 use crate::numeric::Numeric;
 use crate::{Datum, Result, SqlError, SqlState};
 
@@ -145,7 +145,7 @@ macro_rules! checked {
 }
 
 pub const CHECKED: &[(&str, ScalarFn)] = checked! {
-    "dsqrt" |x| if x < 0.0 { Err(number_error(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, "cannot take square root of a negative number")) } else { Ok(x.sqrt()) };
+    "dsqrt" |x| if x < 0.0 { Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, "cannot take square root of a negative number")) } else { Ok(x.sqrt()) };
     "dexp" exponential;
     "dlog1" |x| logarithm(x, f64::ln);
     "dlog10" |x| logarithm(x, f64::log10);
@@ -191,7 +191,7 @@ fn exponential(x: f64) -> Result<f64> {
 
 fn logarithm(x: f64, function: fn(f64) -> f64) -> Result<f64> {
     let refused =
-        |what: &str| Err(number_error(SqlState::INVALID_ARGUMENT_FOR_LOG, &format!("cannot take logarithm of {what}")));
+        |what: &str| Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_LOG, format!("cannot take logarithm of {what}")));
     match x {
         0.0 => refused("zero"),
         x if x < 0.0 => refused("a negative number"),
@@ -200,7 +200,7 @@ fn logarithm(x: f64, function: fn(f64) -> f64) -> Result<f64> {
 }
 
 fn power(base: f64, exponent: f64) -> Result<f64> {
-    let refused = |message: &str| Err(number_error(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message));
+    let refused = |message: &str| Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message));
     if base.is_nan() || exponent.is_nan() {
         // C's pow knows 1 ^ NaN and NaN ^ 0.
         return Ok(base.powf(exponent));
@@ -389,7 +389,7 @@ pub const OTHERS: &[(&str, ScalarFn)] = &[
 ];
 
 fn bucket(operand: f64, low: f64, high: f64, count: i32) -> Result<i32> {
-    let refused = |message: &str| Err(number_error(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, message));
+    let refused = |message: &str| Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, message));
     if count <= 0 {
         return refused("count must be greater than zero");
     }

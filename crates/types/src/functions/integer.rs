@@ -176,6 +176,7 @@ pub const CASTS: &[(&str, ScalarFn)] = &[
         Err(_) => Err(out_of_range("OID")),
     }),
     ("int4_bool", |_, args| Ok(Datum::Bool(args[0].as_i64() != 0))),
+    ("booltext", |_, args| Ok(Datum::text(if args[0].as_bool() { "true" } else { "false" }))),
     ("bool_int4", |_, args| Ok(Datum::Int4(i32::from(args[0].as_bool())))),
 ];
 

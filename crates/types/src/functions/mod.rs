@@ -10,18 +10,22 @@ mod bytes;
 mod compare;
 mod datetime;
 pub(crate) mod float;
+mod format_number;
 mod integer;
 mod json;
+mod money;
 mod numeric;
 mod patterns;
+mod size;
 mod string_format;
 mod strings;
 #[cfg(test)]
 pub(crate) mod test_support;
+mod window_range;
 
 pub use string_format::quote_ident;
 
-use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType};
+use crate::{CallContext, Datum, Result, SqlType};
 use foldhash::HashMap;
 use std::sync::OnceLock;
 
@@ -61,16 +65,20 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     float::CHECKED,
     float::CASTS,
     float::OTHERS,
+    format_number::SCALARS,
     integer::ARITHMETIC,
     integer::BITS,
     integer::OTHERS,
     integer::CASTS,
     json::SCALARS,
+    money::SCALARS,
     numeric::OPERATORS,
     numeric::CASTS,
     numeric::FUNCTIONS,
     patterns::LIKES,
     patterns::REGEXES,
+    size::SCALARS,
+    window_range::SCALARS,
     string_format::SCALARS,
     strings::LENGTHS,
     strings::CUTS,
@@ -82,11 +90,6 @@ const SETS: &[&[(&str, SetFn)]] =
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
     topics.iter().flat_map(|topic| topic.iter()).copied().collect()
-}
-
-/// An error about a number's value.
-pub(crate) fn number_error(code: SqlState, message: &str) -> SqlError {
-    SqlError::new(code, message)
 }
 
 /// The static type of an argument. A VARIADIC "any" function called with more arguments than types has the last one's.

@@ -147,6 +147,18 @@ impl Numeric {
         }
     }
 
+    /// `-1.23e+05` with `scale` digits after the point, for `to_char`: the exponent is that of the value before rounding, so
+    /// 9.99 may become 10.0e+00. None of NaN and the infinities.
+    pub(crate) fn to_scientific(&self, scale: u32) -> Option<String> {
+        let (mantissa, own_scale) = self.big_parts()?;
+        let places = i64::from(super::digit_count(&magnitude(&mantissa))) - 1;
+        let exponent = if self.is_zero() { 0 } else { places - i64::from(own_scale) };
+        let shifted = super::arith::shift(mantissa, i64::from(scale) - places, super::arith::Rounding::HalfAway);
+        let mut text = Vec::new();
+        write_digits(self.is_negative(), magnitude(&shifted).to_string().as_bytes(), scale as usize, &mut text);
+        Some(format!("{}e{exponent:+03}", String::from_utf8_lossy(&text)))
+    }
+
     /// The value of decimal digits (0..=9), the first of which stands at `10^exponent`; no zeros after the point's last digit.
     pub(crate) fn from_digits(negative: bool, digits: &[u8], exponent: i64) -> Result<Numeric> {
         let zeros = digits.iter().rev().take_while(|digit| **digit == 0).count();

@@ -143,14 +143,18 @@ impl Numeric {
         }
         let (weight, base_weight) = (self.ln_weight(), base.ln_weight());
         let result = result_scale(weight - base_weight, i64::from(s.max(t)));
-        // The quotient's error is what either logarithm lacks in significant digits.
-        let digits = i64::from(result) + (weight - base_weight).max(0) + GUARD_DIGITS - weight.min(base_weight).min(0);
-        let bits = bits_for(digits);
-        let (ln, ln_base) = (real::ln(&magnitude(&m), s, bits), real::ln(&magnitude(&n), t, bits));
+        // Either logarithm needs as many *significant* digits as the quotient has; near 1 they begin far behind the point.
+        let significant = i64::from(result) + (weight - base_weight).max(0) + GUARD_DIGITS;
+        let bits_of = |weight: i64| bits_for((significant - weight).max(GUARD_DIGITS));
+        let (bits, base_bits, result_bits) = (bits_of(weight), bits_of(base_weight), bits_for(significant));
+        let ln = real::ln(&magnitude(&m), s, bits);
+        let ln_base = real::ln(&magnitude(&n), t, base_bits);
         if ln_base.is_zero() {
             return Err(division_by_zero());
         }
-        real::to_numeric(divide(ln << bits, ln_base, Rounding::Truncate), bits, 0, result)
+        let up = (result_bits + base_bits) as i64 - bits as i64;
+        let numerator = if up >= 0 { ln << up as usize } else { ln >> up.unsigned_abs() as usize };
+        real::to_numeric(divide(numerator, ln_base, Rounding::Truncate), result_bits, 0, result)
     }
 
     /// `self ^ exponent`. 2201F where that is undefined or complex, 22003 beyond the format.

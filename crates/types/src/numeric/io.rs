@@ -115,10 +115,7 @@ pub fn parse_integer<T: TryFrom<i64>>(text: &str, type_name: &str) -> Result<T> 
 
 /// An unsigned 32-bit number; as in PostgreSQL a negative one of 32 bits is taken modulo 2^32.
 pub fn parse_oid(text: &str) -> Result<u32> {
-    let value: i64 = match parse_integer(text, "oid") {
-        Ok(value) => value,
-        Err(error) => return Err(error),
-    };
+    let value: i64 = parse_integer(text, "oid")?;
     if value < i64::from(i32::MIN) {
         return Err(range_error("oid", text));
     }

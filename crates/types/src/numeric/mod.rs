@@ -8,7 +8,8 @@
 //!
 //! How: an `i64` mantissa with a decimal scale computes in `i128` where operands fit, which is nearly always; the rest
 //! is dashu's integers with the same scale. Files: `parse`, `format` (text and wire), `arith` (+ - * / %, rounding),
-//! `functions` (sqrt, exp, ln, power, …), `io` (the number types' input and output).
+//! `convert` (to and from machine numbers), `functions` (sqrt, exp, ln, power, …) over `real` (fixed point of any length),
+//! `io` (the number types' input and output).
 
 mod arith;
 mod convert;
@@ -20,6 +21,7 @@ mod real;
 
 pub use arith::typmod_parts;
 pub use functions::{factorial, width_bucket};
+pub(crate) use parse::is_space;
 
 use crate::hash::Hasher64;
 use crate::{Result, SqlError, SqlState};
@@ -319,3 +321,6 @@ pub(crate) fn digit_count(value: &UBig) -> u32 {
 pub(crate) fn magnitude(value: &IBig) -> UBig {
     value.clone().abs().unsigned_abs()
 }
+
+#[cfg(test)]
+mod tests;
