@@ -11,6 +11,10 @@ pub enum LockMode {
 }
 
 impl LockMode {
+    pub fn from_u8(byte: u8) -> Option<LockMode> {
+        [LockMode::KeyShare, LockMode::Share, LockMode::NoKeyUpdate, LockMode::Update].get(usize::from(byte)).copied()
+    }
+
     /// PostgreSQL's matrix (13.3.2, "Conflicting Row-Level Locks").
     pub fn conflicts_with(self, other: LockMode) -> bool {
         use LockMode::*;
