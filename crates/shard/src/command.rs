@@ -78,15 +78,48 @@ enum Kind {
 /// A decoded command. Keys and values are slices of the entry.
 #[derive(Debug)]
 pub enum Command {
-    Commit { txn: TxnId, watermark: u64, stamp: Timestamp, parts: u32, fences: Vec<SchemaVersion>, writes: Vec<Mutation> },
-    Prepare { txn: TxnId, watermark: u64, prepare: Box<Prepare> },
+    Commit {
+        txn: TxnId,
+        watermark: u64,
+        stamp: Timestamp,
+        parts: u32,
+        fences: Vec<SchemaVersion>,
+        writes: Vec<Mutation>,
+    },
+    Prepare {
+        txn: TxnId,
+        watermark: u64,
+        prepare: Box<Prepare>,
+    },
     /// `commit_ts: None` aborts.
-    Decide { txn: TxnId, watermark: u64, commit_ts: Option<Timestamp> },
-    Tombstone { txn: TxnId, watermark: u64 },
-    Stage { txn: TxnId, watermark: u64, part: u32, writes: Vec<Mutation> },
-    Bootstrap { format: u32, cluster: [u8; 16], stamp: Timestamp, writes: Vec<Mutation> },
-    Mark { mark: u64 },
-    OpenEpoch { gateway: u64, epoch: u64 },
+    Decide {
+        txn: TxnId,
+        watermark: u64,
+        commit_ts: Option<Timestamp>,
+    },
+    Tombstone {
+        txn: TxnId,
+        watermark: u64,
+    },
+    Stage {
+        txn: TxnId,
+        watermark: u64,
+        part: u32,
+        writes: Vec<Mutation>,
+    },
+    Bootstrap {
+        format: u32,
+        cluster: [u8; 16],
+        stamp: Timestamp,
+        writes: Vec<Mutation>,
+    },
+    Mark {
+        mark: u64,
+    },
+    OpenEpoch {
+        gateway: u64,
+        epoch: u64,
+    },
 }
 
 /// All that a participant keeps of a prepared transaction.
@@ -476,17 +509,19 @@ fn decode_command(bytes: Bytes) -> Decoded<Command> {
         k if k == Kind::Stage as u8 => {
             Command::Stage { txn: r.txn()?, watermark: r.u64()?, part: r.u32()?, writes: r.writes()? }
         }
-        k if k == Kind::Bootstrap as u8 => Command::Bootstrap {
-            format: r.u32()?,
-            cluster: r.array()?,
-            stamp: r.timestamp()?,
-            writes: r.writes()?,
-        },
+        k if k == Kind::Bootstrap as u8 => {
+            Command::Bootstrap { format: r.u32()?, cluster: r.array()?, stamp: r.timestamp()?, writes: r.writes()? }
+        }
         k if k == Kind::Mark as u8 => Command::Mark { mark: r.u64()? },
         k if k == Kind::OpenEpoch as u8 => Command::OpenEpoch { gateway: r.u64()?, epoch: r.u64()? },
         _ => return Err(DecodeError("unknown command")),
     };
     if r.is_empty() { Ok(command) } else { Err(DecodeError("bytes after a command")) }
+}
+
+/// `count u32 | writes`, as a staged part is stored.
+pub(crate) fn read_writes(bytes: Bytes) -> Decoded<Vec<Mutation>> {
+    Reader::new(bytes).writes()
 }
 
 /// A prepared transaction inside the replicated state's image: the same bytes as in the log.
@@ -541,7 +576,9 @@ mod tests {
         let entry = decode_entry(entry(4, 5, &[command])).expect("our own bytes");
         assert_eq!((entry.term, entry.batch), (4, 5));
         match &entry.commands[..] {
-            [Command::Prepare { txn: t, prepare: p, .. }] => assert_eq!(format!("{t:?} {p:?}"), format!("{txn:?} {prepare:?}")),
+            [Command::Prepare { txn: t, prepare: p, .. }] => {
+                assert_eq!(format!("{t:?} {p:?}"), format!("{txn:?} {prepare:?}"))
+            }
             other => panic!("{other:?}"),
         }
     }
