@@ -1,0 +1,263 @@
+//! Run-time parameters: SHOW, SET, SET LOCAL, RESET, and their roll-back with transactions and savepoints.
+//!
+//! I1  `SET` survives only if its transaction commits; `SET LOCAL` ends with its transaction either way.
+//! I2  A value that SHOW prints is one that SET accepts.
+//! I3  A name that PostgreSQL does not know is 42704, unless it has a prefix (`app.user`): those are free text.
+//!
+//! Values are kept as text in the form SHOW prints; `parameters` has the table of names, kinds and defaults.
+
+mod parameters;
+mod values;
+
+pub use parameters::{Context, Parameter, all, find};
+
+use foldhash::{HashMap, HashMapExt};
+use types::{Result, SqlError, SqlState};
+
+/// Longest value of one parameter.
+const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Parameters with a prefix that one session may make.
+const CUSTOM_MAX: usize = 1_000;
+
+/// Where RESET and the session's start take values from, weakest first.
+#[derive(Clone, Debug, Default)]
+struct Stack {
+    /// Start of the session: defaults, then database, role and start-up packet.
+    base: String,
+    /// Set by a committed or running SET.
+    session: Option<String>,
+    /// Set by SET LOCAL in the running transaction.
+    local: Option<String>,
+}
+
+impl Stack {
+    fn value(&self) -> &str {
+        self.local.as_deref().or(self.session.as_deref()).unwrap_or(&self.base)
+    }
+}
+
+/// How a parameter stood before the transaction (or savepoint level) changed it.
+#[derive(Clone, Debug)]
+struct Undo {
+    name: String,
+    /// None: a parameter with a prefix that did not exist.
+    before: Option<Stack>,
+}
+
+/// A point to roll back to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SettingsMark(usize);
+
+/// All parameters of one session.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// By lower-case name. Only those that differ from the built-in default, or did once.
+    values: HashMap<String, Stack>,
+    undo: Vec<Undo>,
+    /// Names that changed since the wire last asked (ParameterStatus).
+    reported: Vec<&'static str>,
+    /// Raised by every change: what was derived from settings is void.
+    generation: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { values: HashMap::new(), undo: Vec::new(), reported: Vec::new(), generation: 0 }
+    }
+}
+
+impl Settings {
+    /// The value as SHOW prints it; None: no such parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let parameter = find(name);
+        match (self.values.get(key(parameter, name).as_ref()), parameter) {
+            (Some(stack), _) => Some(stack.value()),
+            (None, Some(parameter)) => Some(parameter.default),
+            (None, None) => None,
+        }
+    }
+
+    /// SHOW; 42704 with PostgreSQL's text.
+    pub fn show(&self, name: &str) -> Result<&str> {
+        self.get(name).ok_or_else(|| unrecognized(name))
+    }
+
+    /// A boolean parameter; false where there is none.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name) == Some("on")
+    }
+
+    /// A parameter with a unit of time, in milliseconds; 0 where there is none.
+    pub fn milliseconds(&self, name: &str) -> u64 {
+        self.get(name).and_then(values::parse_milliseconds).unwrap_or(0)
+    }
+
+    /// A parameter with a unit of memory, in bytes; 0 where there is none.
+    pub fn bytes(&self, name: &str) -> u64 {
+        self.get(name).and_then(values::parse_bytes).unwrap_or(0)
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// SET or SET LOCAL, with what was written; returns the value as SHOW prints it.
+    /// 42704 unknown, 55P02 read-only, 22023 a value that does not fit.
+    pub fn set(&mut self, name: &str, items: &[String], local: bool) -> Result<String> {
+        let parameter = find(name);
+        check_settable(parameter, name)?;
+        let value = match parameter {
+            Some(parameter) => values::check(parameter, items)?,
+            None => items.join(", "),
+        };
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("value of parameter \"{name}\" is too long"),
+            ));
+        }
+        self.store(parameter, name, value.clone(), local)?;
+        Ok(value)
+    }
+
+    /// RESET, and SET … TO DEFAULT.
+    pub fn reset(&mut self, name: &str, local: bool) -> Result<()> {
+        let parameter = find(name);
+        check_settable(parameter, name)?;
+        let key = key(parameter, name).into_owned();
+        let Some(stack) = self.values.get(&key) else {
+            return if parameter.is_some() || name.contains('.') { Ok(()) } else { Err(unrecognized(name)) };
+        };
+        let base = stack.base.clone();
+        self.store(parameter, name, base, local)
+    }
+
+    /// RESET ALL: every parameter that a session may set.
+    pub fn reset_all(&mut self) -> Result<()> {
+        let mut names: Vec<String> = self.values.keys().cloned().collect();
+        names.sort();
+        for name in names {
+            if find(&name).is_none_or(|p| p.context == Context::User && p.is_reset_by_all) {
+                self.reset(&name, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A value from before the session: the role's, the database's or the start-up packet's. RESET goes back to it.
+    pub fn set_base(&mut self, name: &str, items: &[String]) -> Result<()> {
+        let value = self.set(name, items, false)?;
+        self.undo.clear();
+        if let Some(stack) = self.values.get_mut(key(find(name), name).as_ref()) {
+            stack.base = value;
+            stack.session = None;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, parameter: Option<&'static Parameter>, name: &str, value: String, local: bool) -> Result<()> {
+        let key = key(parameter, name).into_owned();
+        let before = self.values.get(&key).cloned();
+        if before.is_none() && parameter.is_none() && self.values.len() >= CUSTOM_MAX {
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "too many parameters in this session"));
+        }
+        self.undo.push(Undo { name: key.clone(), before });
+        let stack = self.values.entry(key).or_insert_with(|| Stack {
+            base: parameter.map_or(String::new(), |p| p.default.to_owned()),
+            ..Stack::default()
+        });
+        if local {
+            stack.local = Some(value);
+        } else {
+            stack.session = Some(value);
+            stack.local = None;
+        }
+        self.changed(parameter);
+        Ok(())
+    }
+
+    fn changed(&mut self, parameter: Option<&'static Parameter>) {
+        self.generation += 1;
+        if let Some(parameter) = parameter.filter(|p| p.is_reported && !self.reported.contains(&p.name)) {
+            self.reported.push(parameter.name);
+        }
+    }
+
+    /// Names and values to tell the client (ParameterStatus), once each.
+    pub fn take_reported(&mut self) -> Vec<(&'static str, String)> {
+        let names = std::mem::take(&mut self.reported);
+        names.into_iter().filter_map(|name| Some((name, self.get(name)?.to_owned()))).collect()
+    }
+
+    // --- transactions
+
+    pub fn mark(&self) -> SettingsMark {
+        SettingsMark(self.undo.len())
+    }
+
+    /// ROLLBACK TO SAVEPOINT.
+    pub fn rollback_to(&mut self, mark: SettingsMark) {
+        while self.undo.len() > mark.0 {
+            let Some(Undo { name, before }) = self.undo.pop() else { break };
+            match before {
+                Some(stack) => drop(self.values.insert(name.clone(), stack)),
+                None => drop(self.values.remove(&name)),
+            }
+            self.changed(find(&name));
+        }
+    }
+
+    pub fn rollback(&mut self) {
+        self.rollback_to(SettingsMark(0));
+    }
+
+    /// SET stays, SET LOCAL ends.
+    pub fn commit(&mut self) {
+        let mut names: Vec<String> = self.undo.drain(..).map(|undo| undo.name).collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            let had_local = self.values.get_mut(&name).is_some_and(|stack| stack.local.take().is_some());
+            if had_local {
+                self.changed(find(&name));
+            }
+        }
+    }
+}
+
+/// The key of a parameter: its own spelling where it is known (`TimeZone`), lower case else.
+fn key<'a>(parameter: Option<&'static Parameter>, name: &'a str) -> std::borrow::Cow<'a, str> {
+    match parameter {
+        Some(parameter) => parameter.name.into(),
+        None => name.to_lowercase().into(),
+    }
+}
+
+fn check_settable(parameter: Option<&'static Parameter>, name: &str) -> Result<()> {
+    match parameter {
+        None if name.contains('.') && !name.starts_with('.') && !name.ends_with('.') => Ok(()),
+        None => Err(unrecognized(name)),
+        Some(parameter) => match parameter.context {
+            Context::User => Ok(()),
+            Context::Internal => Err(SqlError::new(
+                SqlState::CANT_CHANGE_RUNTIME_PARAM,
+                format!("parameter \"{}\" cannot be changed", parameter.name),
+            )),
+            Context::Start => Err(SqlError::new(
+                SqlState::CANT_CHANGE_RUNTIME_PARAM,
+                format!("parameter \"{}\" cannot be changed without restarting the server", parameter.name),
+            )),
+        },
+    }
+}
+
+fn unrecognized(name: &str) -> SqlError {
+    let error = SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""));
+    match parameters::nearest(name) {
+        Some(near) => error.hint(format!("Perhaps you meant \"{near}\".")),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use super::parameters::Kind;
+use super::*;
+
+#[track_caller]
+fn check_set(name: &str, value: &str, shown: &str) {
+    let mut settings = Settings::default();
+    match settings.set(name, &[value.to_owned()], false) {
+        Ok(value) => assert_eq!(value, shown),
+        Err(error) => assert_eq!(format!("{} {}", error.code(), error.message()), shown),
+    }
+}
+
+#[test]
+fn values_are_shown_as_postgres_shows_them() {
+    check_set("work_mem", "4096", "4MB");
+    check_set("work_mem", "65kB", "65kB");
+    check_set("WORK_MEM", "1GB", "1GB");
+    check_set("statement_timeout", "90s", "90s");
+    check_set("statement_timeout", "120000", "2min");
+    check_set("statement_timeout", "0", "0");
+    check_set("timezone", "europe/berlin", "Europe/Berlin");
+    check_set("client_encoding", "utf-8", "UTF8");
+    check_set("standard_conforming_strings", "t", "on");
+    check_set("synchronous_commit", "yes", "on");
+    check_set("datestyle", "german", "German, DMY");
+    check_set("search_path", "My Schema", "\"My Schema\"");
+    check_set("app.tenant", "7", "7");
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused() {
+    check_set("work_mem", "1", "22023 1 kB is outside the valid range for parameter \"work_mem\" (64 .. 2147483647)");
+    check_set("statement_timeout", "x", "22023 invalid value for parameter \"statement_timeout\": \"x\"");
+    check_set(
+        "standard_conforming_strings",
+        "maybe",
+        "22023 parameter \"standard_conforming_strings\" requires a Boolean value",
+    );
+    check_set("server_version", "9", "55P02 parameter \"server_version\" cannot be changed");
+    check_set("no_such_thing", "9", "42704 unrecognized configuration parameter \"no_such_thing\"");
+}
+
+#[test]
+fn every_default_is_a_value_that_set_accepts() {
+    for parameter in all().iter().filter(|p| p.context == Context::User) {
+        let items: Vec<String> = match parameter.kind {
+            Kind::Names => continue,
+            _ => vec![parameter.default.to_owned()],
+        };
+        let value = values::check(parameter, &items);
+        assert_eq!(value.as_deref().ok(), Some(parameter.default), "{}", parameter.name);
+    }
+}
+
+#[test]
+fn a_misspelt_name_is_told_its_neighbour() {
+    let error = Settings::default().show("work_men").unwrap_err();
+    assert_eq!(error.fields().hint.as_deref(), Some("Perhaps you meant \"work_mem\"."));
+}
+
+fn set(settings: &mut Settings, value: &str, local: bool) {
+    settings.set("application_name", &[value.to_owned()], local).unwrap();
+}
+
+#[test]
+fn set_is_undone_by_rollback_and_kept_by_commit() {
+    let mut settings = Settings::default();
+    set(&mut settings, "a", false);
+    settings.commit();
+    set(&mut settings, "b", false);
+    settings.rollback();
+    assert_eq!(settings.get("application_name"), Some("a"));
+}
+
+#[test]
+fn set_local_ends_with_its_transaction() {
+    let mut settings = Settings::default();
+    set(&mut settings, "a", false);
+    settings.commit();
+    set(&mut settings, "b", true);
+    assert_eq!(settings.get("application_name"), Some("b"));
+    settings.commit();
+    assert_eq!(settings.get("application_name"), Some("a"));
+}
+
+#[test]
+fn rollback_to_a_savepoint_undoes_what_came_after_it() {
+    let mut settings = Settings::default();
+    set(&mut settings, "a", false);
+    let mark = settings.mark();
+    set(&mut settings, "b", true);
+    set(&mut settings, "c", false);
+    settings.rollback_to(mark);
+    assert_eq!(settings.get("application_name"), Some("a"));
+    settings.rollback();
+    assert_eq!(settings.get("application_name"), Some(""));
+}
+
+#[test]
+fn reset_goes_back_to_what_the_session_started_with() {
+    let mut settings = Settings::default();
+    settings.set_base("application_name", &["psql".to_owned()]).unwrap();
+    set(&mut settings, "x", false);
+    settings.reset("application_name", false).unwrap();
+    assert_eq!(settings.get("application_name"), Some("psql"));
+}
+
+#[test]
+fn changes_of_reported_parameters_are_told_once() {
+    let mut settings = Settings::default();
+    set(&mut settings, "x", false);
+    settings.set("work_mem", &["1MB".to_owned()], false).unwrap();
+    assert_eq!(settings.take_reported(), vec![("application_name", "x".to_owned())]);
+    assert!(settings.take_reported().is_empty());
+}
