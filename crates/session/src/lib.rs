@@ -3,4 +3,5 @@
 //! Owns what PostgreSQL calls a backend's session; `wire`, the HTTP API and the simulator all drive it. Knows no sockets
 //! and no message formats.
 
+pub mod block;
 pub mod settings;
