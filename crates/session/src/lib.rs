@@ -4,4 +4,6 @@
 //! and no message formats.
 
 pub mod block;
+pub mod formats;
+pub mod search_path;
 pub mod settings;
