@@ -7,6 +7,7 @@
 //! text --parse--> [Statement] --bind(catalog snapshot, parameter types)--> Bound --plan(statistics)--> Plan
 //! ```
 
+mod bind;
 pub mod expr;
 pub mod logical;
 pub mod parse;
@@ -15,10 +16,12 @@ pub mod utility;
 
 use catalog::Snapshot;
 use std::sync::Arc;
+use types::builtin::Proc;
 use types::{FormatSettings, Oid, SqlType};
 
+pub use bind::{bind, parse_bind_expr};
 pub use expr::{Expr, ExprKind};
-pub use parse::Statement;
+pub use parse::{Statement, StatementKind, parse};
 
 /// What names and literals of a statement are resolved against. Cheap to make.
 #[derive(Clone)]
@@ -36,6 +39,8 @@ pub struct BindContext {
     pub format: Arc<FormatSettings>,
     /// `transform_null_equals`, `standard_conforming_strings`, … that change the meaning of text.
     pub standard_conforming_strings: bool,
+    /// Whether a function that `types` does not implement is one of the session's or executor's; the others are refused with 0A000.
+    pub is_implemented: fn(&Proc) -> bool,
 }
 
 /// A column of a result, as RowDescription needs it.
@@ -68,15 +73,9 @@ pub enum BoundKind {
     Utility(Box<utility::Utility>),
 }
 
-// CONTRACT of the entry points (the binder's and planner's work):
+// CONTRACT of the entry points (the planner's work):
 //
-// pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statement>>
-//     The whole string, as PostgreSQL does before it runs any of it; empty for "" and ";". `Statement` is opaque:
-//     statement.text() its own source slice, statement.kind() -> StatementKind { Query, Begin, Commit, …, Utility } cheap to ask before binding,
-//     statement.is_transaction_control(), statement.position() (offset of its slice in the whole string, in characters: error positions count from the whole string's start)
-// pub fn bind(statement: &Statement, context: &BindContext, parameter_types: &[Option<SqlType>]) -> Result<Bound>
 // pub fn plan(query: &logical::Query, context: &PlanContext) -> Result<physical::Plan>
 // pub struct PlanContext<'a> { catalog: &Arc<Snapshot>, rows: &dyn Fn(&Relation) -> u64 /* live row estimate */, settings: &PlannerSettings (enable_*, work_mem, …), parameters: Option<&[Datum]> }
 // pub fn explain(plan: &physical::Plan, query: &logical::Query, options: ExplainOptions, measured: Option<&[NodeMeasure]>) -> Vec<String>   (or json)
 // pub fn deparse_expr(...) -> String      as pg_get_expr prints
-// pub fn parse_bind_expr(text: &str, relation: &Relation, context) -> Result<Expr>    stored defaults, checks, index expressions, predicates

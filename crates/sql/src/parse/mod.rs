@@ -1,13 +1,37 @@
 //! From text to syntax trees: sqlparser with our dialect, our front for statements it lacks, guards against depth.
+//!
+//! The whole string is parsed before any of it runs. `ddl` is asked first, then `session`, then sqlparser. Positions are
+//! character indexes into the whole string.
 
 pub(crate) mod ddl;
+mod dialect;
+mod error;
+mod lines;
+mod session;
 
+pub(crate) use lines::Lines;
+
+use crate::utility::Utility;
+use dialect::HyraxDialect;
 use sqlparser::ast;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use types::{Result, SqlError, SqlState};
+
+/// Levels of nesting that the parser follows.
+const RECURSION_MAX: usize = 200;
+/// Set operations in one string: their trees are as deep as they are many.
+const SET_OPERATIONS_MAX: usize = 400;
+/// Subscripts in one string.
+const BRACKETS_IN_A_ROW_MAX: usize = 1_000;
+/// Statements in one string.
+const STATEMENTS_MAX: usize = 100_000;
 
 /// One statement as parsed: its syntax tree and where it stands in the text it came from.
 #[derive(Debug)]
 pub struct Statement {
     pub(crate) syntax: Syntax,
+    pub(crate) lines: Lines,
     text: String,
     /// 0-based character offset of `text` in the whole string; added to every position.
     offset: u32,
@@ -18,6 +42,41 @@ pub(crate) enum Syntax {
     Sql(Box<ast::Statement>),
     /// What `ddl::parse` took.
     Ddl(crate::utility::ddl::Ddl),
+    /// Needs no names: done when parsed.
+    Utility(Box<Utility>),
+    Execute {
+        name: String,
+        args: Vec<ast::Expr>,
+    },
+    Explain {
+        options: crate::utility::ExplainOptions,
+        statement: Box<Statement>,
+    },
+    Prepare {
+        name: String,
+        types: Vec<ast::DataType>,
+        statement: std::sync::Arc<Statement>,
+    },
+    Declare {
+        name: String,
+        scroll: Option<bool>,
+        hold: bool,
+        binary: bool,
+        query: Box<ast::Query>,
+    },
+}
+
+/// What kind of statement it is, before it is bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StatementKind {
+    Query,
+    Begin,
+    Commit,
+    Rollback,
+    Savepoint,
+    RollbackTo,
+    Release,
+    Utility,
 }
 
 impl Statement {
@@ -27,5 +86,158 @@ impl Statement {
     }
     pub fn offset(&self) -> u32 {
         self.offset
+    }
+    pub fn kind(&self) -> StatementKind {
+        match &self.syntax {
+            Syntax::Sql(statement) => match **statement {
+                ast::Statement::Query(_)
+                | ast::Statement::Insert(_)
+                | ast::Statement::Update(_)
+                | ast::Statement::Delete(_)
+                | ast::Statement::Merge(_) => StatementKind::Query,
+                _ => StatementKind::Utility,
+            },
+            Syntax::Utility(utility) => match **utility {
+                Utility::Begin(_) => StatementKind::Begin,
+                Utility::Commit { .. } => StatementKind::Commit,
+                Utility::Rollback { .. } => StatementKind::Rollback,
+                Utility::Savepoint(_) => StatementKind::Savepoint,
+                Utility::RollbackTo(_) => StatementKind::RollbackTo,
+                Utility::Release(_) => StatementKind::Release,
+                _ => StatementKind::Utility,
+            },
+            _ => StatementKind::Utility,
+        }
+    }
+    /// Whether it may run in a transaction that has failed, as far as its kind tells.
+    pub fn is_transaction_control(&self) -> bool {
+        !matches!(self.kind(), StatementKind::Query | StatementKind::Utility)
+    }
+}
+
+/// All statements of a string; none for "" and ";". 42601 with position, 54001 for nesting beyond the bounds.
+pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statement>> {
+    let lines = Lines::new(text);
+    let tokens = tokenize(text, &lines)?;
+    if !standard_conforming_strings && text.contains('\\') {
+        return Err(SqlError::unsupported("standard_conforming_strings = off is not supported with backslashes"));
+    }
+    check_depth(&tokens)?;
+    let mut parser = parser(tokens);
+    let source = ddl::Source::new(text);
+    let mut statements = vec![];
+    loop {
+        while parser.consume_token(&Token::SemiColon) {}
+        if parser.peek_token_ref().token == Token::EOF {
+            return Ok(statements);
+        }
+        if statements.len() == STATEMENTS_MAX {
+            return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "too many statements in one string"));
+        }
+        statements.push(statement(&mut parser, &source, text, &lines)?);
+    }
+}
+
+/// One expression, for stored defaults, checks and index expressions.
+pub(crate) fn expression(text: &str) -> Result<ast::Expr> {
+    let lines = Lines::new(text);
+    let tokens = tokenize(text, &lines)?;
+    check_depth(&tokens)?;
+    let mut parser = parser(tokens);
+    dialect::reset();
+    let expr = parser.parse_expr().map_err(|e| error::from_parser(&e, &parser, text, &lines))?;
+    match parser.peek_token_ref().token {
+        Token::EOF => Ok(expr),
+        _ => Err(error::at_next_token(&parser, text, &lines)),
+    }
+}
+
+fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
+    Parser::new(&HyraxDialect).with_recursion_limit(RECURSION_MAX).with_tokens_with_locations(tokens)
+}
+
+fn tokenize(text: &str, lines: &Lines) -> Result<Vec<TokenWithSpan>> {
+    Tokenizer::new(&HyraxDialect, text).tokenize_with_location().map_err(|e| error::from_tokenizer(&e, text, lines))
+}
+
+fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
+    let (mut set_operations, mut brackets) = (0, 0);
+    for token in tokens {
+        match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => {
+                let is_set_operation =
+                    ["union", "intersect", "except"].iter().any(|name| word.value.eq_ignore_ascii_case(name));
+                set_operations += usize::from(is_set_operation);
+            }
+            Token::LBracket => brackets += 1,
+            Token::SemiColon => (set_operations, brackets) = (0, 0),
+            _ => {}
+        }
+        if set_operations > SET_OPERATIONS_MAX || brackets > BRACKETS_IN_A_ROW_MAX {
+            return Err(error::too_deep());
+        }
+    }
+    Ok(())
+}
+
+fn statement(parser: &mut Parser<'_>, source: &ddl::Source<'_>, text: &str, lines: &Lines) -> Result<Statement> {
+    dialect::reset();
+    let start = parser.peek_token_ref().span.start;
+    let syntax = match ddl::parse(parser, source) {
+        Some(ddl) => Syntax::Ddl(ddl?),
+        None => session::Front { parser, source, text, lines }.statement()?,
+    };
+    if !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF) {
+        return Err(error::at_next_token(parser, text, lines));
+    }
+    let end = lines.byte(text, parser.peek_token_ref().span.start);
+    let slice = text.get(lines.byte(text, start)..end).unwrap_or_default().trim_end();
+    Ok(Statement {
+        syntax,
+        lines: lines.clone(),
+        text: slice.to_owned(),
+        offset: lines.position(start).saturating_sub(1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_error(text: &str, expected: &str) {
+        let error = parse(text, true).map(|s| s.len()).expect_err(text);
+        let at = error.fields().position.unwrap_or(0);
+        assert_eq!(format!("{} {} @{at}", error.code(), error.message()), expected, "{text}");
+    }
+
+    #[test]
+    fn strings_are_split_into_statements() {
+        assert!(parse("", true).unwrap().is_empty());
+        assert!(parse(" ; ;", true).unwrap().is_empty());
+        let statements = parse("select 1; begin;\ncommit", true).unwrap();
+        let kinds: Vec<_> = statements.iter().map(Statement::kind).collect();
+        assert_eq!(kinds, [StatementKind::Query, StatementKind::Begin, StatementKind::Commit]);
+        assert_eq!(statements[2].text(), "commit");
+        assert_eq!(statements[2].offset(), 18);
+    }
+
+    #[test]
+    fn syntax_errors_are_postgresqls() {
+        check_error("selec 1", "42601 syntax error at or near \"selec\" @1");
+        check_error("select 1 +", "42601 syntax error at end of input @11");
+        check_error("select 1; é selec", "42601 syntax error at or near \"é\" @11");
+        check_error("select 'abc", "42601 unterminated quoted string at or near \"'abc\" @8");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        for text in [
+            format!("select 1{}", "+1".repeat(100_000)),
+            format!("select 1{}", " union all select 1".repeat(10_000)),
+            format!("select 1{}", "::int".repeat(100_000)),
+        ] {
+            assert_eq!(parse(&text, true).map(|s| s.len()).expect_err("deep").code(), SqlState::STATEMENT_TOO_COMPLEX);
+        }
     }
 }

@@ -56,7 +56,7 @@ pub enum RoleSpec {
 /// `WITH (name = value)`, CREATE DATABASE and CREATE ROLE options: None is a bare name.
 pub type Options = Vec<(String, Option<String>)>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Ddl {
     CreateDatabase {
         name: Name,
@@ -153,7 +153,7 @@ pub enum Ddl {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AlterDatabase {
     Rename(Name),
     Owner(RoleSpec),
@@ -169,7 +169,7 @@ pub enum SettingChange {
     ResetAll,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CreateSchema {
     /// None: the role's name.
     pub name: Option<Name>,
@@ -179,7 +179,7 @@ pub struct CreateSchema {
     pub elements: Vec<Ddl>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AlterSchema {
     Rename(Name),
     Owner(RoleSpec),
@@ -193,7 +193,7 @@ pub enum OnCommit {
     Drop,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CreateTable {
     pub name: ObjectName,
     pub if_not_exists: bool,
@@ -211,7 +211,7 @@ pub struct CreateTable {
     pub unsupported: Option<(&'static str, u32)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum TableElement {
     Column(Box<ColumnDefinition>),
     Constraint(ConstraintDefinition),
@@ -303,7 +303,7 @@ pub enum MatchKind {
     Partial,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CreateTableAs {
     pub name: ObjectName,
     pub if_not_exists: bool,
@@ -328,7 +328,7 @@ pub enum RelationWord {
     Sequence,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AlterRelation {
     pub word: RelationWord,
     pub name: ObjectName,
@@ -336,7 +336,7 @@ pub struct AlterRelation {
     pub actions: Vec<AlterAction>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AlterAction {
     AddColumn {
         column: Box<ColumnDefinition>,
@@ -386,7 +386,7 @@ pub enum AlterAction {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AlterColumn {
     Type { ty: SqlText, collation: Option<ObjectName>, using: Option<SqlText> },
     SetDefault(SqlText),
@@ -403,7 +403,7 @@ pub enum AlterColumn {
     ResetOptions(Vec<String>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CreateIndex {
     pub name: Option<Name>,
     pub relation: ObjectName,
@@ -434,7 +434,7 @@ pub enum IndexElementSource {
     Expression(SqlText),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CreateSequence {
     pub name: ObjectName,
     pub if_not_exists: bool,
@@ -461,7 +461,7 @@ pub struct SequenceOptions {
     pub name: Option<ObjectName>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CreateView {
     pub name: ObjectName,
     pub or_replace: bool,
@@ -493,7 +493,7 @@ pub enum DropKind {
     Extension,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum CommentTarget {
     Database(Name),
     Schema(Name),
@@ -540,7 +540,7 @@ pub enum RoleOption {
     DropMembers(Vec<RoleSpec>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GrantRoles {
     pub is_grant: bool,
     pub roles: Vec<Name>,
@@ -551,7 +551,7 @@ pub struct GrantRoles {
     pub cascade: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Grant {
     pub is_grant: bool,
     /// Empty: ALL. (right in lower case, columns, position)
@@ -566,7 +566,7 @@ pub struct Grant {
     pub cascade: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum GrantTarget {
     /// TABLE (which may be sequences and views too, as in PostgreSQL).
     Tables(Vec<ObjectName>),

@@ -8,7 +8,7 @@ use types::{Oid, SqlType};
 
 pub mod ddl;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Utility {
     // --- transactions
     Begin(TransactionModes),
@@ -169,7 +169,7 @@ pub enum FetchDirection {
     BackwardAll,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Copy {
     pub direction: CopyDirection,
     pub format: CopyFormat,
@@ -177,7 +177,7 @@ pub struct Copy {
     pub columns: Vec<(String, SqlType)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum CopyDirection {
     /// Rows come as `Values`-like input of this Insert (its `input` is a placeholder `Values` with no rows; positions = file columns).
     From {
@@ -220,7 +220,7 @@ pub enum CopyHeader {
     Match,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Explained {
     Query(Query),
     /// EXPLAIN EXECUTE name(args).

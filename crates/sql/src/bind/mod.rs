@@ -1,0 +1,153 @@
+//! From syntax to meaning: names become ids, every expression gets its type, parameters are inferred.
+//!
+//! One `Binder` per statement. `expr` and `call` bind expressions, `resolve` chooses operators and functions, `coerce` converts
+//! types, `scope` finds columns, `from`, `select` and `query` make the relational tree, `insert` and `change` the writes, `utility` the rest.
+//! What is not done is refused with 0A000, with its position.
+
+mod call;
+mod coerce;
+mod expr;
+mod from;
+mod group;
+mod query;
+mod resolve;
+mod scope;
+mod select;
+mod sugar;
+#[cfg(test)]
+mod tests;
+mod utility;
+
+use crate::expr::{CallForm, Expr};
+use crate::logical::{ColumnId, ColumnInfo, Cte, PrivilegeCheck};
+use crate::parse::{self, Lines, Statement};
+use crate::{BindContext, Bound};
+use catalog::Relation;
+use catalog::names::NameScope;
+use scope::Scope;
+use sqlparser::tokenizer::Span;
+use std::sync::Arc;
+use types::builtin::{CastContext, Proc, ProcKind};
+use types::{Oid, Result, SqlError, SqlState, SqlType};
+
+/// $1 … $65535, as the protocol counts them.
+const PARAMETERS_MAX: usize = 65_535;
+/// Columns of all relational nodes of one statement.
+const COLUMNS_MAX: usize = 1_000_000;
+
+pub(crate) struct Binder<'a> {
+    context: &'a BindContext,
+    lines: Lines,
+    columns: Vec<ColumnInfo>,
+    /// Types given or inferred so far.
+    parameters: Vec<Option<SqlType>>,
+    /// Enclosing queries' FROM items, the innermost last.
+    scopes: Vec<Scope>,
+    /// CTEs in view, the innermost last.
+    ctes_in_view: Vec<query::CteName>,
+    ctes: Vec<Cte>,
+    privileges: Vec<PrivilegeCheck>,
+    depends_on: Vec<(Oid, u32)>,
+    is_read_only: bool,
+}
+
+/// Binds one statement. `parameter_types` are those that the client gave; the others are inferred.
+pub fn bind(statement: &Statement, context: &BindContext, parameter_types: &[Option<SqlType>]) -> Result<Bound> {
+    let mut binder = Binder::new(context, statement.lines.clone());
+    binder.parameters = parameter_types.to_vec();
+    let (kind, columns) = binder.statement(statement)?;
+    let parameters = binder.parameters.iter().enumerate().map(|(i, ty)| {
+        ty.ok_or_else(|| {
+            let message = format!("could not determine data type of parameter ${}", i + 1);
+            SqlError::new(SqlState::INDETERMINATE_DATATYPE, message)
+        })
+    });
+    let parameters = parameters.collect::<Result<_>>()?;
+    Ok(Bound { kind, parameters, columns, depends_on: binder.depends_on })
+}
+
+/// A stored default, check, index expression or predicate over a relation's row: attribute n is column n - 1.
+pub fn parse_bind_expr(text: &str, relation: &Relation, context: &BindContext) -> Result<Expr> {
+    let mut binder = Binder::new(context, Lines::default());
+    let relation = Arc::new(relation.clone());
+    let mut scope = Scope::default();
+    let columns: Vec<_> = relation
+        .columns
+        .iter()
+        .map(|c| (c, binder.new_column(&c.name, c.ty.into(), relation.id, c.number)))
+        .filter(|(c, _)| !c.is_dropped)
+        .map(|(c, id)| scope::Name { name: c.name.clone(), id, ty: c.ty.into() })
+        .collect();
+    scope.push(scope::Item::new(&relation.name, columns, Some(relation.clone())));
+    binder.scopes.push(scope);
+    let syntax = parse::expression(text)?;
+    binder.expr(&syntax)
+}
+
+impl<'a> Binder<'a> {
+    fn new(context: &'a BindContext, lines: Lines) -> Binder<'a> {
+        Binder {
+            context,
+            lines,
+            columns: vec![],
+            parameters: vec![],
+            scopes: vec![],
+            ctes_in_view: vec![],
+            ctes: vec![],
+            privileges: vec![],
+            depends_on: vec![],
+            is_read_only: true,
+        }
+    }
+
+    fn name_scope(&self) -> NameScope<'a> {
+        NameScope {
+            database: self.context.database,
+            search_path: &self.context.search_path,
+            temporary_schema: self.context.temporary_schema,
+        }
+    }
+
+    fn at(&self, span: Span) -> u32 {
+        self.lines.of(span)
+    }
+
+    fn new_column(&mut self, name: &str, ty: SqlType, table: Oid, attribute: i16) -> ColumnId {
+        let id = ColumnId(u32::try_from(self.columns.len().min(COLUMNS_MAX)).unwrap_or(u32::MAX));
+        self.columns.push(ColumnInfo { name: name.to_owned(), ty, nullable: true, table, attribute });
+        id
+    }
+
+    /// Refuses a function that has no implementation: neither among the types' functions nor in the session.
+    fn require_implemented(&self, proc: &'static Proc, position: u32) -> Result<()> {
+        let is_known = match proc.kind {
+            ProcKind::Aggregate => types::aggregates::is_implemented(proc.oid),
+            ProcKind::Window => true,
+            _ => types::functions::scalar(proc.symbol).is_some() || types::functions::set(proc.symbol).is_some(),
+        };
+        if is_known || (self.context.is_implemented)(proc) {
+            return Ok(());
+        }
+        Err(SqlError::unsupported(format!("function {} is not supported", proc.name)).at(position))
+    }
+
+    /// The stored expression of a column or constraint, over the columns of the innermost scope.
+    fn stored(&mut self, text: &str) -> Result<Expr> {
+        let syntax = parse::expression(text)?;
+        let lines = std::mem::take(&mut self.lines);
+        let bound = self.expr(&syntax);
+        self.lines = lines;
+        bound
+    }
+
+    /// The same, as a value of a column.
+    fn stored_as(&mut self, text: &str, ty: SqlType) -> Result<Expr> {
+        let expr = self.stored(text)?;
+        let cast = self.try_coerce(expr, ty, CastContext::Assignment, CallForm::ImplicitCast)?;
+        cast.ok_or_else(|| SqlError::internal(format!("stored expression {text} does not have its column's type")))
+    }
+}
+
+fn unsupported(what: &str, position: u32) -> SqlError {
+    SqlError::unsupported(format!("{what} is not supported")).at(position)
+}

@@ -1,0 +1,107 @@
+//! Whole statements: queries with their result columns, and the statements about the session.
+
+use super::query::BoundQuery;
+use super::scope::{Clause, Scope};
+use super::{Binder, unsupported};
+use crate::expr::Expr;
+use crate::logical::{CommandTag, Query};
+use crate::parse::{Statement, Syntax};
+use crate::utility::{Explained, Utility};
+use crate::{BoundKind, ResultColumn};
+use sqlparser::ast;
+use types::{Result, SqlError};
+
+impl Statement {
+    pub(crate) fn as_query(&self) -> Option<&ast::Query> {
+        match &self.syntax {
+            Syntax::Sql(statement) => match &**statement {
+                ast::Statement::Query(query) => Some(query),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl Binder<'_> {
+    pub(super) fn statement(&mut self, statement: &Statement) -> Result<(BoundKind, Vec<ResultColumn>)> {
+        let utility = match &statement.syntax {
+            Syntax::Sql(syntax) => {
+                let query = self.query_statement(syntax, statement.offset() + 1)?;
+                let columns = query.result.clone();
+                return Ok((BoundKind::Query(Box::new(query)), columns));
+            }
+            Syntax::Utility(utility) => (**utility).clone(),
+            Syntax::Ddl(_) => return Err(unsupported("this statement", statement.offset() + 1)),
+            Syntax::Execute { name, args } => Utility::Execute { name: name.clone(), args: self.arguments(args)? },
+            Syntax::Explain { options, statement } => {
+                let statement = Box::new(self.explained(statement)?);
+                Utility::Explain { statement, options: options.clone() }
+            }
+            Syntax::Prepare { name, types, statement } => {
+                let position = statement.offset() + 1;
+                let types = types.iter().map(|t| self.data_type(t, position)).collect::<Result<_>>()?;
+                Utility::Prepare { name: name.clone(), types, statement: statement.clone() }
+            }
+            Syntax::Declare { name, scroll, hold, binary, query } => {
+                let bound = self.query(query)?;
+                let query = Box::new(self.finish(bound));
+                Utility::Declare { name: name.clone(), query, scroll: *scroll, hold: *hold, binary: *binary }
+            }
+        };
+        Ok((BoundKind::Utility(Box::new(utility)), vec![]))
+    }
+
+    fn query_statement(&mut self, syntax: &ast::Statement, position: u32) -> Result<Query> {
+        match syntax {
+            ast::Statement::Query(query) => {
+                let bound = self.query(query)?;
+                Ok(self.finish(bound))
+            }
+            _ => Err(unsupported("this statement", position)),
+        }
+    }
+
+    fn finish(&mut self, bound: BoundQuery) -> Query {
+        self.finish_as(bound, CommandTag::Select)
+    }
+
+    /// Hands over what was gathered.
+    pub(super) fn finish_as(&mut self, bound: BoundQuery, tag: CommandTag) -> Query {
+        let result = bound.columns.iter().map(|column| {
+            let info = self.columns.get(column.id.0 as usize);
+            ResultColumn {
+                name: column.name.clone(),
+                ty: column.ty,
+                table: info.map_or(0, |i| i.table),
+                attribute: info.map_or(0, |i| i.attribute),
+            }
+        });
+        Query {
+            root: bound.node,
+            output: bound.columns.iter().map(|c| c.id).collect(),
+            result: result.collect(),
+            columns: std::mem::take(&mut self.columns),
+            ctes: std::mem::take(&mut self.ctes),
+            tag,
+            privileges: std::mem::take(&mut self.privileges),
+            is_read_only: self.is_read_only,
+        }
+    }
+
+    fn explained(&mut self, statement: &Statement) -> Result<Explained> {
+        Ok(match &statement.syntax {
+            Syntax::Sql(syntax) => Explained::Query(self.query_statement(syntax, statement.offset() + 1)?),
+            Syntax::Execute { name, args } => Explained::Execute { name: name.clone(), args: self.arguments(args)? },
+            _ => Explained::Utility,
+        })
+    }
+
+    /// Arguments of EXECUTE: expressions over no columns.
+    fn arguments(&mut self, args: &[ast::Expr]) -> Result<Vec<Expr>> {
+        self.scopes.push(Scope { clause: Clause::Other, ..Scope::default() });
+        let bound = args.iter().map(|a| self.expr(a)).collect::<Result<Vec<_>>>();
+        self.scopes.pop().ok_or_else(|| SqlError::internal("a scope was expected"))?;
+        bound
+    }
+}

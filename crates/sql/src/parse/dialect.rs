@@ -1,0 +1,339 @@
+//! sqlparser's PostgreSQL dialect with PostgreSQL's precedences, and a bound on chains.
+//!
+//! The parser asks for the dialect by `TypeId` in many places, so ours says that it is PostgreSQL's and hands every question
+//! on to it. Different are: the sign binds tighter than `^`; `~` and its kin bind as any other operator; prefix
+//! operators take an operand of their own precedence; strings on successive lines are one.
+
+use sqlparser::ast::{Expr, UnaryOperator};
+use sqlparser::dialect::{BindPlaceholderStyle, Dialect, PostgreSqlDialect, Precedence};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+use std::any::TypeId;
+use std::cell::Cell;
+
+/// Infix operators, casts and IS tests of one statement. Each may be one level of a left-deep tree, whose walks recurse.
+const INFIX_MAX: u32 = 1_000;
+/// Above `^`, below AT TIME ZONE.
+const SIGN_PRECEDENCE: u8 = 105;
+/// "Any other operator".
+const OTHER_PRECEDENCE: u8 = 70;
+
+/// What the error of a chain that is too long says, to be known again.
+pub(super) const TOO_DEEP: &str = "expression chain too long";
+
+thread_local! {
+    /// Infix operators so far in the statement being parsed on this thread: the dialect is asked by shared reference.
+    static INFIXES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// To be called before each statement.
+pub(super) fn reset() {
+    INFIXES.set(0);
+}
+
+#[derive(Debug)]
+pub(super) struct HyraxDialect;
+
+impl HyraxDialect {
+    fn prefix(parser: &mut Parser<'_>, op: UnaryOperator, precedence: u8) -> Result<Expr, ParserError> {
+        parser.next_token();
+        let operand = parser.parse_subexpr(precedence)?;
+        Ok(Expr::UnaryOp { op, expr: Box::new(operand) })
+    }
+}
+
+impl Dialect for HyraxDialect {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn supports_string_literal_concatenation_with_newline(&self) -> bool {
+        true
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let (op, precedence) = match &parser.peek_token_ref().token {
+            Token::Minus => (UnaryOperator::Minus, SIGN_PRECEDENCE),
+            Token::Plus => (UnaryOperator::Plus, SIGN_PRECEDENCE),
+            Token::Tilde => (UnaryOperator::BitwiseNot, OTHER_PRECEDENCE),
+            Token::AtSign => (UnaryOperator::PGAbs, OTHER_PRECEDENCE),
+            Token::PGSquareRoot => (UnaryOperator::PGSquareRoot, OTHER_PRECEDENCE),
+            Token::PGCubeRoot => (UnaryOperator::PGCubeRoot, OTHER_PRECEDENCE),
+            _ => return None,
+        };
+        Some(HyraxDialect::prefix(parser, op, precedence))
+    }
+
+    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let _ = (expr, precedence, parser);
+        INFIXES.set(INFIXES.get() + 1);
+        (INFIXES.get() > INFIX_MAX).then(|| Err(ParserError::ParserError(TOO_DEEP.to_owned())))
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            Token::Tilde
+            | Token::TildeAsterisk
+            | Token::ExclamationMarkTilde
+            | Token::ExclamationMarkTildeAsterisk
+            | Token::DoubleTilde
+            | Token::DoubleTildeAsterisk
+            | Token::ExclamationMarkDoubleTilde
+            | Token::ExclamationMarkDoubleTildeAsterisk => Some(Ok(OTHER_PRECEDENCE)),
+            _ => PostgreSqlDialect {}.get_next_precedence(parser),
+        }
+    }
+
+    fn supports_cte_materialization(&self) -> bool {
+        PostgreSqlDialect {}.supports_cte_materialization()
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        PostgreSqlDialect {}.identifier_quote_style(identifier)
+    }
+
+    fn ordered_bind_placeholder_style(&self) -> Option<BindPlaceholderStyle> {
+        PostgreSqlDialect {}.ordered_bind_placeholder_style()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        PostgreSqlDialect {}.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        PostgreSqlDialect {}.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        PostgreSqlDialect {}.is_identifier_part(ch)
+    }
+
+    fn supports_unicode_string_literal(&self) -> bool {
+        PostgreSqlDialect {}.supports_unicode_string_literal()
+    }
+
+    fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
+        PostgreSqlDialect {}.is_reserved_for_identifier(kw)
+    }
+
+    fn is_table_alias(&self, kw: &Keyword, parser: &mut Parser<'_>) -> bool {
+        PostgreSqlDialect {}.is_table_alias(kw, parser)
+    }
+
+    fn supports_string_literal_column_alias(&self, explicit: bool) -> bool {
+        PostgreSqlDialect {}.supports_string_literal_column_alias(explicit)
+    }
+
+    fn supports_string_literal_table_alias(&self, explicit: bool) -> bool {
+        PostgreSqlDialect {}.supports_string_literal_table_alias(explicit)
+    }
+
+    fn is_custom_operator_part(&self, ch: char) -> bool {
+        PostgreSqlDialect {}.is_custom_operator_part(ch)
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        PostgreSqlDialect {}.supports_filter_during_aggregation()
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        PostgreSqlDialect {}.supports_group_by_expr()
+    }
+
+    fn supports_drop_group(&self) -> bool {
+        PostgreSqlDialect {}.supports_drop_group()
+    }
+
+    fn supports_alter_user_as_alter_role(&self) -> bool {
+        PostgreSqlDialect {}.supports_alter_user_as_alter_role()
+    }
+
+    fn supports_create_group(&self) -> bool {
+        PostgreSqlDialect {}.supports_create_group()
+    }
+
+    fn supports_create_role_if_not_exists(&self) -> bool {
+        PostgreSqlDialect {}.supports_create_role_if_not_exists()
+    }
+
+    fn prec_value(&self, prec: Precedence) -> u8 {
+        PostgreSqlDialect {}.prec_value(prec)
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        PostgreSqlDialect {}.allow_extract_custom()
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        PostgreSqlDialect {}.allow_extract_single_quotes()
+    }
+
+    fn supports_create_index_with_clause(&self) -> bool {
+        PostgreSqlDialect {}.supports_create_index_with_clause()
+    }
+
+    fn supports_sql_option_without_value(&self) -> bool {
+        PostgreSqlDialect {}.supports_sql_option_without_value()
+    }
+
+    fn supports_explain_with_utility_options(&self) -> bool {
+        PostgreSqlDialect {}.supports_explain_with_utility_options()
+    }
+
+    fn supports_listen_notify(&self) -> bool {
+        PostgreSqlDialect {}.supports_listen_notify()
+    }
+
+    fn supports_exclude_constraint(&self) -> bool {
+        PostgreSqlDialect {}.supports_exclude_constraint()
+    }
+
+    fn supports_factorial_operator(&self) -> bool {
+        PostgreSqlDialect {}.supports_factorial_operator()
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        PostgreSqlDialect {}.supports_bitwise_shift_operators()
+    }
+
+    fn supports_tilde_like_match_operator(&self) -> bool {
+        PostgreSqlDialect {}.supports_tilde_like_match_operator()
+    }
+
+    fn supports_comparison_in_between_low_bound(&self) -> bool {
+        PostgreSqlDialect {}.supports_comparison_in_between_low_bound()
+    }
+
+    fn supports_comment_on(&self) -> bool {
+        PostgreSqlDialect {}.supports_comment_on()
+    }
+
+    fn supports_load_extension(&self) -> bool {
+        PostgreSqlDialect {}.supports_load_extension()
+    }
+
+    fn supports_named_fn_args_with_colon_operator(&self) -> bool {
+        PostgreSqlDialect {}.supports_named_fn_args_with_colon_operator()
+    }
+
+    fn supports_named_fn_args_with_expr_name(&self) -> bool {
+        PostgreSqlDialect {}.supports_named_fn_args_with_expr_name()
+    }
+
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        PostgreSqlDialect {}.supports_named_fn_args_with_assignment_operator()
+    }
+
+    fn supports_empty_projections(&self) -> bool {
+        PostgreSqlDialect {}.supports_empty_projections()
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        PostgreSqlDialect {}.supports_nested_comments()
+    }
+
+    fn supports_copy_from_stdin_data(&self) -> bool {
+        PostgreSqlDialect {}.supports_copy_from_stdin_data()
+    }
+
+    fn supports_string_escape_constant(&self) -> bool {
+        PostgreSqlDialect {}.supports_string_escape_constant()
+    }
+
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        PostgreSqlDialect {}.supports_numeric_literal_underscores()
+    }
+
+    fn supports_non_decimal_integer_literals(&self) -> bool {
+        PostgreSqlDialect {}.supports_non_decimal_integer_literals()
+    }
+
+    fn supports_array_typedef_with_brackets(&self) -> bool {
+        PostgreSqlDialect {}.supports_array_typedef_with_brackets()
+    }
+
+    fn supports_geometric_types(&self) -> bool {
+        PostgreSqlDialect {}.supports_geometric_types()
+    }
+
+    fn supports_order_by_using_operator(&self) -> bool {
+        PostgreSqlDialect {}.supports_order_by_using_operator()
+    }
+
+    fn supports_set_names(&self) -> bool {
+        PostgreSqlDialect {}.supports_set_names()
+    }
+
+    fn supports_alter_column_type_using(&self) -> bool {
+        PostgreSqlDialect {}.supports_alter_column_type_using()
+    }
+
+    fn supports_left_associative_joins_without_parens(&self) -> bool {
+        PostgreSqlDialect {}.supports_left_associative_joins_without_parens()
+    }
+
+    fn supports_notnull_operator(&self) -> bool {
+        PostgreSqlDialect {}.supports_notnull_operator()
+    }
+
+    fn supports_interval_options(&self) -> bool {
+        PostgreSqlDialect {}.supports_interval_options()
+    }
+
+    fn is_interval_qualifier(&self, kw: Keyword) -> bool {
+        PostgreSqlDialect {}.is_interval_qualifier(kw)
+    }
+
+    fn supports_insert_table_alias(&self) -> bool {
+        PostgreSqlDialect {}.supports_insert_table_alias()
+    }
+
+    fn supports_create_table_like_parenthesized(&self) -> bool {
+        PostgreSqlDialect {}.supports_create_table_like_parenthesized()
+    }
+
+    fn supports_select_wildcard_with_alias(&self) -> bool {
+        PostgreSqlDialect {}.supports_select_wildcard_with_alias()
+    }
+
+    fn supports_comma_separated_trim(&self) -> bool {
+        PostgreSqlDialect {}.supports_comma_separated_trim()
+    }
+
+    fn supports_xml_expressions(&self) -> bool {
+        PostgreSqlDialect {}.supports_xml_expressions()
+    }
+
+    fn is_custom_type_typed_string(&self, first_keyword: Keyword, qualified: bool) -> bool {
+        PostgreSqlDialect {}.is_custom_type_typed_string(first_keyword, qualified)
+    }
+
+    fn supports_aliased_function_args(&self) -> bool {
+        PostgreSqlDialect {}.supports_aliased_function_args()
+    }
+
+    fn supports_comment_optimizer_hint(&self) -> bool {
+        PostgreSqlDialect {}.supports_comment_optimizer_hint()
+    }
+
+    fn supports_add_column_if_not_exists(&self) -> bool {
+        PostgreSqlDialect {}.supports_add_column_if_not_exists()
+    }
+
+    fn supports_attach_partition_of(&self) -> bool {
+        PostgreSqlDialect {}.supports_attach_partition_of()
+    }
+
+    fn supports_detach_partition_of(&self) -> bool {
+        PostgreSqlDialect {}.supports_detach_partition_of()
+    }
+
+    fn supports_table_inheritance_markers(&self) -> bool {
+        PostgreSqlDialect {}.supports_table_inheritance_markers()
+    }
+
+    fn supports_column_generic_options(&self) -> bool {
+        PostgreSqlDialect {}.supports_column_generic_options()
+    }
+}

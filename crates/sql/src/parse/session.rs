@@ -1,0 +1,576 @@
+//! The grammar of statements about the session: transactions, settings, prepared statements, cursors, EXPLAIN, `TABLE t`.
+//! What is none of them is sqlparser's.
+
+use super::ddl::Source;
+use super::{Lines, Statement, Syntax, error};
+use crate::utility::*;
+use sqlparser::ast;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, Word};
+use std::sync::Arc;
+use types::{Result, SqlError};
+
+/// EXPLAIN EXPLAIN … and PREPARE p AS PREPARE …
+const LIST_MAX: usize = 10_000;
+
+pub(super) struct Front<'p, 'a> {
+    pub(super) parser: &'p mut Parser<'a>,
+    pub(super) source: &'p Source<'p>,
+    pub(super) text: &'p str,
+    pub(super) lines: &'p Lines,
+}
+
+fn utility(utility: Utility) -> Syntax {
+    Syntax::Utility(Box::new(utility))
+}
+
+impl Front<'_, '_> {
+    pub(super) fn statement(&mut self) -> Result<Syntax> {
+        let Some(word) = self.peek_word() else { return self.other() };
+        match word.as_str() {
+            "begin" | "start" => self.begin(),
+            "commit" | "end" => self.end_transaction().map(|chain| utility(Utility::Commit { chain })),
+            "abort" => self.end_transaction().map(|chain| utility(Utility::Rollback { chain })),
+            "rollback" => self.rollback(),
+            "savepoint" => {
+                self.next();
+                Ok(utility(Utility::Savepoint(self.name()?)))
+            }
+            "release" => {
+                self.next();
+                self.accept("savepoint");
+                Ok(utility(Utility::Release(self.name()?)))
+            }
+            "set" => self.set(),
+            "reset" => self.reset(),
+            "show" => self.show(),
+            "discard" => self.discard(),
+            "prepare" => self.prepare(),
+            "execute" => self.execute().map(|(name, args)| Syntax::Execute { name, args }),
+            "deallocate" => self.deallocate(),
+            "declare" => self.declare(),
+            "fetch" | "move" => self.fetch(word == "move"),
+            "close" => {
+                self.next();
+                let name = if self.accept("all") { None } else { Some(self.name()?) };
+                Ok(utility(Utility::Close(name)))
+            }
+            "explain" => self.explain(),
+            "vacuum" | "cluster" | "reindex" | "checkpoint" => self.hint(&word),
+            "table" => self.table(),
+            _ => self.other(),
+        }
+    }
+
+    fn other(&mut self) -> Result<Syntax> {
+        let parsed = self.parser.parse_statement();
+        parsed.map(|s| Syntax::Sql(Box::new(s))).map_err(|e| error::from_parser(&e, self.parser, self.text, self.lines))
+    }
+
+    // --- tokens
+
+    fn peek_nth_word(&self, n: usize) -> Option<String> {
+        match &self.parser.peek_nth_token_ref(n).token {
+            Token::Word(Word { value, quote_style: None, .. }) => Some(value.to_lowercase()),
+            _ => None,
+        }
+    }
+    fn peek_word(&self) -> Option<String> {
+        self.peek_nth_word(0)
+    }
+    fn next(&mut self) {
+        self.parser.next_token();
+    }
+    fn accept(&mut self, word: &str) -> bool {
+        let found = self.peek_word().is_some_and(|w| w == word);
+        if found {
+            self.next();
+        }
+        found
+    }
+    fn expect(&mut self, word: &str) -> Result<()> {
+        if self.accept(word) { Ok(()) } else { Err(self.syntax_error()) }
+    }
+    fn at_end(&self) -> bool {
+        matches!(self.parser.peek_token_ref().token, Token::SemiColon | Token::EOF)
+    }
+    fn syntax_error(&self) -> SqlError {
+        error::at_next_token(self.parser, self.text, self.lines)
+    }
+    fn name(&mut self) -> Result<String> {
+        let name = match &self.parser.peek_token_ref().token {
+            Token::Word(Word { value, quote_style: None, .. }) => value.to_lowercase(),
+            Token::Word(word) => word.value.clone(),
+            _ => return Err(self.syntax_error()),
+        };
+        self.next();
+        Ok(name)
+    }
+    fn string(&mut self) -> Option<String> {
+        let value = match &self.parser.peek_token_ref().token {
+            Token::SingleQuotedString(s) | Token::EscapedStringLiteral(s) => s.clone(),
+            _ => return None,
+        };
+        self.next();
+        Some(value)
+    }
+
+    // --- transactions
+
+    fn begin(&mut self) -> Result<Syntax> {
+        if self.accept("start") {
+            self.expect("transaction")?;
+        } else {
+            self.next();
+            let _ = self.accept("work") || self.accept("transaction");
+        }
+        self.transaction_modes().map(|modes| utility(Utility::Begin(modes)))
+    }
+
+    /// `ISOLATION LEVEL …`, `READ ONLY`, `[NOT] DEFERRABLE`, with or without commas.
+    fn transaction_modes(&mut self) -> Result<TransactionModes> {
+        let mut modes = TransactionModes::default();
+        while !self.at_end() {
+            if self.accept("isolation") {
+                self.expect("level")?;
+                modes.isolation = Some(self.isolation_level()?);
+            } else if self.accept("read") {
+                let read_only = self.accept("only");
+                if !read_only {
+                    self.expect("write")?;
+                }
+                modes.read_only = Some(read_only);
+            } else {
+                let not = self.accept("not");
+                self.expect("deferrable")?;
+                modes.deferrable = Some(!not);
+            }
+            if self.parser.consume_token(&Token::Comma) && self.at_end() {
+                return Err(self.syntax_error());
+            }
+        }
+        Ok(modes)
+    }
+
+    fn isolation_level(&mut self) -> Result<IsolationLevel> {
+        if self.accept("serializable") {
+            return Ok(IsolationLevel::Serializable);
+        }
+        if self.accept("repeatable") {
+            return self.expect("read").map(|()| IsolationLevel::RepeatableRead);
+        }
+        self.expect("read")?;
+        if self.accept("committed") {
+            return Ok(IsolationLevel::ReadCommitted);
+        }
+        self.expect("uncommitted").map(|()| IsolationLevel::ReadUncommitted)
+    }
+
+    /// The rest of COMMIT and ROLLBACK: whether AND CHAIN.
+    fn end_transaction(&mut self) -> Result<bool> {
+        self.next();
+        if self.peek_word().is_some_and(|w| w == "prepared") {
+            return Err(SqlError::unsupported("prepared transactions are not supported"));
+        }
+        let _ = self.accept("work") || self.accept("transaction");
+        if !self.accept("and") {
+            return Ok(false);
+        }
+        let chain = !self.accept("no");
+        self.expect("chain").map(|()| chain)
+    }
+
+    fn rollback(&mut self) -> Result<Syntax> {
+        let chain = self.end_transaction()?;
+        if self.accept("to") {
+            self.accept("savepoint");
+            return Ok(utility(Utility::RollbackTo(self.name()?)));
+        }
+        Ok(utility(Utility::Rollback { chain }))
+    }
+
+    // --- settings
+
+    fn set(&mut self) -> Result<Syntax> {
+        self.next();
+        if self.accept("constraints") {
+            return self.set_constraints();
+        }
+        let session = self.accept("session");
+        if session && self.accept("characteristics") {
+            for word in ["as", "transaction"] {
+                self.expect(word)?;
+            }
+            let modes = self.transaction_modes()?;
+            return Ok(utility(Utility::SetTransaction { modes, session: true }));
+        }
+        let local = !session && self.accept("local");
+        if !session && self.accept("transaction") {
+            if self.accept("snapshot") {
+                let id = self.string().ok_or_else(|| self.syntax_error())?;
+                return Ok(utility(Utility::SetTransactionSnapshot(id)));
+            }
+            let modes = self.transaction_modes()?;
+            return Ok(utility(Utility::SetTransaction { modes, session: false }));
+        }
+        if session && self.accept("authorization") || self.accept("session") {
+            self.accept("authorization");
+            let role = self.role_value("default")?;
+            return Ok(utility(Utility::SetSessionAuthorization { role, local }));
+        }
+        if self.accept("role") {
+            let role = self.role_value("none")?;
+            return Ok(utility(Utility::SetRole { role, local }));
+        }
+        self.set_variable(local)
+    }
+
+    fn role_value(&mut self, nobody: &str) -> Result<Option<String>> {
+        if self.accept(nobody) {
+            return Ok(None);
+        }
+        match self.string() {
+            Some(role) => Ok(Some(role)),
+            None => self.name().map(Some),
+        }
+    }
+
+    fn set_variable(&mut self, local: bool) -> Result<Syntax> {
+        if self.peek_word().is_some_and(|w| w == "time") && self.peek_nth_word(1).is_some_and(|w| w == "zone") {
+            self.next();
+            self.next();
+            let value = if self.accept("local") { SetValue::Default } else { self.set_value()? };
+            return Ok(utility(Utility::Set { name: "timezone".to_owned(), value, local }));
+        }
+        if self.accept("names") {
+            let value = if self.at_end() { SetValue::Default } else { self.set_value()? };
+            return Ok(utility(Utility::Set { name: "client_encoding".to_owned(), value, local }));
+        }
+        let name = self.setting_name()?;
+        if !self.parser.consume_token(&Token::Eq) {
+            self.expect("to")?;
+        }
+        let value = self.set_value()?;
+        Ok(utility(Utility::Set { name, value, local }))
+    }
+
+    /// `a` or `extension.a`, or one of two words.
+    fn setting_name(&mut self) -> Result<String> {
+        let mut name = self.name()?;
+        while self.parser.consume_token(&Token::Period) {
+            name = format!("{name}.{}", self.name()?);
+        }
+        Ok(name)
+    }
+
+    fn set_value(&mut self) -> Result<SetValue> {
+        if self.accept("default") {
+            return Ok(SetValue::Default);
+        }
+        let mut items = vec![];
+        loop {
+            items.push(self.set_item()?);
+            if !self.parser.consume_token(&Token::Comma) || items.len() > LIST_MAX {
+                return Ok(SetValue::Items(items));
+            }
+        }
+    }
+
+    fn set_item(&mut self) -> Result<String> {
+        if let Some(text) = self.string() {
+            return Ok(text);
+        }
+        let minus = self.parser.consume_token(&Token::Minus);
+        if !minus {
+            let _ = self.parser.consume_token(&Token::Plus);
+        }
+        if let Token::Number(digits, _) = &self.parser.peek_token_ref().token {
+            let text = format!("{}{digits}", if minus { "-" } else { "" });
+            self.next();
+            return Ok(text);
+        }
+        if minus { Err(self.syntax_error()) } else { self.name() }
+    }
+
+    fn set_constraints(&mut self) -> Result<Syntax> {
+        let names = if self.accept("all") {
+            None
+        } else {
+            let mut names = vec![];
+            loop {
+                let mut name = vec![self.name()?];
+                while self.parser.consume_token(&Token::Period) {
+                    name.push(self.name()?);
+                }
+                names.push(name);
+                if !self.parser.consume_token(&Token::Comma) {
+                    break Some(names);
+                }
+            }
+        };
+        let deferred = self.accept("deferred");
+        if !deferred {
+            self.expect("immediate")?;
+        }
+        Ok(utility(Utility::SetConstraints { names, deferred }))
+    }
+
+    /// The name after RESET and SHOW; None: ALL.
+    fn setting(&mut self) -> Result<Option<String>> {
+        if self.accept("all") {
+            return Ok(None);
+        }
+        if self.accept("time") {
+            return self.expect("zone").map(|()| Some("timezone".to_owned()));
+        }
+        if self.accept("transaction") {
+            self.expect("isolation")?;
+            return self.expect("level").map(|()| Some("transaction_isolation".to_owned()));
+        }
+        self.setting_name().map(Some)
+    }
+
+    fn reset(&mut self) -> Result<Syntax> {
+        self.next();
+        if self.accept("session") {
+            self.expect("authorization")?;
+            return Ok(utility(Utility::SetSessionAuthorization { role: None, local: false }));
+        }
+        Ok(utility(self.setting()?.map_or(Utility::ResetAll, |name| match name.as_str() {
+            "role" => Utility::SetRole { role: None, local: false },
+            _ => Utility::Reset(name),
+        })))
+    }
+
+    fn show(&mut self) -> Result<Syntax> {
+        self.next();
+        Ok(utility(self.setting()?.map_or(Utility::ShowAll, Utility::Show)))
+    }
+
+    fn discard(&mut self) -> Result<Syntax> {
+        self.next();
+        let target = match self.peek_word().as_deref() {
+            Some("all") => DiscardTarget::All,
+            Some("plans") => DiscardTarget::Plans,
+            Some("sequences") => DiscardTarget::Sequences,
+            Some("temp" | "temporary") => DiscardTarget::Temporary,
+            _ => return Err(self.syntax_error()),
+        };
+        self.next();
+        Ok(utility(Utility::Discard(target)))
+    }
+
+    // --- prepared statements and cursors
+
+    fn nested(&mut self) -> Result<Statement> {
+        super::statement(self.parser, self.source, self.text, self.lines)
+    }
+
+    fn prepare(&mut self) -> Result<Syntax> {
+        self.next();
+        if self.peek_word().is_some_and(|w| w == "transaction") {
+            return Err(SqlError::unsupported("prepared transactions are not supported"));
+        }
+        let name = self.name()?;
+        let mut types = vec![];
+        if self.parser.consume_token(&Token::LParen) {
+            let parsed = self.parser.parse_comma_separated(Parser::parse_data_type);
+            types = parsed.map_err(|e| error::from_parser(&e, self.parser, self.text, self.lines))?;
+            self.close_paren()?;
+        }
+        self.expect("as")?;
+        let first = self.peek_word().unwrap_or_default();
+        if !matches!(first.as_str(), "select" | "insert" | "update" | "delete" | "with" | "values" | "table" | "merge")
+            && self.parser.peek_token_ref().token != Token::LParen
+        {
+            return Err(self.syntax_error());
+        }
+        let statement = Arc::new(self.nested()?);
+        Ok(Syntax::Prepare { name, types, statement })
+    }
+
+    fn close_paren(&mut self) -> Result<()> {
+        if self.parser.consume_token(&Token::RParen) { Ok(()) } else { Err(self.syntax_error()) }
+    }
+
+    fn execute(&mut self) -> Result<(String, Vec<ast::Expr>)> {
+        self.next();
+        let name = self.name()?;
+        let mut args = vec![];
+        if self.parser.consume_token(&Token::LParen) {
+            let parsed = self.parser.parse_comma_separated(Parser::parse_expr);
+            args = parsed.map_err(|e| error::from_parser(&e, self.parser, self.text, self.lines))?;
+            self.close_paren()?;
+        }
+        Ok((name, args))
+    }
+
+    fn deallocate(&mut self) -> Result<Syntax> {
+        self.next();
+        self.accept("prepare");
+        let name = if self.accept("all") { None } else { Some(self.name()?) };
+        Ok(utility(Utility::Deallocate(name)))
+    }
+
+    fn declare(&mut self) -> Result<Syntax> {
+        self.next();
+        let name = self.name()?;
+        let (mut binary, mut scroll) = (false, None);
+        loop {
+            match self.peek_word().as_deref() {
+                Some("binary") => binary = true,
+                Some("insensitive" | "asensitive") => {}
+                Some("scroll") => scroll = Some(true),
+                Some("no") => {
+                    self.next();
+                    scroll = Some(false);
+                }
+                _ => break,
+            }
+            self.next();
+        }
+        self.expect("cursor")?;
+        let hold = self.accept("with");
+        if hold || self.accept("without") {
+            self.expect("hold")?;
+        }
+        self.expect("for")?;
+        let parsed = self.parser.parse_query();
+        let query = parsed.map_err(|e| error::from_parser(&e, self.parser, self.text, self.lines))?;
+        Ok(Syntax::Declare { name, scroll, hold, binary, query })
+    }
+
+    fn fetch(&mut self, is_move: bool) -> Result<Syntax> {
+        self.next();
+        let direction = self.fetch_direction()?;
+        let _ = self.accept("from") || self.accept("in");
+        let cursor = self.name()?;
+        Ok(utility(Utility::Fetch { cursor, direction, is_move }))
+    }
+
+    fn fetch_direction(&mut self) -> Result<FetchDirection> {
+        use FetchDirection::*;
+        if let Some(count) = self.signed()? {
+            return Ok(Count(count));
+        }
+        // A cursor may have one of these names: then nothing follows.
+        let is_cursor = matches!(self.parser.peek_nth_token_ref(1).token, Token::SemiColon | Token::EOF);
+        let word = self.peek_word().filter(|_| !is_cursor).unwrap_or_default();
+        let direction = match word.as_str() {
+            "next" => Next,
+            "prior" => Prior,
+            "first" => First,
+            "last" => Last,
+            "all" => All,
+            "absolute" | "relative" => {
+                self.next();
+                let count = self.signed()?.ok_or_else(|| self.syntax_error())?;
+                return Ok(if word == "absolute" { Absolute(count) } else { Relative(count) });
+            }
+            "forward" | "backward" => {
+                self.next();
+                return self.many(word == "backward");
+            }
+            _ => return Ok(Count(1)),
+        };
+        self.next();
+        Ok(direction)
+    }
+
+    fn many(&mut self, backward: bool) -> Result<FetchDirection> {
+        if self.accept("all") {
+            return Ok(if backward { FetchDirection::BackwardAll } else { FetchDirection::All });
+        }
+        let count = self.signed()?.unwrap_or(1);
+        Ok(FetchDirection::Count(if backward { -count } else { count }))
+    }
+
+    fn signed(&mut self) -> Result<Option<i64>> {
+        let minus = self.parser.consume_token(&Token::Minus);
+        let Token::Number(digits, _) = &self.parser.peek_token_ref().token else {
+            return if minus { Err(self.syntax_error()) } else { Ok(None) };
+        };
+        let Ok(number) = digits.parse::<i32>() else { return Err(self.syntax_error()) };
+        self.next();
+        Ok(Some(i64::from(if minus { -number } else { number })))
+    }
+
+    // --- the rest
+
+    fn explain(&mut self) -> Result<Syntax> {
+        self.next();
+        let mut options = ExplainOptions { costs: true, timing: true, ..ExplainOptions::default() };
+        if self.parser.consume_token(&Token::LParen) {
+            loop {
+                self.explain_option(&mut options)?;
+                if !self.parser.consume_token(&Token::Comma) {
+                    break;
+                }
+            }
+            self.close_paren()?;
+        } else {
+            options.analyze = self.accept("analyze");
+            options.verbose = self.accept("verbose");
+        }
+        let statement = Box::new(self.nested()?);
+        Ok(Syntax::Explain { options, statement })
+    }
+
+    fn explain_option(&mut self, options: &mut ExplainOptions) -> Result<()> {
+        let name = self.name()?;
+        if name == "format" {
+            let format = self.name()?;
+            options.format = match format.as_str() {
+                "text" => ExplainFormat::Text,
+                "json" => ExplainFormat::Json,
+                _ => return Err(SqlError::unsupported(format!("EXPLAIN format {format} is not supported"))),
+            };
+            return Ok(());
+        }
+        let on = match self.peek_word().as_deref() {
+            Some(word @ ("on" | "true" | "off" | "false")) => {
+                let on = matches!(word, "on" | "true");
+                self.next();
+                on
+            }
+            _ => self.signed()?.is_none_or(|n| n != 0),
+        };
+        match name.as_str() {
+            "analyze" => options.analyze = on,
+            "verbose" => options.verbose = on,
+            "costs" => options.costs = on,
+            "timing" => options.timing = on,
+            "summary" => options.summary = Some(on),
+            "settings" => options.settings = on,
+            "buffers" | "wal" => {}
+            _ => {
+                return Err(SqlError::new(
+                    types::SqlState::SYNTAX_ERROR,
+                    format!("unrecognized EXPLAIN option \"{name}\""),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Maintenance that is done by itself here: the statement is read to its end.
+    fn hint(&mut self, word: &str) -> Result<Syntax> {
+        let tag = match word {
+            "vacuum" => "VACUUM",
+            "cluster" => "CLUSTER",
+            "reindex" => "REINDEX",
+            _ => "CHECKPOINT",
+        };
+        while !self.at_end() {
+            self.next();
+        }
+        Ok(utility(Utility::Hint { tag, notice: None }))
+    }
+
+    /// `TABLE t` is `SELECT * FROM t`; sqlparser knows it only inside queries.
+    fn table(&mut self) -> Result<Syntax> {
+        let parsed = self.parser.parse_query();
+        let query = parsed.map_err(|e| error::from_parser(&e, self.parser, self.text, self.lines))?;
+        Ok(Syntax::Sql(Box::new(ast::Statement::Query(query))))
+    }
+}
