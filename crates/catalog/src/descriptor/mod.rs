@@ -261,6 +261,8 @@ pub struct Index {
     pub included: Vec<AttributeNumber>,
     pub is_unique: bool,
     pub nulls_not_distinct: bool,
+    /// It is `Relation::key`, the key that rows are stored by, and has no storage of its own. (A DEFERRABLE primary key and
+    /// one made USING INDEX are indexes beside the rows: for pg_index ask `ConstraintKind::PrimaryKey`.)
     pub is_primary: bool,
     /// Access method as given (`btree`, `hash`: both are ordered keys here).
     pub method: String,

@@ -1,0 +1,448 @@
+//! ALTER TABLE and the actions that views, indexes and sequences share with it.
+//!
+//! Actions are carried out in PostgreSQL's order of passes (drops, types, new columns, column attributes, keys, other
+//! constraints, the rest), each on the table as those before it left it.
+
+use super::alter_column;
+use super::columns::{self, clauses, column_mut};
+use super::constraints::{self, PlacedConstraint};
+use super::context::{DdlContext, check_kind, check_not_system, error};
+use super::depend::{self, Part};
+use super::drop::carry_out;
+use super::foreign_keys;
+use super::rename;
+use catalog::names;
+use catalog::privileges::{self, Target};
+use catalog::*;
+use sql::utility::ddl::*;
+use std::sync::Arc;
+use types::builtin::Volatility;
+use types::{FormatSettings, Oid, Result, SqlError, SqlState, SqlType};
+
+pub(super) async fn alter(context: &mut DdlContext<'_>, alter: &AlterRelation) -> Result<()> {
+    if let Some(index) = find_index(context, alter)? {
+        return alter_index(context, index, alter).await;
+    }
+    let Some(relation) = context.lock_relation(&alter.name, alter.if_exists).await? else { return Ok(()) };
+    check_word(alter, &relation)?;
+    check_not_system(&relation)?;
+    if privileges::require_owner(context.catalog.snapshot(), context.role, Target::Relation(&relation)).is_err() {
+        return Err(privileges::not_owner(Target::Relation(&relation)));
+    }
+    let mut actions: Vec<&AlterAction> = alter.actions.iter().collect();
+    actions.sort_by_key(|a| pass(a));
+    for action in actions {
+        carry_out_action(context, relation.id, action).await?;
+    }
+    Ok(())
+}
+
+/// ALTER TABLE may name views, sequences and indexes for actions that suit all of them.
+fn check_word(alter: &AlterRelation, relation: &Relation) -> Result<()> {
+    let suits_all = alter.actions.iter().all(|a| {
+        use AlterAction::*;
+        matches!(a, Rename(_) | RenameColumn { .. } | SetSchema(_) | Owner(_))
+            || relation.kind == RelationKind::View
+                && matches!(
+                    a,
+                    AlterColumn {
+                        action: sql::utility::ddl::AlterColumn::SetDefault(_)
+                            | sql::utility::ddl::AlterColumn::DropDefault,
+                        ..
+                    } | SetOptions(_)
+                        | ResetOptions(_)
+                )
+    });
+    if alter.word == RelationWord::Table && suits_all {
+        return Ok(());
+    }
+    if alter.word == RelationWord::Table && !matches!(relation.kind, RelationKind::Table | RelationKind::Collection) {
+        let what = match relation.kind {
+            RelationKind::View => "views",
+            RelationKind::MaterializedView => "materialized views",
+            RelationKind::Sequence => "sequences",
+            _ => "composite types",
+        };
+        let action = alter.actions.first().map(action_words).unwrap_or_default();
+        let message = format!("ALTER action {action} cannot be performed on relation \"{}\"", relation.name);
+        return Err(
+            error(SqlState::WRONG_OBJECT_TYPE, message).detail(format!("This operation is not supported for {what}."))
+        );
+    }
+    check_kind(alter.word, relation)
+}
+
+fn action_words(action: &AlterAction) -> &'static str {
+    use sql::utility::ddl::AlterColumn as Column;
+    match action {
+        AlterAction::AddColumn { .. } => "ADD COLUMN",
+        AlterAction::DropColumn { .. } => "DROP COLUMN",
+        AlterAction::AddConstraint(_) => "ADD CONSTRAINT",
+        AlterAction::DropConstraint { .. } => "DROP CONSTRAINT",
+        AlterAction::ValidateConstraint(_) => "VALIDATE CONSTRAINT",
+        AlterAction::AlterConstraint { .. } => "ALTER CONSTRAINT",
+        AlterAction::SetOptions(_) => "SET",
+        AlterAction::ResetOptions(_) => "RESET",
+        AlterAction::AlterColumn { action, .. } => match action {
+            Column::Type { .. } => "ALTER COLUMN ... SET DATA TYPE",
+            Column::SetDefault(_) | Column::DropDefault => "ALTER COLUMN ... SET DEFAULT",
+            Column::SetNotNull => "ALTER COLUMN ... SET NOT NULL",
+            Column::DropNotNull => "ALTER COLUMN ... DROP NOT NULL",
+            _ => "ALTER COLUMN",
+        },
+        _ => "ALTER",
+    }
+}
+
+fn pass(action: &AlterAction) -> u8 {
+    use sql::utility::ddl::AlterColumn as Column;
+    match action {
+        AlterAction::DropColumn { .. } | AlterAction::DropConstraint { .. } => 0,
+        AlterAction::AlterColumn {
+            action:
+                Column::DropNotNull | Column::DropDefault | Column::DropIdentity { .. } | Column::DropExpression { .. },
+            ..
+        } => 0,
+        AlterAction::AlterColumn { action: Column::Type { .. }, .. } => 1,
+        AlterAction::AddColumn { .. } => 2,
+        AlterAction::AlterColumn { action: Column::SetDefault(_), .. } => 5,
+        AlterAction::AlterColumn { .. } => 3,
+        AlterAction::AddConstraint(c) => match c.kind {
+            ConstraintDefinitionKind::Unique { .. } | ConstraintDefinitionKind::UsingIndex { .. } => 4,
+            _ => 5,
+        },
+        _ => 6,
+    }
+}
+
+async fn carry_out_action(context: &mut DdlContext<'_>, id: Oid, action: &AlterAction) -> Result<()> {
+    match action {
+        AlterAction::AddColumn { column, if_not_exists } => add_column(context, id, column, *if_not_exists).await,
+        AlterAction::DropColumn { name, if_exists, cascade } => {
+            drop_column(context, id, name, *if_exists, *cascade).await
+        }
+        AlterAction::RenameColumn { from, to } => rename::rename_column(context, id, from, to).await,
+        AlterAction::AlterColumn { name, action } => alter_column::alter(context, id, name, action).await,
+        AlterAction::AddConstraint(definition) => {
+            let placed = PlacedConstraint { definition: definition.clone(), column: None };
+            add_constraint(context, id, &placed).await
+        }
+        AlterAction::AlterConstraint { name, deferrable, initially_deferred } => {
+            alter_constraint(context, id, name, *deferrable, *initially_deferred)
+        }
+        AlterAction::ValidateConstraint(name) => validate_constraint(context, id, name).await,
+        AlterAction::DropConstraint { name, if_exists, cascade } => {
+            drop_constraint(context, id, name, *if_exists, *cascade).await
+        }
+        AlterAction::RenameConstraint { from, to } => rename::rename_constraint(context, id, from, to).await,
+        AlterAction::Rename(to) => rename::rename_relation(context, id, to).await,
+        AlterAction::SetSchema(to) => rename::set_schema(context, id, to).await,
+        AlterAction::Owner(role) => {
+            let owner = context.role_id(role)?;
+            rename::set_owner(context, id, owner).await
+        }
+        AlterAction::SetOptions(options) => set_options(context, id, options),
+        AlterAction::ResetOptions(names) => {
+            context.change_relation(id, |r| r.options.retain(|(name, _)| !names.contains(name))).map(drop)
+        }
+        AlterAction::RowSecurity(false) | AlterAction::Hint => Ok(()),
+        // Accepting it without policies would deny every row to others: nothing here would.
+        AlterAction::RowSecurity(true) => Err(SqlError::unsupported("row-level security is not supported")),
+        AlterAction::Unsupported { what, position } => Err(SqlError::unsupported(what.clone()).at(*position)),
+    }
+}
+
+fn set_options(context: &mut DdlContext<'_>, id: Oid, options: &Options) -> Result<()> {
+    let relation = context.relation(id)?;
+    match relation.kind {
+        RelationKind::View => super::views::check_options(options)?,
+        _ => super::indexes::check_options(options, super::tables::TABLE_OPTIONS)?,
+    }
+    let stored = super::tables::stored_options(options);
+    context.change_relation(id, |r| merge_options(&mut r.options, stored))?;
+    Ok(())
+}
+
+fn merge_options(options: &mut Vec<(String, String)>, more: Vec<(String, String)>) {
+    for (name, value) in more {
+        options.retain(|(old, _)| *old != name);
+        options.push((name, value));
+    }
+}
+
+/// The number of the next stored layout. 54000 at the last: a rewrite (ALTER TYPE) does not start again either.
+pub(super) fn next_layout(relation: &Relation) -> Result<u16> {
+    relation.layout.checked_add(1).ok_or_else(|| {
+        error(SqlState::PROGRAM_LIMIT_EXCEEDED, "table has been altered too often (limit 65535)")
+            .hint("Make a new table with CREATE TABLE AS.")
+    })
+}
+
+// --- columns
+
+async fn add_column(
+    context: &mut DdlContext<'_>,
+    id: Oid,
+    definition: &ColumnDefinition,
+    if_not_exists: bool,
+) -> Result<()> {
+    let old = context.relation(id)?;
+    let name = &definition.name;
+    columns::check_name(name)?;
+    if old.column_by_name(&name.name).is_some() {
+        let message = format!("column \"{}\" of relation \"{}\" already exists", name.name, old.name);
+        if if_not_exists {
+            context.skipping(SqlState::DUPLICATE_COLUMN, &message);
+            return Ok(());
+        }
+        return Err(error(SqlState::DUPLICATE_COLUMN, message));
+    }
+    let mut relation = Relation::clone(&old);
+    relation.layout = next_layout(&old)?;
+    let mut wanted = vec![];
+    let number = columns::add_column(context, &mut relation, definition, &mut wanted)?;
+    let has_sequence = !wanted.is_empty();
+    columns::make_sequences(context, &mut relation, wanted).await?;
+    let clauses = clauses(&old.name, definition)?;
+    columns::bind_default(context, &mut relation, number, &clauses)?;
+    let must_rewrite = has_sequence || fill_missing(context, &mut relation, number, &clauses).await?;
+    let is_empty_before = relation.column(number).is_none_or(|c| !c.not_null || c.missing.is_some());
+    if must_rewrite {
+        let text = match relation.column(number) {
+            Some(column) if column.default.is_some() => column.default.clone(),
+            // An identity column has no default expression of its own.
+            _ => identity_expression(context, &relation, number),
+        };
+        let values = text.map(|text| (number, text)).into_iter().collect();
+        rename::rewrite(context, &old, relation, values).await?;
+    } else {
+        if !is_empty_before {
+            constraints::check_no_rows(context, &old, &name.name).await?;
+        }
+        context.put_relation(relation)?;
+    }
+    for other in clauses.others {
+        let placed = PlacedConstraint { definition: other.clone(), column: Some(definition.name.clone()) };
+        add_constraint(context, id, &placed).await?;
+    }
+    Ok(())
+}
+
+fn identity_expression(context: &DdlContext<'_>, relation: &Relation, number: AttributeNumber) -> Option<String> {
+    let snapshot = context.catalog.snapshot();
+    let sequence = super::sequences::owned_by(snapshot, relation.id, number).into_iter().next()?;
+    Some(format!("nextval({})", depend::sequence_literal(snapshot, &sequence)))
+}
+
+/// What rows that exist have in a new column: its default, computed once if that is the same for all. True: they must be rewritten.
+async fn fill_missing(
+    context: &DdlContext<'_>,
+    relation: &mut Relation,
+    number: AttributeNumber,
+    clauses: &columns::ColumnClauses<'_>,
+) -> Result<bool> {
+    let Some(column) = relation.column(number) else { return Ok(false) };
+    let ty = SqlType::from(column.ty);
+    let Some(text) = column.default.clone() else { return Ok(false) };
+    if column.is_generated {
+        return Ok(true);
+    }
+    let snapshot = context.snapshot();
+    if let Some(given) = clauses.default {
+        let usage = super::services::ExpressionUse::Default(ty);
+        let bound = context.services.bind_expression(&snapshot, Some(relation), given, usage)?;
+        if bound.volatility == Volatility::Volatile {
+            return Ok(true);
+        }
+    }
+    let value = context.services.evaluate(&snapshot, &text, ty).await?;
+    let missing = match value.is_null() {
+        true => None,
+        false => {
+            let mut out = vec![];
+            types::io::output(ty, &value, &FormatSettings::default(), &mut out);
+            Some(String::from_utf8(out).map_err(|_| SqlError::internal("a value's text is no UTF-8"))?)
+        }
+    };
+    if let Some(column) = column_mut(relation, number) {
+        column.missing = missing;
+    }
+    Ok(false)
+}
+
+async fn drop_column(context: &mut DdlContext<'_>, id: Oid, name: &Name, if_exists: bool, cascade: bool) -> Result<()> {
+    let relation = context.relation(id)?;
+    let Some(column) = relation.column_by_name(&name.name) else {
+        let missing = columns::undefined_column(&name.name, &relation.name);
+        if if_exists {
+            context.skipping(SqlState::SUCCESSFUL_COMPLETION, missing.message());
+            return Ok(());
+        }
+        return Err(missing);
+    };
+    if relation.distribution.contains(&column.number) {
+        let message = format!("cannot drop column \"{}\" because the table is distributed by it", name.name);
+        return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message));
+    }
+    let plan = depend::plan_drop(context, &[Part::Column(id, column.number)], cascade)?;
+    carry_out(context, plan).await
+}
+
+// --- constraints
+
+/// Rows that exist are looked at before the constraint is there: a plan may believe what a constraint says.
+async fn add_constraint(context: &mut DdlContext<'_>, id: Oid, placed: &PlacedConstraint) -> Result<()> {
+    let old = context.relation(id)?;
+    let mut relation = Relation::clone(&old);
+    let added = constraints::add(context, &mut relation, placed, false).await?;
+    constraints::check_not_null(context, &old, &added.not_null).await?;
+    if added.must_validate {
+        constraints::validate(context, &relation, &added.name).await?;
+    }
+    if added.must_rekey {
+        return rename::rewrite(context, &old, relation, vec![]).await;
+    }
+    context.put_relation(relation)?;
+    match added.fill {
+        Some(index) => super::indexes::fill(context, id, index).await,
+        None => Ok(()),
+    }
+}
+
+fn undefined_constraint(relation: &Relation, name: &str) -> SqlError {
+    let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", relation.name);
+    error(SqlState::UNDEFINED_OBJECT, message)
+}
+
+fn alter_constraint(
+    context: &mut DdlContext<'_>,
+    id: Oid,
+    name: &Name,
+    deferrable: Option<bool>,
+    initially_deferred: Option<bool>,
+) -> Result<()> {
+    let relation = context.relation(id)?;
+    let Some(constraint) = relation.constraint_by_name(&name.name) else {
+        return Err(undefined_constraint(&relation, &name.name));
+    };
+    if !matches!(constraint.kind, ConstraintKind::ForeignKey(_)) {
+        let message =
+            format!("constraint \"{}\" of relation \"{}\" is not a foreign key constraint", name.name, relation.name);
+        return Err(error(SqlState::WRONG_OBJECT_TYPE, message));
+    }
+    let constraint = constraint.id;
+    context.change_relation(id, |r| {
+        if let Some(c) = r.constraints.iter_mut().find(|c| c.id == constraint) {
+            c.initially_deferred = initially_deferred.unwrap_or(false);
+            c.deferrable = deferrable.unwrap_or(c.initially_deferred);
+        }
+    })?;
+    Ok(())
+}
+
+async fn validate_constraint(context: &mut DdlContext<'_>, id: Oid, name: &Name) -> Result<()> {
+    let relation = context.relation(id)?;
+    let Some(constraint) = relation.constraint_by_name(&name.name) else {
+        return Err(undefined_constraint(&relation, &name.name));
+    };
+    if !matches!(constraint.kind, ConstraintKind::ForeignKey(_) | ConstraintKind::Check { .. }) {
+        let message = format!(
+            "constraint \"{}\" of relation \"{}\" is not a foreign key or check constraint",
+            name.name, relation.name
+        );
+        return Err(error(SqlState::WRONG_OBJECT_TYPE, message));
+    }
+    if constraint.is_validated {
+        return Ok(());
+    }
+    match &constraint.kind {
+        ConstraintKind::ForeignKey(key) => foreign_keys::validate(context, &relation, &name.name, key).await?,
+        _ => constraints::validate(context, &relation, &name.name).await?,
+    }
+    let constraint = constraint.id;
+    context.change_relation(id, |r| {
+        if let Some(c) = r.constraints.iter_mut().find(|c| c.id == constraint) {
+            c.is_validated = true;
+        }
+    })?;
+    Ok(())
+}
+
+async fn drop_constraint(
+    context: &mut DdlContext<'_>,
+    id: Oid,
+    name: &Name,
+    if_exists: bool,
+    cascade: bool,
+) -> Result<()> {
+    let relation = context.relation(id)?;
+    let Some(constraint) = relation.constraint_by_name(&name.name) else {
+        let missing = undefined_constraint(&relation, &name.name);
+        if if_exists {
+            context.skipping(SqlState::SUCCESSFUL_COMPLETION, missing.message());
+            return Ok(());
+        }
+        return Err(missing);
+    };
+    let plan = depend::plan_drop(context, &[Part::Constraint(id, constraint.id)], cascade)?;
+    carry_out(context, plan).await
+}
+
+// --- indexes
+
+fn find_index(context: &DdlContext<'_>, alter: &AlterRelation) -> Result<Option<Arc<Index>>> {
+    let snapshot = context.catalog.snapshot();
+    let found = names::find(snapshot, context.scope(), &alter.name.parts)?;
+    if alter.word == RelationWord::Index
+        && let Some(relation) = found.and_then(|id| snapshot.relation(id))
+    {
+        // As PostgreSQL, ALTER INDEX … RENAME takes any relation.
+        let is_rename = matches!(alter.actions.first(), Some(AlterAction::Rename(_)));
+        return if is_rename { Ok(None) } else { check_kind(RelationWord::Index, relation).map(|()| None) };
+    }
+    Ok(found.and_then(|id| snapshot.index(id).cloned()))
+}
+
+async fn alter_index(context: &mut DdlContext<'_>, index: Arc<Index>, alter: &AlterRelation) -> Result<()> {
+    let Some(relation) = context.lock_relation_by_id(index.relation).await? else { return Ok(()) };
+    if !privileges::is_owner(context.catalog.snapshot(), context.role, Target::Relation(&relation)) {
+        return Err(error(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be owner of index {}", index.name)));
+    }
+    for action in &alter.actions {
+        match action {
+            AlterAction::Rename(to) => rename::rename_index(context, index.id, to).await?,
+            AlterAction::SetOptions(options) => {
+                super::indexes::check_options(options, super::indexes::INDEX_OPTIONS)?;
+                let mut changed = Index::clone(&*context.lock_index_by_id(index.id).await?);
+                merge_options(&mut changed.options, super::tables::stored_options(options));
+                context.catalog.put(context.txn, Object::Index(changed))?;
+            }
+            AlterAction::ResetOptions(names) => {
+                let mut changed = Index::clone(&*context.lock_index_by_id(index.id).await?);
+                changed.options.retain(|(name, _)| !names.contains(name));
+                context.catalog.put(context.txn, Object::Index(changed))?;
+            }
+            AlterAction::Owner(_) => {
+                let message = format!("cannot change owner of index \"{}\"", index.name);
+                return Err(error(SqlState::WRONG_OBJECT_TYPE, message)
+                    .hint("Change the ownership of the index's table, instead."));
+            }
+            AlterAction::SetSchema(_) => {
+                let message = format!("cannot change schema of index \"{}\"", index.name);
+                return Err(error(SqlState::WRONG_OBJECT_TYPE, message).hint("Change the schema of the table instead."));
+            }
+            AlterAction::AlterColumn { action: AlterColumn::SetStatistics(_), .. } | AlterAction::Hint => {}
+            AlterAction::Unsupported { what, position } => {
+                return Err(SqlError::unsupported(what.clone()).at(*position));
+            }
+            other => {
+                let message =
+                    format!("ALTER action {} cannot be performed on relation \"{}\"", action_words(other), index.name);
+                return Err(
+                    error(SqlState::WRONG_OBJECT_TYPE, message).detail("This operation is not supported for indexes.")
+                );
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! Who depends on what: found from descriptors and their stored texts; and the rules of RESTRICT and CASCADE.
+//!
+//! Dependents are of two kinds, as PostgreSQL has them. *Automatic* ones go with the object silently: indexes and constraints of a
+//! table or column, sequences that a column owns. *Normal* ones stop the drop, or go with CASCADE and a notice each.
+
+use super::context::{DdlContext, error};
+use catalog::names::{self, NameScope};
+use catalog::*;
+use std::collections::BTreeSet;
+use types::functions::quote_ident;
+use types::{Oid, Result, SqlState};
+
+/// What can be dropped, or depend on what is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Part {
+    Schema(Oid),
+    Relation(Oid),
+    Index(Oid),
+    /// (relation, constraint)
+    Constraint(Oid, Oid),
+    Column(Oid, AttributeNumber),
+    Default(Oid, AttributeNumber),
+}
+
+/// A drop worked out: what goes, in the order in which it was found.
+#[derive(Debug, Default)]
+pub(super) struct DropPlan {
+    pub parts: Vec<Part>,
+}
+
+pub(super) fn describe(snapshot: &Snapshot, scope: NameScope<'_>, part: Part) -> String {
+    let relation = |id: Oid| match snapshot.relation(id) {
+        Some(r) => format!("{} {}", r.kind_name(), names::regclass_text(snapshot, scope, id)),
+        None => format!("relation {id}"),
+    };
+    let column = |id: Oid, number: AttributeNumber| {
+        snapshot
+            .relation(id)
+            .and_then(|r| r.column(number))
+            .map_or_else(|| number.to_string(), |c| quote_ident(&c.name).to_string())
+    };
+    match part {
+        Part::Schema(id) => {
+            format!("schema {}", snapshot.schema(id).map(|s| quote_ident(&s.name).to_string()).unwrap_or_default())
+        }
+        Part::Relation(id) => relation(id),
+        Part::Index(id) => format!("index {}", names::regclass_text(snapshot, scope, id)),
+        Part::Constraint(id, constraint) => {
+            let found = snapshot.relation(id).and_then(|r| r.constraints.iter().find(|c| c.id == constraint));
+            let name = found.map(|c| quote_ident(&c.name).to_string()).unwrap_or_default();
+            format!("constraint {name} on {}", relation(id))
+        }
+        Part::Column(id, number) => format!("column {} of {}", column(id, number), relation(id)),
+        Part::Default(id, number) => format!("default value for column {} of {}", column(id, number), relation(id)),
+    }
+}
+
+/// Works out what goes with `targets`. 2BP01 without CASCADE if anything normal is among it.
+pub(super) fn plan_drop(context: &DdlContext<'_>, targets: &[Part], cascade: bool) -> Result<DropPlan> {
+    let snapshot = context.snapshot();
+    let mut plan = DropPlan::default();
+    let mut seen: BTreeSet<Part> = targets.iter().copied().collect();
+    let mut reports: Vec<(Part, Part)> = vec![];
+    let mut stack: Vec<Part> = targets.iter().rev().copied().collect();
+    // What a whole relation takes along needs no mention of its own: its constraints, columns and defaults.
+    while let Some(part) = stack.pop() {
+        plan.parts.push(part);
+        let mut found = dependents(&snapshot, part);
+        found.reverse();
+        for (dependent, is_automatic) in found {
+            if is_covered(&snapshot, &seen, dependent) || !seen.insert(dependent) {
+                continue;
+            }
+            if !is_automatic {
+                reports.push((dependent, part));
+            }
+            stack.push(dependent);
+        }
+    }
+    // Found late, covered after all: a table in a schema that goes, after its own constraint was reported.
+    reports.retain(|(dependent, _)| !is_inside(&snapshot, &seen, *dependent));
+    if reports.is_empty() {
+        return Ok(plan);
+    }
+    reports.reverse();
+    reports.sort_by_key(|(dependent, _)| plan.parts.iter().position(|p| p == dependent));
+    if cascade {
+        notice_cascade(context, &snapshot, &reports);
+        return Ok(plan);
+    }
+    Err(refuse(context, &snapshot, targets, &reports))
+}
+
+/// Lines of a DETAIL that PostgreSQL shows to clients.
+const REPORTED_MAX: usize = 100;
+
+fn lines(reports: &[(Part, Part)], line: impl Fn(&(Part, Part)) -> String) -> String {
+    let mut shown: Vec<String> = reports.iter().take(REPORTED_MAX).map(line).collect();
+    if let more @ 1.. = reports.len().saturating_sub(REPORTED_MAX) {
+        shown.push(format!("and {more} other object{} (see server log for list)", if more == 1 { "" } else { "s" }));
+    }
+    shown.join("\n")
+}
+
+fn refuse(
+    context: &DdlContext<'_>,
+    snapshot: &Snapshot,
+    targets: &[Part],
+    reports: &[(Part, Part)],
+) -> types::SqlError {
+    let scope = context.scope();
+    let message = match targets {
+        [target] => {
+            let what = describe(snapshot, scope, *target);
+            format!("cannot drop {what} because other objects depend on it")
+        }
+        _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
+    };
+    let detail = lines(reports, |(dependent, on)| {
+        format!("{} depends on {}", describe(snapshot, scope, *dependent), describe(snapshot, scope, *on))
+    });
+    error(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+        .detail(detail)
+        .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+}
+
+fn notice_cascade(context: &DdlContext<'_>, snapshot: &Snapshot, reports: &[(Part, Part)]) {
+    let scope = context.scope();
+    let line = |(dependent, _): &(Part, Part)| format!("drop cascades to {}", describe(snapshot, scope, *dependent));
+    let notice = match reports {
+        [one] => error(SqlState::SUCCESSFUL_COMPLETION, line(one)),
+        _ => error(SqlState::SUCCESSFUL_COMPLETION, format!("drop cascades to {} other objects", reports.len()))
+            .detail(lines(reports, line)),
+    };
+    context.services.notice(notice.severity(types::Severity::Notice));
+}
+
+/// It goes anyway, as part of a relation that goes.
+fn is_covered(snapshot: &Snapshot, seen: &BTreeSet<Part>, part: Part) -> bool {
+    match part {
+        Part::Constraint(relation, _) | Part::Column(relation, _) | Part::Default(relation, _) => {
+            seen.contains(&Part::Relation(relation))
+                || matches!(part, Part::Default(r, n) if seen.contains(&Part::Column(r, n)))
+        }
+        Part::Index(id) => snapshot.index(id).is_some_and(|i| seen.contains(&Part::Relation(i.relation))),
+        _ => false,
+    }
+}
+
+fn is_inside(snapshot: &Snapshot, seen: &BTreeSet<Part>, part: Part) -> bool {
+    is_covered(snapshot, seen, part)
+}
+
+/// (dependent, automatic)
+fn dependents(snapshot: &Snapshot, part: Part) -> Vec<(Part, bool)> {
+    match part {
+        Part::Schema(id) => of_schema(snapshot, id),
+        Part::Relation(id) => of_relation(snapshot, id),
+        Part::Column(id, number) => of_column(snapshot, id, number),
+        Part::Index(id) => of_index(snapshot, id),
+        Part::Constraint(relation, constraint) => of_constraint(snapshot, relation, constraint),
+        Part::Default(..) => vec![],
+    }
+}
+
+fn of_schema(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
+    let inside = snapshot.relations().filter(|r| r.schema == id);
+    // A sequence that a column owns goes with its table.
+    let inside = inside.filter(|r| {
+        let owner = r.sequence.as_ref().and_then(|s| s.owned_by).and_then(|(owner, _)| snapshot.relation(owner));
+        owner.is_none_or(|owner| owner.schema != id)
+    });
+    inside.map(|r| (Part::Relation(r.id), false)).collect()
+}
+
+fn of_relation(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
+    let Some(relation) = snapshot.relation(id) else { return vec![] };
+    let mut all = vec![];
+    for other in snapshot.relations() {
+        if other.id != id && views_on(other).any(|(on, _)| on == id) {
+            all.push((Part::Relation(other.id), false));
+        }
+        if other.sequence.as_ref().and_then(|s| s.owned_by).is_some_and(|(owner, _)| owner == id) {
+            all.push((Part::Relation(other.id), true));
+        }
+        if other.id != id {
+            for column in other.live_columns().filter(|c| uses_row_type(relation, c)) {
+                all.push((Part::Column(other.id, column.number), false));
+            }
+        }
+    }
+    for (other, constraint, _) in snapshot.foreign_keys_to(id).filter(|(other, _, _)| other.id != id) {
+        all.push((Part::Constraint(other.id, constraint.id), false));
+    }
+    if relation.kind == RelationKind::Sequence {
+        all.extend(defaults_using(snapshot, id).into_iter().map(|(r, n)| (Part::Default(r, n), false)));
+    }
+    all
+}
+
+fn views_on(relation: &Relation) -> impl Iterator<Item = (Oid, AttributeNumber)> {
+    relation.view.iter().flat_map(|v| v.depends_on.iter().copied())
+}
+
+fn uses_row_type(relation: &Relation, column: &Column) -> bool {
+    let ty = column.ty.oid;
+    relation.row_type != 0 && (ty == relation.row_type || ty == relation.row_array_type)
+}
+
+fn of_column(snapshot: &Snapshot, id: Oid, number: AttributeNumber) -> Vec<(Part, bool)> {
+    let Some(relation) = snapshot.relation(id) else { return vec![] };
+    let mut all = vec![];
+    for other in snapshot.relations() {
+        if views_on(other).any(|on| on == (id, number)) {
+            all.push((Part::Relation(other.id), false));
+        }
+        if other.sequence.as_ref().and_then(|s| s.owned_by) == Some((id, number)) {
+            all.push((Part::Relation(other.id), true));
+        }
+    }
+    for constraint in &relation.constraints {
+        if constraint_columns(snapshot, constraint).contains(&number) {
+            all.push((Part::Constraint(id, constraint.id), true));
+        }
+    }
+    for index in snapshot.indexes_of(relation).filter(|i| !is_of_constraint(relation, i.id)) {
+        if index_uses(relation, index, number) {
+            all.push((Part::Index(index.id), true));
+        }
+    }
+    for column in relation.live_columns().filter(|c| c.is_generated && c.number != number) {
+        if column.default.as_ref().is_some_and(|text| mentions(relation, text, number)) {
+            all.push((Part::Column(id, column.number), false));
+        }
+    }
+    all
+}
+
+fn of_index(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
+    let Some(index) = snapshot.index(id) else { return vec![] };
+    let pointing = snapshot.foreign_keys_to(index.relation).filter(|(_, _, key)| key.target_index == id);
+    pointing.map(|(other, constraint, _)| (Part::Constraint(other.id, constraint.id), false)).collect()
+}
+
+fn of_constraint(snapshot: &Snapshot, relation: Oid, constraint: Oid) -> Vec<(Part, bool)> {
+    let found = snapshot.relation(relation).and_then(|r| r.constraints.iter().find(|c| c.id == constraint));
+    match found.map(|c| &c.kind) {
+        Some(ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index }) => {
+            vec![(Part::Index(*index), true)]
+        }
+        _ => vec![],
+    }
+}
+
+pub(super) fn is_of_constraint(relation: &Relation, index: Oid) -> bool {
+    constraint_of_index(relation, index).is_some()
+}
+
+pub(super) fn constraint_of_index(relation: &Relation, index: Oid) -> Option<&Constraint> {
+    relation.constraints.iter().find(|c| {
+        matches!(c.kind, ConstraintKind::PrimaryKey { index: i } | ConstraintKind::Unique { index: i } if i == index)
+    })
+}
+
+/// Attributes of its own relation that a constraint reads.
+pub(super) fn constraint_columns(snapshot: &Snapshot, constraint: &Constraint) -> Vec<AttributeNumber> {
+    match &constraint.kind {
+        ConstraintKind::Check { columns, .. } => columns.clone(),
+        ConstraintKind::ForeignKey(key) => key.columns.clone(),
+        ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } => {
+            let Some(index) = snapshot.index(*index) else { return vec![] };
+            let keys = index.columns.iter().filter_map(|c| match c.source {
+                IndexSource::Column(number) => Some(number),
+                IndexSource::Expression(_) => None,
+            });
+            keys.chain(index.included.iter().copied()).collect()
+        }
+    }
+}
+
+pub(super) fn index_uses(relation: &Relation, index: &Index, number: AttributeNumber) -> bool {
+    let in_key = index.columns.iter().any(|c| match &c.source {
+        IndexSource::Column(n) => *n == number,
+        IndexSource::Expression(text) => mentions(relation, text, number),
+    });
+    in_key
+        || index.included.contains(&number)
+        || index.predicate.as_ref().is_some_and(|p| mentions(relation, p, number))
+}
+
+/// Whether a stored expression over a relation reads the column: its text is deparsed, so a column is its quoted name, as a
+/// word of its own, outside of literals.
+pub(super) fn mentions(relation: &Relation, text: &str, number: AttributeNumber) -> bool {
+    let Some(column) = relation.column(number) else { return false };
+    let name = quote_ident(&column.name);
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$' || c == '"';
+    let mut outside = true;
+    for piece in text.split('\'') {
+        if outside {
+            let found = piece.match_indices(name.as_str()).any(|(at, found)| {
+                let before = piece[..at].chars().next_back();
+                let after = piece[at + found.len()..].chars().next();
+                !before.is_some_and(|c| is_word(c) || c == '.') && !after.is_some_and(|c| is_word(c) || c == '(')
+            });
+            if found {
+                return true;
+            }
+        }
+        outside = !outside;
+    }
+    false
+}
+
+/// Columns whose default calls a function of the sequence, except those that own it.
+pub(super) fn defaults_using(snapshot: &Snapshot, sequence: Oid) -> Vec<(Oid, AttributeNumber)> {
+    let Some(descriptor) = snapshot.relation(sequence) else { return vec![] };
+    let literal = sequence_literal(snapshot, descriptor);
+    let mut all = vec![];
+    for relation in snapshot.relations().filter(|r| r.database == descriptor.database) {
+        for column in relation.live_columns() {
+            if column.default.as_ref().is_some_and(|text| text.contains(&literal)) {
+                all.push((relation.id, column.number));
+            }
+        }
+    }
+    all
+}
+
+/// How stored defaults name a sequence.
+pub(super) fn sequence_literal(snapshot: &Snapshot, sequence: &Relation) -> String {
+    let name = names::qualified(snapshot, sequence.schema, &sequence.name).replace('\'', "''");
+    format!("'{name}'::regclass")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::SqlType;
+
+    #[test]
+    fn a_column_is_found_in_stored_text_as_a_word_outside_of_literals() {
+        let mut t = new_relation(1, "t", RelationKind::Table);
+        t.columns = vec![new_column(1, "a", SqlType::INT4), new_column(2, "B c", SqlType::INT4)];
+        for (text, number, expected) in [
+            ("(a > 0)", 1, true),
+            ("(ab > 0)", 1, false),
+            ("('a'::text = b)", 1, false),
+            ("a(1)", 1, false),
+            ("(\"B c\" = 1)", 2, true),
+            ("lower(a)", 1, true),
+        ] {
+            assert_eq!(mentions(&t, text, number), expected, "{text}");
+        }
+    }
+}

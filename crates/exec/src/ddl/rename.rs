@@ -1,0 +1,318 @@
+//! RENAME, SET SCHEMA and OWNER of relations and their parts; and storing a table's rows again (`rewrite`, `rekey`).
+//!
+//! Stored texts (views, defaults, checks, index expressions) name objects; what is renamed is renamed in them in the same
+//! transaction, so that they go on meaning the same object.
+
+use super::context::{DdlContext, already_exists, check_not_system, error};
+use super::depend;
+use catalog::names;
+use catalog::privileges::{self, Target};
+use catalog::rows::NameSpace;
+use catalog::*;
+use sql::utility::ddl::Name;
+use std::sync::Arc;
+use types::{Oid, Result, SqlState};
+
+pub(super) async fn rename_relation(context: &mut DdlContext<'_>, id: Oid, to: &Name) -> Result<()> {
+    let relation = context.relation(id)?;
+    check_not_system(&relation)?;
+    move_relation(context, &relation, relation.schema, &to.name).await
+}
+
+/// Gives a relation another name or schema, and tells those who mention it.
+async fn move_relation(context: &mut DdlContext<'_>, relation: &Arc<Relation>, schema: Oid, name: &str) -> Result<()> {
+    if relation.schema == schema && relation.name == name {
+        return Err(already_exists(name));
+    }
+    context.claim_relation_name(schema, name).await?;
+    let before = context.snapshot();
+    context.change_relation(relation.id, |r| {
+        r.name = name.to_owned();
+        r.schema = schema;
+    })?;
+    let after = context.snapshot();
+    if relation.kind == RelationKind::Sequence {
+        let (old, new) = (
+            depend::sequence_literal(&before, relation),
+            depend::sequence_literal(&after, &*context.relation(relation.id)?),
+        );
+        for (table, number) in depend::defaults_using(&before, relation.id) {
+            if context.lock_relation_by_id(table).await?.is_none() {
+                continue;
+            }
+            context.change_relation(table, |r| {
+                if let Some(column) = super::columns::column_mut(r, number) {
+                    column.default = column.default.as_ref().map(|text| text.replace(&old, &new));
+                }
+            })?;
+        }
+    }
+    rename_in_views(context, &before, relation.id).await
+}
+
+/// Views over the relation, after it (or a column of it) has got another name.
+pub(super) async fn rename_in_views(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, relation: Oid) -> Result<()> {
+    let depends =
+        |r: &&Arc<Relation>| r.view.as_ref().is_some_and(|v| v.depends_on.iter().any(|(on, _)| *on == relation));
+    let views: Vec<Arc<Relation>> = before.relations().filter(depends).cloned().collect();
+    for view in views {
+        let Some(definition) = &view.view else { continue };
+        let after = context.snapshot();
+        let query = context.services.rename_query(before, &after, &definition.query)?;
+        if query == definition.query || context.lock_relation_by_id(view.id).await?.is_none() {
+            continue;
+        }
+        context.change_relation(view.id, |v| {
+            if let Some(definition) = &mut v.view {
+                definition.query = query;
+            }
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) async fn set_schema(context: &mut DdlContext<'_>, id: Oid, to: &Name) -> Result<()> {
+    let relation = context.relation(id)?;
+    check_not_system(&relation)?;
+    let schema = context.schema_named(&to.name)?;
+    if relation.schema == schema.id {
+        return Ok(());
+    }
+    if relation.is_temporary || schema.name.starts_with("pg_temp_") {
+        let message = "cannot move objects into or out of temporary schemas";
+        return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message));
+    }
+    if let Some((owner, _)) = relation.sequence.as_ref().and_then(|s| s.owned_by) {
+        let owner = context.catalog.snapshot().relation(owner).map(|r| r.name.clone()).unwrap_or_default();
+        let detail = format!("Sequence \"{}\" is linked to table \"{owner}\".", relation.name);
+        let message = "cannot move an owned sequence into another schema";
+        return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail));
+    }
+    let snapshot = context.snapshot();
+    privileges::require(&snapshot, context.role, Target::Schema(&schema), privilege::CREATE)?;
+    if snapshot.id_by_name(schema.id, &relation.name).is_some() {
+        let message = format!("relation \"{}\" already exists in schema \"{}\"", relation.name, schema.name);
+        return Err(error(SqlState::DUPLICATE_TABLE, message));
+    }
+    move_relation(context, &relation, schema.id, &relation.name).await?;
+    for index in relation.indexes.clone() {
+        let mut index = Index::clone(&*context.lock_index_by_id(index).await?);
+        context.claim_relation_name(schema.id, &index.name).await?;
+        index.schema = schema.id;
+        context.catalog.put(context.txn, Object::Index(index))?;
+    }
+    for sequence in super::sequences::owned_by(&snapshot, id, 0) {
+        if let Some(sequence) = context.lock_relation_by_id(sequence.id).await? {
+            move_relation(context, &sequence, schema.id, &sequence.name).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn rename_index(context: &mut DdlContext<'_>, id: Oid, to: &Name) -> Result<()> {
+    let mut index = Index::clone(&*context.lock_index_by_id(id).await?);
+    let Some(relation) = context.lock_relation_by_id(index.relation).await? else { return Ok(()) };
+    context.claim_relation_name(index.schema, &to.name).await?;
+    index.name = to.name.clone();
+    context.catalog.put(context.txn, Object::Index(index))?;
+    // A constraint's index and the constraint have one name.
+    if depend::is_of_constraint(&relation, id) {
+        context.change_relation(relation.id, |r| {
+            let constraint = r.constraints.iter_mut().find(|c| {
+                matches!(c.kind, ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } if index == id)
+            });
+            if let Some(constraint) = constraint {
+                constraint.name = to.name.clone();
+            }
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rename_constraint(context: &mut DdlContext<'_>, id: Oid, from: &Name, to: &Name) -> Result<()> {
+    let relation = context.relation(id)?;
+    let Some(constraint) = relation.constraint_by_name(&from.name) else {
+        let message = format!("constraint \"{}\" for table \"{}\" does not exist", from.name, relation.name);
+        return Err(error(SqlState::UNDEFINED_OBJECT, message));
+    };
+    if relation.constraint_by_name(&to.name).is_some() {
+        let message = format!("constraint \"{}\" for relation \"{}\" already exists", to.name, relation.name);
+        return Err(error(SqlState::DUPLICATE_OBJECT, message));
+    }
+    if let ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } = constraint.kind {
+        return rename_index(context, index, to).await;
+    }
+    let constraint = constraint.id;
+    context.change_relation(id, |r| {
+        if let Some(c) = r.constraints.iter_mut().find(|c| c.id == constraint) {
+            c.name = to.name.clone();
+        }
+    })?;
+    Ok(())
+}
+
+pub(super) async fn rename_column(context: &mut DdlContext<'_>, id: Oid, from: &Name, to: &Name) -> Result<()> {
+    let old = context.relation(id)?;
+    check_not_system(&old)?;
+    if old.kind == RelationKind::Sequence {
+        let message = format!("cannot rename columns of relation \"{}\"", old.name);
+        return Err(
+            error(SqlState::WRONG_OBJECT_TYPE, message).detail("This operation is not supported for sequences.")
+        );
+    }
+    let Some(number) = old.column_by_name(&from.name).map(|c| c.number) else {
+        return Err(error(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", from.name)));
+    };
+    super::columns::check_name(to)?;
+    if old.column_by_name(&to.name).is_some() {
+        let message = format!("column \"{}\" of relation \"{}\" already exists", to.name, old.name);
+        return Err(error(SqlState::DUPLICATE_COLUMN, message));
+    }
+    let before = context.snapshot();
+    let mut new = Relation::clone(&old);
+    if let Some(column) = super::columns::column_mut(&mut new, number) {
+        column.name = to.name.clone();
+    }
+    let renamed = new.clone();
+    let rewrite = |text: &str| context.services.rename_expression(&before, &old, &renamed, text);
+    for column in new.columns.iter_mut().filter(|c| c.is_generated) {
+        column.default = column.default.as_deref().map(rewrite).transpose()?;
+    }
+    for constraint in &mut new.constraints {
+        if let ConstraintKind::Check { expression, columns, .. } = &mut constraint.kind
+            && columns.contains(&number)
+        {
+            *expression = rewrite(expression)?;
+        }
+    }
+    let mut indexes = vec![];
+    for index in before.indexes_of(&old).filter(|i| depend::index_uses(&old, i, number)) {
+        let mut index = Index::clone(index);
+        for column in &mut index.columns {
+            if let IndexSource::Expression(text) = &mut column.source {
+                *text = rewrite(text)?;
+            }
+        }
+        index.predicate = index.predicate.as_deref().map(rewrite).transpose()?;
+        indexes.push(index);
+    }
+    for index in indexes {
+        context.lock_index_by_id(index.id).await?;
+        context.catalog.put(context.txn, Object::Index(index))?;
+    }
+    context.put_relation(new)?;
+    rename_in_views(context, &before, id).await
+}
+
+pub(super) async fn set_owner(context: &mut DdlContext<'_>, id: Oid, owner: Oid) -> Result<()> {
+    let relation = context.relation(id)?;
+    check_not_system(&relation)?;
+    if relation.owner == owner {
+        return Ok(());
+    }
+    if let Some((table, _)) = relation.sequence.as_ref().and_then(|s| s.owned_by) {
+        let table = context.catalog.snapshot().relation(table).map(|r| r.name.clone()).unwrap_or_default();
+        let message = format!("cannot change owner of sequence \"{}\"", relation.name);
+        let detail = format!("Sequence \"{}\" is linked to table \"{table}\".", relation.name);
+        return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail));
+    }
+    if !context.is_superuser() {
+        context.require_owner(Target::Relation(&relation))?;
+        context.require_may_become(owner)?;
+        let snapshot = context.snapshot();
+        if let Some(schema) = snapshot.schema(relation.schema) {
+            privileges::require(&snapshot, owner, Target::Schema(schema), privilege::CREATE)?;
+        }
+    }
+    give(context, id, owner).await
+}
+
+/// Without questions; sequences that its columns own come along.
+pub(super) async fn give(context: &mut DdlContext<'_>, id: Oid, owner: Oid) -> Result<()> {
+    let Some(relation) = context.lock_relation_by_id(id).await? else { return Ok(()) };
+    let old_owner = relation.owner;
+    context.change_relation(id, |r| {
+        r.owner = owner;
+        change_grantor(&mut r.privileges, old_owner, owner);
+    })?;
+    for sequence in super::sequences::owned_by(&context.snapshot(), id, 0) {
+        if context.lock_relation_by_id(sequence.id).await?.is_some() {
+            context.change_relation(sequence.id, |r| {
+                change_grantor(&mut r.privileges, r.owner, owner);
+                r.owner = owner;
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What the old owner had and gave is the new owner's.
+pub(super) fn change_grantor(list: &mut Privileges, old: Oid, new: Oid) {
+    let Some(list) = list else { return };
+    let old_list = std::mem::take(list);
+    let swap = |id: Oid| if id == old { new } else { id };
+    for entry in old_list {
+        let (grantee, grantor) = (swap(entry.grantee), swap(entry.grantor));
+        match list.iter_mut().find(|g| g.grantee == grantee && g.grantor == grantor) {
+            Some(same) => {
+                same.rights |= entry.rights;
+                same.grantable |= entry.grantable;
+            }
+            None => list.push(Grant { grantee, grantor, ..entry }),
+        }
+    }
+}
+
+pub(super) async fn claim_schema_name(context: &mut DdlContext<'_>, name: &str) -> Result<()> {
+    match context.catalog.claim_name(context.txn, NameSpace::Schemas, context.database, name).await? {
+        None if names::schema(context.catalog.snapshot(), context.scope(), name).is_err() => Ok(()),
+        _ => Err(error(SqlState::DUPLICATE_SCHEMA, format!("schema \"{name}\" already exists"))),
+    }
+}
+
+// --- rows stored again
+
+/// Stores all rows under another key (empty: hidden row ids); the indexes are filled again too.
+pub(super) async fn rekey(context: &mut DdlContext<'_>, id: Oid, key: Vec<AttributeNumber>) -> Result<()> {
+    let old = context.relation(id)?;
+    let mut changed = Relation::clone(&old);
+    changed.key = key;
+    rewrite(context, &old, changed, vec![]).await
+}
+
+/// Takes new storage for a relation and its indexes and fills it from the old one. `values`: expressions over the old row for
+/// attributes that are not copied. `changed` is put with the new storage.
+pub(super) async fn rewrite(
+    context: &mut DdlContext<'_>,
+    old: &Arc<Relation>,
+    mut changed: Relation,
+    values: Vec<(AttributeNumber, String)>,
+) -> Result<()> {
+    let id = changed.id;
+    changed.storage = new_storage(context, &changed).await?;
+    context.put_relation(changed)?;
+    let new = context.relation(id)?;
+    let snapshot = context.snapshot();
+    context.services.rewrite(&snapshot, old, &new, values).await
+}
+
+/// New storage for a relation and its indexes; the relation's own is given back to be put with what else changes.
+pub(super) async fn new_storage(context: &mut DdlContext<'_>, relation: &Relation) -> Result<u32> {
+    let home = relation.home();
+    let storage = context.catalog.allocate_id().await?;
+    context.catalog.note_created_storage(home, storage);
+    let current = context.relation(relation.id)?.storage;
+    context.catalog.drop_storage(home, current);
+    for index in relation.indexes.clone() {
+        let mut index = Index::clone(&*context.lock_index_by_id(index).await?);
+        if index.is_primary {
+            index.storage = storage;
+        } else {
+            context.catalog.drop_storage(home, index.storage);
+            index.storage = context.catalog.allocate_id().await?;
+            context.catalog.note_created_storage(home, index.storage);
+        }
+        context.catalog.put(context.txn, Object::Index(index))?;
+    }
+    Ok(storage)
+}

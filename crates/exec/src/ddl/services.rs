@@ -1,0 +1,115 @@
+//! What DDL needs of the binder and of the executor.
+
+use catalog::{Index, Relation, Snapshot};
+use sql::ResultColumn;
+use sql::utility::ddl::SqlText;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use types::builtin::Volatility;
+use types::{Datum, Oid, Result, SqlError, SqlType};
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What an expression is for: decides what it may contain, what its type must be, and how errors call it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExpressionUse {
+    /// Coerced to the column's type by assignment; no columns, no subqueries, aggregates, windows, set functions.
+    Default(SqlType),
+    /// The same over the row, immutable.
+    Generated(SqlType),
+    /// boolean.
+    Check,
+    /// boolean, immutable.
+    IndexPredicate,
+    /// Immutable.
+    Index,
+    /// Over the row as it was; coerced to the new type by assignment.
+    Using(SqlType),
+}
+
+/// A bound expression in the form that descriptors keep.
+#[derive(Clone, Debug)]
+pub struct BoundExpression {
+    /// Deparsed, with every name qualified that the search path decided.
+    pub text: String,
+    pub ty: SqlType,
+    /// Attributes it reads, each once, ascending.
+    pub columns: Vec<i16>,
+    pub volatility: Volatility,
+    /// For an index expression: the name PostgreSQL gives it (`lower`, `expr`, `coalesce`).
+    pub name: Option<String>,
+}
+
+/// A bound query in the form that views keep.
+#[derive(Clone, Debug)]
+pub struct BoundQuery {
+    pub text: String,
+    pub columns: Vec<ResultColumn>,
+    /// (relation, attribute or 0).
+    pub depends_on: Vec<(Oid, i16)>,
+}
+
+/// Implemented over `sql` and the operators. All of it happens in the statement's transaction.
+pub trait DdlServices: Send + Sync {
+    /// Errors have positions in the whole string.
+    fn bind_expression(
+        &self,
+        catalog: &Arc<Snapshot>,
+        relation: Option<&Relation>,
+        text: &SqlText,
+        usage: ExpressionUse,
+    ) -> Result<BoundExpression>;
+
+    fn bind_query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<BoundQuery>;
+
+    /// A stored expression over `old` as it reads over `new`: same attributes, other names.
+    fn rename_expression(&self, catalog: &Arc<Snapshot>, old: &Relation, new: &Relation, text: &str) -> Result<String>;
+
+    /// A stored view query, bound against `old`, as it reads against `new`.
+    fn rename_query(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, text: &str) -> Result<String>;
+
+    /// The value of a stored expression without columns.
+    fn evaluate<'a>(&'a self, catalog: &'a Arc<Snapshot>, text: &'a str, ty: SqlType) -> BoxFuture<'a, Result<Datum>>;
+
+    /// Whether a query over stored rows has any; for checks of existing rows.
+    fn has_rows<'a>(&'a self, catalog: &'a Arc<Snapshot>, query: String) -> BoxFuture<'a, Result<Option<Vec<Datum>>>>;
+
+    /// Adds entries for all rows. 23505 with PostgreSQL's message and detail where a unique index has duplicates.
+    fn fill_index<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        relation: &'a Arc<Relation>,
+        index: &'a Arc<Index>,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Copies all rows from `old`'s storage to `new`'s and fills its indexes; `values` are expressions over the old row for
+    /// those attributes that are not copied. NOT NULL and CHECK constraints of `new` are checked.
+    fn rewrite<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        old: &'a Arc<Relation>,
+        new: &'a Arc<Relation>,
+        values: Vec<(i16, String)>,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Runs the query and inserts its rows; how many.
+    fn insert_query<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        relation: &'a Arc<Relation>,
+        query: &'a SqlText,
+    ) -> BoxFuture<'a, Result<u64>>;
+
+    /// Sends a NOTICE or WARNING.
+    fn notice(&self, notice: SqlError);
+
+    /// Unpredictable bytes (salts).
+    fn random(&self, bytes: &mut [u8]);
+
+    /// Parses the text form of a value.
+    fn input(&self, ty: SqlType, text: &str) -> Result<Datum>;
+
+    /// Sessions connected to a database other than this one, for DROP DATABASE and RENAME.
+    fn sessions_in(&self, database: Oid) -> usize;
+}
