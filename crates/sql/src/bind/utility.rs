@@ -6,6 +6,7 @@ use super::{Binder, unsupported};
 use crate::expr::Expr;
 use crate::logical::{CommandTag, Query};
 use crate::parse::{Statement, Syntax};
+use crate::utility::ddl::Ddl;
 use crate::utility::{Explained, Utility};
 use crate::{BoundKind, ResultColumn};
 use sqlparser::ast;
@@ -32,7 +33,12 @@ impl Binder<'_> {
                 return Ok((BoundKind::Query(Box::new(query)), columns));
             }
             Syntax::Utility(utility) => (**utility).clone(),
-            Syntax::Ddl(_) => return Err(unsupported("this statement", statement.offset() + 1)),
+            Syntax::Ddl(ddl) => {
+                if let Ddl::Unsupported { what, position } = &**ddl {
+                    return Err(SqlError::unsupported(what.clone()).at(*position));
+                }
+                Utility::Ddl(ddl.clone())
+            }
             Syntax::Execute { name, args } => Utility::Execute { name: name.clone(), args: self.arguments(args)? },
             Syntax::Explain { options, statement } => {
                 let statement = Box::new(self.explained(statement)?);

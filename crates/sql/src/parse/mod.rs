@@ -16,6 +16,7 @@ use dialect::HyraxDialect;
 use sqlparser::ast;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use std::sync::Arc;
 use types::{Result, SqlError, SqlState};
 
 /// Levels of nesting that the parser follows.
@@ -41,7 +42,7 @@ pub struct Statement {
 pub(crate) enum Syntax {
     Sql(Box<ast::Statement>),
     /// What `ddl::parse` took.
-    Ddl(crate::utility::ddl::Ddl),
+    Ddl(Arc<crate::utility::ddl::Ddl>),
     /// Needs no names: done when parsed.
     Utility(Box<Utility>),
     Execute {
@@ -55,7 +56,7 @@ pub(crate) enum Syntax {
     Prepare {
         name: String,
         types: Vec<ast::DataType>,
-        statement: std::sync::Arc<Statement>,
+        statement: Arc<Statement>,
     },
     Declare {
         name: String,
@@ -124,7 +125,7 @@ pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statem
     }
     check_depth(&tokens)?;
     let mut parser = parser(tokens);
-    let source = ddl::Source::new(text);
+    let source = ddl::Source::new(text, &lines);
     let mut statements = vec![];
     loop {
         while parser.consume_token(&Token::SemiColon) {}
@@ -184,7 +185,7 @@ fn statement(parser: &mut Parser<'_>, source: &ddl::Source<'_>, text: &str, line
     dialect::reset();
     let start = parser.peek_token_ref().span.start;
     let syntax = match ddl::parse(parser, source) {
-        Some(ddl) => Syntax::Ddl(ddl?),
+        Some(ddl) => Syntax::Ddl(Arc::new(ddl?)),
         None => session::Front { parser, source, text, lines }.statement()?,
     };
     if !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF) {

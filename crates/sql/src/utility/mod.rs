@@ -107,7 +107,7 @@ pub enum Utility {
         payload: String,
     },
 
-    Ddl(Box<ddl::Ddl>),
+    Ddl(Arc<ddl::Ddl>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,6 @@
 //! A position in the tokens, with the small words of the grammar: identifiers, names, literals, pieces of text.
 
+use crate::parse::{Lines, error};
 use crate::utility::ddl::*;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, Word};
@@ -25,36 +26,28 @@ fn is_in(list: &str, word: &str) -> bool {
     list.split(' ').any(|w| w == word)
 }
 
-/// The text that tokens came from, with where its lines start.
+/// The text that tokens came from.
+#[derive(Clone, Copy)]
 pub(crate) struct Source<'s> {
-    text: &'s str,
-    /// Byte and character offset of each line.
-    lines: Vec<(usize, usize)>,
+    pub(super) text: &'s str,
+    pub(super) lines: &'s Lines,
 }
 
 impl<'s> Source<'s> {
-    pub(crate) fn new(text: &'s str) -> Source<'s> {
-        let mut lines = vec![(0, 0)];
-        for (characters, (byte, c)) in text.char_indices().enumerate() {
-            if c == '\n' {
-                lines.push((byte + 1, characters + 1));
-            }
-        }
+    pub(crate) fn new(text: &'s str, lines: &'s Lines) -> Source<'s> {
         Source { text, lines }
     }
 
-    /// Byte offset and 0-based character offset of a location; the end where it has none (end of input).
-    fn offset(&self, location: Location) -> (usize, usize) {
-        let line = usize::try_from(location.line).ok().and_then(|l| self.lines.get(l.checked_sub(1)?));
-        let Some((byte, character)) = line else { return (self.text.len(), self.text.chars().count()) };
-        let column = usize::try_from(location.column).unwrap_or(1).saturating_sub(1);
-        let rest = self.text.get(*byte..).unwrap_or_default();
-        let bytes = rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
-        (byte + bytes, character + column)
+    fn slice(&self, start: Location, end: Location) -> &'s str {
+        self.text.get(self.lines.byte(self.text, start)..self.lines.byte(self.text, end)).unwrap_or_default()
     }
 
-    fn slice(&self, start: Location, end: Location) -> &'s str {
-        self.text.get(self.offset(start).0..self.offset(end).0).unwrap_or_default()
+    /// 1-based character index; behind the end for what has no place.
+    pub(super) fn position(&self, location: Location) -> u32 {
+        match self.lines.position(location) {
+            0 => self.lines.end(),
+            position => position,
+        }
     }
 }
 
@@ -70,9 +63,7 @@ impl Cursor<'_, '_> {
 
     /// 1-based character index of the next token.
     pub(super) fn position(&self) -> u32 {
-        let token = self.parser.peek_token_ref();
-        let (_, character) = self.source.offset(token.span.start);
-        u32::try_from(character + 1).unwrap_or(u32::MAX)
+        self.source.position(self.parser.peek_token_ref().span.start)
     }
 
     fn unquoted(token: &Token) -> Option<String> {
@@ -167,12 +158,7 @@ impl Cursor<'_, '_> {
 
     /// 42601 at the next token.
     pub(super) fn syntax_error(&self) -> SqlError {
-        let token = self.parser.peek_token_ref();
-        let message = match &token.token {
-            Token::EOF => "syntax error at end of input".to_owned(),
-            _ => format!("syntax error at or near \"{}\"", self.source.slice(token.span.start, token.span.end)),
-        };
-        SqlError::new(SqlState::SYNTAX_ERROR, message).at(self.position())
+        error::at_next_token(self.parser, self.source.text, self.source.lines)
     }
 
     /// Skips the rest of a statement that is refused as a whole.
@@ -417,38 +403,7 @@ impl Cursor<'_, '_> {
         &mut self,
         read: impl FnOnce(&mut Parser<'_>) -> std::result::Result<(), sqlparser::parser::ParserError>,
     ) -> Result<()> {
-        use sqlparser::parser::ParserError;
-        match read(self.parser) {
-            Ok(()) => Ok(()),
-            Err(ParserError::RecursionLimitExceeded) => {
-                Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"))
-            }
-            Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
-                Err(self.located(&message))
-            }
-        }
-    }
-
-    /// sqlparser names the offending token's place at the end of its message (`… at Line: 1, Column: 8`).
-    fn located(&mut self, message: &str) -> SqlError {
-        let place = message.rsplit_once("Line: ").and_then(|(_, place)| {
-            let (line, column) = place.split_once(", Column: ")?;
-            Some((line.trim().parse::<u64>().ok()?, column.trim().parse::<u64>().ok()?))
-        });
-        let Some((line, column)) = place else { return self.syntax_error() };
-        let near = Location { line, column };
-        // Back to that token, to name it.
-        for index in 0..=self.parser.get_current_index() {
-            if self.parser.token_at(index).span.start == near {
-                let token = self.parser.token_at(index);
-                let text = self.source.slice(token.span.start, token.span.end);
-                let (_, character) = self.source.offset(near);
-                let position = u32::try_from(character + 1).unwrap_or(u32::MAX);
-                let message = format!("syntax error at or near \"{text}\"");
-                return SqlError::new(SqlState::SYNTAX_ERROR, message).at(position);
-            }
-        }
-        self.syntax_error()
+        read(self.parser).map_err(|e| error::from_parser(&e, self.parser, self.source.text, self.source.lines))
     }
 
     /// A type with its modifiers and array bounds.

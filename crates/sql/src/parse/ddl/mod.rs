@@ -13,6 +13,7 @@ mod create;
 mod cursor;
 mod drop;
 mod grants;
+mod select_into;
 mod sequences;
 mod tables;
 #[cfg(test)]
@@ -29,13 +30,13 @@ use types::SqlError;
 pub(crate) fn parse(parser: &mut Parser<'_>, source: &Source<'_>) -> Option<Result<Ddl, SqlError>> {
     let mut cursor = Cursor { parser, source };
     if !cursor.starts_ddl() {
-        return None;
+        return cursor.select_into();
     }
     Some(cursor.statement().and_then(|ddl| cursor.expect_end().map(|()| ddl)))
 }
 
 impl Cursor<'_, '_> {
-    /// By the first words; SELECT INTO and CREATE TABLE AS EXECUTE are found later.
+    /// By the first words.
     fn starts_ddl(&self) -> bool {
         const FIRST: &[&str] = &["create", "alter", "drop", "truncate", "grant", "revoke", "reassign", "refresh"];
         match self.peek_word() {

@@ -1,6 +1,7 @@
 //! The grammar against examples; and against PostgreSQL's own errors.
 
 use super::*;
+use crate::parse::Lines;
 use crate::utility::ddl::*;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::Tokenizer;
@@ -9,7 +10,7 @@ fn ddl(text: &str) -> Result<Ddl, SqlError> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().expect("tokens");
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-    parse(&mut parser, &Source::new(text)).expect("DDL")
+    parse(&mut parser, &Source::new(text, &Lines::new(text))).expect("DDL")
 }
 
 #[track_caller]
@@ -103,9 +104,35 @@ fn statements_of_every_kind_parse() {
 #[test]
 fn what_is_not_ddl_is_left_alone() {
     let dialect = PostgreSqlDialect {};
-    for text in ["SELECT 1", "COMMIT", "SET a = 1", "VALUES (1)"] {
+    for text in [
+        "SELECT 1",
+        "COMMIT",
+        "SET a = 1",
+        "VALUES (1)",
+        "WITH x AS (SELECT 1) INSERT INTO t SELECT 1",
+        "SELECT 1; SELECT 2 INTO t",
+    ] {
         let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().expect("tokens");
         let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-        assert!(parse(&mut parser, &Source::new(text)).is_none(), "{text}");
+        assert!(parse(&mut parser, &Source::new(text, &Lines::new(text))).is_none(), "{text}");
     }
+}
+
+#[test]
+fn select_into_is_a_new_table_and_the_query_without_it() {
+    let check = |text: &str, name: &str, temporary: bool, query: &str| match ddl(text)
+        .unwrap_or_else(|e| panic!("{text}: {e}"))
+    {
+        Ddl::CreateTableAs(c) => {
+            assert!(c.is_select_into);
+            assert_eq!(
+                (c.name.parts.join(".").as_str(), c.is_temporary, c.query.text.as_str()),
+                (name, temporary, query)
+            );
+        }
+        other => panic!("{text}: {other:?}"),
+    };
+    check("SELECT 1 AS a INTO t", "t", false, "SELECT 1 AS a       ");
+    check("select * into temp table s.é from u where b", "s.é", true, "select *                     from u where b");
+    check("WITH x AS (SELECT 1) SELECT * INTO t FROM x", "t", false, "WITH x AS (SELECT 1) SELECT *        FROM x");
 }
