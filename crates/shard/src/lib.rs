@@ -18,6 +18,7 @@ pub mod machine;
 pub mod oracle;
 pub mod reads;
 pub mod recent;
+pub mod recovery;
 pub mod sequencer;
 mod shard;
 pub mod wake;

@@ -158,6 +158,25 @@ fn conflict_to_sql(conflict: &Conflict) -> SqlError {
     }
 }
 
+impl From<shard::ShardError> for TxnError {
+    fn from(error: shard::ShardError) -> TxnError {
+        match error {
+            shard::ShardError::NotServing => TxnError::NotServing,
+            shard::ShardError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<storage::StorageError> for TxnError {
+    fn from(error: storage::StorageError) -> TxnError {
+        match error {
+            storage::StorageError::DiskFull(what) => TxnError::DiskFull(what),
+            storage::StorageError::Corrupt(what) => TxnError::Corrupt(what),
+            other => TxnError::Internal(other.to_string()),
+        }
+    }
+}
+
 impl From<TxnError> for SqlError {
     fn from(error: TxnError) -> SqlError {
         error.to_sql()

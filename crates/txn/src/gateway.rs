@@ -1,15 +1,48 @@
 //! The gateway of a node: its shards, the oracle, ids, limits; and the constructor that wires them.
+//!
+//! Background tasks, each ended by `stop`: the oracle's mark, the horizon below which versions are collected, and recovery
+//! of prepared transactions whose coordinator is silent.
 
+use crate::ids::Ids;
+use crate::metrics::Metrics;
+use crate::snapshots::Snapshots;
 use crate::transaction::{SessionId, Transaction, TxnOptions};
 use crate::{Home, Mutation, RelationRef, Result, StorageId, Timestamp, TxnError};
+use consensus::{GroupOptions, RaftNode};
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
 use host::Host;
+use parking_lot::Mutex;
+use shard::command::{self, EncodedWrites};
+use shard::locks::{RowKey, WaitGraph};
+use shard::{Oracle, Outcome, Shard, ShardId, TxnId};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use storage::segment::{MemoryStore, Segment, SegmentOptions};
+
+/// Format of the data folder, in its Bootstrap entry.
+const FORMAT: u32 = 1;
+/// Relations of the catalog, for its listener (`architecture.md` §11: compiled in).
+const CATALOG_STORAGE_END: u32 = 16;
+/// How often the horizon moves, and prepared transactions are looked at: one that is there twice is recovered.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long superseded versions are kept where nothing else is said.
+const RETENTION_US: u64 = 60_000_000;
 
 /// Starts replication of a group on this node: the real thing, or a double in tests.
 pub trait Groups: Send + Sync {
-    /// `name` is `meta` or `data`; the log is replayed to `replica` above `replica.flushed()` before this returns.
+    /// `name` is `meta` or `data`; the log is replayed to `replica` above `replica.flushed()` before it leads.
     fn start(&self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Result<consensus::Group>;
+}
+
+impl Groups for RaftNode {
+    fn start(&self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Result<consensus::Group> {
+        let is_busy = name == "data";
+        let id = if is_busy { 2 } else { 1 };
+        Ok(self.add_group(GroupOptions { id, replica, is_busy })?)
+    }
 }
 
 /// What the meta shard holds from the start, on an empty folder.
@@ -25,7 +58,7 @@ pub struct Bootstrap {
 pub struct Limits {
     /// Spans of one transaction before they are coarsened.
     pub spans: usize,
-    /// Row locks of one transaction in one relation before they become one range lock.
+    /// Row locks of one transaction in one relation before they become one lock.
     pub row_locks: usize,
     /// Bytes that one transaction's buffered writes may take.
     pub buffer_bytes: usize,
@@ -47,36 +80,236 @@ pub type CatalogListener = Box<dyn Fn(Timestamp, &[Mutation]) + Send + Sync>;
 
 pub struct GatewayOptions {
     pub host: Host,
-    /// The data folder; None keeps everything in memory and loses it with the process.
+    /// This node's id; its transactions' ids are counted under it.
+    pub node_id: u64,
+    /// The data folder; None keeps everything in memory.
     pub folder: Option<PathBuf>,
+    /// Without a folder: what is kept of the segments `meta` and `data` over a restart.
+    pub memory: Option<[Arc<MemoryStore>; 2]>,
     pub groups: Arc<dyn Groups>,
-    /// Runs the gateway's background tasks (oracle's mark, recovery of prepared transactions).
+    /// Runs the gateway's background tasks and two-shard commits.
     pub spawn: Arc<dyn host::Spawn>,
     /// Asked only when the folder is empty.
     pub bootstrap: Box<dyn FnOnce() -> Bootstrap + Send>,
     pub limits: Limits,
 }
 
+struct Temporary {
+    segment: Segment,
+    written: AtomicU64,
+}
+
 /// One per node, shared by its sessions.
 pub struct Gateway {
-    #[allow(dead_code)]
     host: Host,
+    node_id: u64,
+    spawn: Arc<dyn host::Spawn>,
+    limits: Limits,
+    oracle: Arc<Oracle>,
+    meta: Arc<Shard>,
+    data: Arc<Shard>,
+    snapshots: Snapshots,
+    /// Set when the node's epoch is open.
+    ids: OnceLock<Arc<Ids>>,
+    transactions: AtomicU64,
+    /// Two-shard commits under way here: recovery leaves them alone.
+    coordinating: Mutex<HashSet<TxnId, FixedState>>,
+    temporary: Mutex<HashMap<SessionId, Arc<Temporary>, FixedState>>,
+    retention: Mutex<HashMap<StorageId, u64, FixedState>>,
+    horizon: AtomicU64,
+    is_stopped: AtomicBool,
+    metrics: Metrics,
+    /// Keeps the log and its threads.
+    _groups: Arc<dyn Groups>,
 }
 
 impl Gateway {
     /// Opens (or makes) the segments `meta` and `data`, replays the log, and returns when both shards serve.
     pub async fn start(options: GatewayOptions) -> Result<Arc<Gateway>> {
-        let _ = options;
-        Err(TxnError::NotServing)
+        let oracle = Arc::new(Oracle::new(options.host.clone()));
+        let waits = Arc::new(WaitGraph::default());
+        let mut shards = Vec::new();
+        for (number, name) in ["meta", "data"].into_iter().enumerate() {
+            let segment = match (&options.folder, &options.memory) {
+                (Some(folder), _) => SegmentOptions::on_disk(folder.join(name), name),
+                (None, memory) => SegmentOptions {
+                    memory: memory.as_ref().and_then(|memory| memory.get(number).cloned()),
+                    ..SegmentOptions::in_memory(name)
+                },
+            };
+            let (segment, recovered) = Segment::open(options.host.clone(), segment)?;
+            let id = ShardId(number as u32 + 1);
+            shards.push((name, Shard::new(id, segment, recovered, oracle.clone(), waits.clone())?));
+        }
+        for (name, shard) in &shards {
+            shard.set_group(options.groups.start(name, shard.clone())?);
+        }
+        let (data, meta) = match (shards.pop(), shards.pop()) {
+            (Some((_, data)), Some((_, meta))) => (data, meta),
+            _ => return Err(TxnError::NotServing),
+        };
+        let gateway = Arc::new(Gateway {
+            host: options.host,
+            node_id: options.node_id,
+            spawn: options.spawn,
+            limits: options.limits,
+            oracle,
+            meta,
+            data,
+            snapshots: Snapshots::default(),
+            ids: OnceLock::new(),
+            transactions: AtomicU64::new(1),
+            coordinating: Mutex::default(),
+            temporary: Mutex::default(),
+            retention: Mutex::default(),
+            horizon: AtomicU64::new(0),
+            is_stopped: AtomicBool::new(false),
+            metrics: Metrics::new(),
+            _groups: options.groups,
+        });
+        gateway.lead(options.bootstrap).await?;
+        Ok(gateway)
     }
 
-    /// Flushes and closes the segments. No transaction may be running.
+    /// What a new leader of both shards does before it serves, in this order (R4, R10, R11).
+    async fn lead(self: &Arc<Self>, bootstrap: Box<dyn FnOnce() -> Bootstrap + Send>) -> Result<()> {
+        let terms = [self.meta.leading().await, self.data.leading().await];
+        self.oracle.start_at(self.meta.with_machine(|machine| machine.mark));
+        self.raise_mark().await?;
+        self.start_mark_task();
+        self.bootstrap(bootstrap).await?;
+        self.open_epoch().await?;
+        self.meta.serve(terms[0]).await;
+        self.data.serve(terms[1]).await;
+        self.start_housekeeping();
+        Ok(())
+    }
+
+    async fn raise_mark(&self) -> Result<()> {
+        let mark = self.oracle.next_mark();
+        match self.meta.submit(command::mark(mark), None)?.wait().await {
+            Outcome::Unknown => Err(TxnError::NotServing),
+            Outcome::Fate(_) => {
+                self.oracle.set_mark(mark);
+                Ok(())
+            }
+        }
+    }
+
+    fn start_mark_task(self: &Arc<Self>) {
+        let (weak, oracle) = (Arc::downgrade(self), self.oracle.clone());
+        let task = async move {
+            loop {
+                oracle.mark_wanted().await;
+                let Some(gateway) = weak.upgrade() else { return };
+                if gateway.is_stopped.load(Ordering::Acquire) || gateway.raise_mark().await.is_err() {
+                    return;
+                }
+            }
+        };
+        self.spawn.spawn("oracle mark", Box::pin(task));
+    }
+
+    async fn bootstrap(&self, bootstrap: Box<dyn FnOnce() -> Bootstrap + Send>) -> Result<()> {
+        let known = |shard: &Shard| shard.with_machine(|machine| machine.cluster);
+        if known(&self.meta).is_none() {
+            let Bootstrap { cluster_id, rows } = bootstrap();
+            self.found(&self.meta, cluster_id, &rows).await?;
+        }
+        let cluster = known(&self.meta).ok_or(TxnError::NotServing)?;
+        match known(&self.data) {
+            None => self.found(&self.data, cluster, &[]).await,
+            Some(other) if other == cluster => Ok(()),
+            Some(_) => Err(TxnError::Corrupt("the shards of this folder belong to two clusters".into())),
+        }
+    }
+
+    async fn found(&self, shard: &Shard, cluster: [u8; 16], rows: &[Mutation]) -> Result<()> {
+        let stamp = self.oracle.now().await;
+        let entry = command::bootstrap(FORMAT, cluster, stamp, &EncodedWrites::from_mutations(rows));
+        match shard.submit(entry, Some(stamp))?.wait().await {
+            Outcome::Unknown => Err(TxnError::NotServing),
+            Outcome::Fate(_) => Ok(()),
+        }
+    }
+
+    /// What an earlier life left prepared is decided; then that life is closed for ever at both shards.
+    async fn open_epoch(&self) -> Result<()> {
+        for shard in [&self.meta, &self.data] {
+            for txn in shard.prepared() {
+                self.recover(txn).await?;
+            }
+        }
+        let known = |shard: &Shard| shard.with_machine(|machine| machine.epoch(self.node_id));
+        let epoch = known(&self.meta).max(known(&self.data)) + 1;
+        for shard in [&self.meta, &self.data] {
+            if shard.submit(command::open_epoch(self.node_id, epoch), None)?.wait().await == Outcome::Unknown {
+                return Err(TxnError::NotServing);
+            }
+        }
+        let _ = self.ids.set(Arc::new(Ids::new(self.node_id, epoch)));
+        Ok(())
+    }
+
+    async fn recover(&self, txn: TxnId) -> Result<()> {
+        let names = |shard: &Shard| {
+            shard.with_machine(|machine| {
+                let found = machine.prepared().find(|(other, _)| **other == txn);
+                found.map(|(_, prepare)| prepare.participants.clone())
+            })
+        };
+        let Some(names) = names(&self.meta).or_else(|| names(&self.data)) else { return Ok(()) };
+        let all = [&self.meta, &self.data];
+        let participants: Vec<Arc<Shard>> =
+            all.into_iter().filter(|shard| names.contains(&shard.id())).map(Arc::clone).collect();
+        let decision = shard::recovery::recover(txn, &participants).await?;
+        self.metrics.recoveries.increment(1);
+        tracing::info!(?txn, ?decision, "a prepared transaction was recovered");
+        Ok(())
+    }
+
+    fn start_housekeeping(self: &Arc<Self>) {
+        let weak = Arc::downgrade(self);
+        let task = async move {
+            let mut seen: Vec<TxnId> = Vec::new();
+            loop {
+                host::clock::sleep(HOUSEKEEPING).await;
+                let Some(gateway) = weak.upgrade() else { return };
+                if gateway.is_stopped.load(Ordering::Acquire) {
+                    return;
+                }
+                gateway.move_horizon();
+                let mut prepared = gateway.meta.prepared();
+                prepared.extend(gateway.data.prepared());
+                prepared.retain(|txn| !gateway.coordinating.lock().contains(txn));
+                for txn in prepared.iter().filter(|txn| seen.contains(txn)) {
+                    if let Err(error) = gateway.recover(*txn).await {
+                        tracing::warn!(?txn, %error, "a prepared transaction could not be recovered yet");
+                    }
+                }
+                seen = prepared;
+            }
+        };
+        self.spawn.spawn("housekeeping", Box::pin(task));
+    }
+
+    fn move_horizon(&self) {
+        let horizon = self.snapshots.horizon(&self.oracle);
+        self.horizon.fetch_max(horizon.0, Ordering::SeqCst);
+        self.meta.set_horizon(horizon);
+        self.data.set_horizon(horizon);
+    }
+
+    /// Flushes and closes the segments. No transaction may be running. Blocks: not for a task that others share a thread with.
     pub async fn stop(&self) -> Result<()> {
+        self.is_stopped.store(true, Ordering::Release);
+        self.meta.segment().close()?;
+        self.data.segment().close()?;
         Ok(())
     }
 
     pub fn cluster_id(&self) -> [u8; 16] {
-        [0; 16]
+        self.meta.with_machine(|machine| machine.cluster).unwrap_or_default()
     }
 
     /// Opens a transaction: no message, no timestamp yet (the first statement takes it).
@@ -93,43 +326,86 @@ impl Gateway {
         key: &[u8],
         read: impl FnOnce(Option<&[u8]>, Timestamp) -> R,
     ) -> Result<R> {
-        let _ = (relation, slot, key, read);
-        Err(TxnError::NotServing)
+        let _ = slot;
+        let shard = self.shard(relation.home).ok_or(TxnError::NotServing)?;
+        let row = RowKey::new(relation.storage, key);
+        shard.wait_for_prepared(&row).await?;
+        let term = shard.term()?;
+        // A deletion has a timestamp too: that nothing is there must be covered like anything else.
+        let newest = {
+            let view = shard.segment().view()?;
+            match view.newest(relation.storage, key)? {
+                Some(newest) if self.oracle.try_cover(newest.ts) => {
+                    let answer = read(newest.value.as_deref(), newest.ts);
+                    shard.confirm(term)?;
+                    return Ok(answer);
+                }
+                None => {
+                    let answer = read(None, Timestamp::ZERO);
+                    shard.confirm(term)?;
+                    return Ok(answer);
+                }
+                Some(newest) => (newest.ts, newest.value.as_deref().map(bytes::Bytes::copy_from_slice)),
+            }
+        };
+        // Applied but not covered yet: the version may be told once it is.
+        self.oracle.cover(newest.0).await;
+        shard.confirm(term)?;
+        Ok(read(newest.1.as_deref(), newest.0))
     }
 
     /// The oracle's time: not below any commit that was answered.
     pub fn now(&self) -> Timestamp {
-        Timestamp::ZERO
+        self.oracle.try_now().unwrap_or_else(|| self.oracle.current())
     }
 
     /// Live rows of a relation, cheap and roughly right.
     pub fn rows_estimate(&self, relation: &RelationRef) -> u64 {
-        let _ = relation;
-        0
+        self.shard(relation.home).map_or(0, |shard| shard.segment().rows_estimate(relation.storage))
     }
 
     pub fn bytes_estimate(&self, relation: &RelationRef) -> u64 {
-        let _ = relation;
-        0
+        self.shard(relation.home).map_or(0, |shard| shard.segment().bytes_estimate(relation.storage))
     }
 
-    /// After the commit that dropped or truncated it.
+    /// After the commit that dropped or truncated it. TEMP relations: `drop_temporary`.
     pub fn drop_storage(&self, home: Home, storage: StorageId) {
-        let _ = (home, storage);
+        if let Some(shard) = self.shard(home) {
+            shard.segment().drop_relation(storage);
+        }
+    }
+
+    /// A session's TEMP relation was dropped or truncated.
+    pub fn drop_temporary(&self, session: SessionId, storage: StorageId) {
+        if let Some(temporary) = self.temporary.lock().get(&session) {
+            temporary.segment.drop_relation(storage);
+        }
     }
 
     /// How long superseded versions of a relation stay readable, in microseconds.
     pub fn set_retention(&self, home: Home, storage: StorageId, micros: u64) {
-        let _ = (home, storage, micros);
+        if let Some(shard) = self.shard(home) {
+            self.retention.lock().insert(storage, micros);
+            shard.segment().set_retention(storage, micros);
+        }
     }
 
     pub fn on_catalog_commit(&self, listener: CatalogListener) {
-        let _ = listener;
+        self.meta.set_listener(Box::new(move |ts, mutations| {
+            let is_catalog = |mutation: &&Mutation| mutation.relation.0 < CATALOG_STORAGE_END;
+            if mutations.iter().all(|mutation| is_catalog(&mutation)) {
+                return listener(ts, mutations);
+            }
+            let mutations: Vec<Mutation> = mutations.iter().filter(is_catalog).cloned().collect();
+            if !mutations.is_empty() {
+                listener(ts, &mutations);
+            }
+        }));
     }
 
     /// The session is over: its TEMP rows go.
     pub fn end_session(&self, session: SessionId) {
-        let _ = session;
+        self.temporary.lock().remove(&session);
     }
 
     /// A timestamp's physical time, in microseconds since 1970-01-01 UTC.
@@ -144,5 +420,92 @@ impl Gateway {
             Ok(_) => Timestamp::MAX,
             Err(_) => Timestamp::ZERO,
         }
+    }
+
+    // ---- for the rest of the crate ---------------------------------------------------------
+
+    /// None for TEMP relations, which are in no shard.
+    pub(crate) fn shard(&self, home: Home) -> Option<&Arc<Shard>> {
+        match home {
+            Home::Meta => Some(&self.meta),
+            Home::Data => Some(&self.data),
+            Home::Temporary => None,
+        }
+    }
+
+    pub(crate) fn home_of(&self, shard: &Shard) -> Home {
+        if shard.id() == self.meta.id() { Home::Meta } else { Home::Data }
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+    pub(crate) fn spawn(&self) -> &Arc<dyn host::Spawn> {
+        &self.spawn
+    }
+    pub(crate) fn oracle(&self) -> &Arc<Oracle> {
+        &self.oracle
+    }
+    pub(crate) fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+    pub(crate) fn ids(&self) -> Result<&Arc<Ids>> {
+        self.ids.get().ok_or(TxnError::NotServing)
+    }
+    pub(crate) fn next_transaction(&self) -> u64 {
+        self.transactions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn coordinating(&self, txn: TxnId, is_under_way: bool) {
+        let mut coordinating = self.coordinating.lock();
+        match is_under_way {
+            true => _ = coordinating.insert(txn),
+            false => _ = coordinating.remove(&txn),
+        }
+    }
+
+    /// 72000 where the snapshot is no longer kept.
+    pub(crate) fn check_age(&self, snapshot: Timestamp) -> Result<()> {
+        if snapshot.0 < self.horizon.load(Ordering::Acquire) { Err(TxnError::SnapshotTooOld) } else { Ok(()) }
+    }
+
+    /// The same for a read; a past moment is readable for as long as the relation's versions are kept.
+    pub(crate) fn check_readable(&self, relation: &RelationRef, at: Timestamp, is_as_of: bool) -> Result<()> {
+        if !is_as_of {
+            return self.check_age(at);
+        }
+        let kept = self.retention.lock().get(&relation.storage).copied().unwrap_or(RETENTION_US);
+        let oldest = self.oracle.current().0.saturating_sub(kept << 12);
+        if at.0 < oldest { Err(TxnError::SnapshotTooOld) } else { Ok(()) }
+    }
+
+    fn temporary_of(&self, session: SessionId) -> Result<Arc<Temporary>> {
+        let mut all = self.temporary.lock();
+        if let Some(found) = all.get(&session) {
+            return Ok(found.clone());
+        }
+        let (segment, _) = Segment::open(self.host.clone(), SegmentOptions::in_memory("temporary"))?;
+        let made = Arc::new(Temporary { segment, written: AtomicU64::new(0) });
+        all.insert(session, made.clone());
+        Ok(made)
+    }
+
+    pub(crate) fn temporary(&self, session: SessionId) -> Result<Segment> {
+        Ok(self.temporary_of(session)?.segment.clone())
+    }
+
+    pub(crate) fn write_temporary(&self, session: SessionId, at: Timestamp, mutations: &[Mutation]) -> Result<()> {
+        let temporary = self.temporary_of(session)?;
+        // One session, one transaction at a time: in order by itself.
+        let index = temporary.written.fetch_add(1, Ordering::AcqRel) + 1;
+        temporary.segment.set_horizon(at);
+        temporary.segment.apply(index, at, mutations);
+        Ok(())
     }
 }

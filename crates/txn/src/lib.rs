@@ -6,17 +6,29 @@
 //! on another node one day; on one node they are ready at once. Methods take `&self`: many operators of one plan share
 //! a `Transaction` (it is `Send + Sync`, its inside is behind a short mutex that is never held across an await).
 
+mod buffer;
 mod cancel;
+mod commit;
 mod error;
 mod gateway;
+mod ids;
+mod metrics;
 mod scan;
+mod snapshots;
+mod state;
 mod transaction;
+mod wait;
+
+#[cfg(test)]
+mod scenarios;
 
 pub use cancel::{CancelFlag, CancelReason};
 pub use error::{Conflict, ConflictKind, Result, TxnError};
 pub use gateway::{Bootstrap, CatalogListener, Gateway, GatewayOptions, Groups, Limits};
 pub use scan::Scan;
+pub use shard::wake::dispatcher;
 pub use shard::{LockMode, TxnId, WaitPolicy};
+pub use storage::segment::Direction;
 pub use storage::{KeyRange, Mutation, StorageId, Timestamp};
 pub use transaction::{Locked, SavepointId, SessionId, Transaction, TxnOptions};
 
@@ -48,10 +60,4 @@ pub enum Isolation {
     RepeatableRead,
     #[default]
     Serializable,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Direction {
-    Forward,
-    Backward,
 }

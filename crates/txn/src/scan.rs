@@ -1,28 +1,56 @@
 //! Range reads: a position in a range, so that a portal can sleep without holding a reader.
+//!
+//! Each `next` pins the segment, merges what was committed at the snapshot with the own writes of earlier commands, and
+//! remembers the key it ended at. At SERIALIZABLE the part of the range that was visited becomes a span, the gap to the
+//! end included when the range is exhausted: what was *looked for*, not what was found (`serializable_missed_update`).
 
+use crate::buffer::OwnRows;
 use crate::transaction::Transaction;
-use crate::{Direction, KeyRange, RelationRef, Result, Timestamp, TxnError};
+use crate::{Direction, Home, Isolation, KeyRange, RelationRef, Result, Timestamp, TxnError};
+use bytes::Bytes;
+use shard::reads::{RangeEnd, ReadRange};
+use shard::recent::Key;
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
+use storage::segment::View;
+
+/// Own rows copied out at a time.
+const OWN_ROWS_MAX: usize = 4096;
 
 /// A range read at one snapshot and one command. Holds the transaction, the range and the position; no LMDB reader, so it
 /// may sleep as a portal.
 pub struct Scan {
-    #[allow(dead_code)]
     txn: Transaction,
-    #[allow(dead_code)]
     relation: RelationRef,
+    /// At READ COMMITTED; the other levels have one snapshot, which a refresh may move.
+    snapshot: Timestamp,
+    command: u32,
+    /// What is left of the range.
+    range: KeyRange,
+    direction: Direction,
+    is_done: bool,
+    /// The snapshot for which this range was waited for.
+    waited: Option<Timestamp>,
+}
+
+/// How far one pass over the segment came.
+struct Pass {
+    visited: usize,
+    /// The last key looked at; None: the range is exhausted.
+    ended_at: Option<Vec<u8>>,
+    has_broken: bool,
 }
 
 impl Scan {
     pub(crate) fn new(
         txn: Transaction,
         relation: RelationRef,
-        slot: Option<u16>,
+        snapshot: Timestamp,
+        command: u32,
         range: KeyRange,
         direction: Direction,
     ) -> Scan {
-        let _ = (slot, range, direction);
-        Scan { txn, relation }
+        Scan { txn, relation, snapshot, command, range, direction, is_done: false, waited: None }
     }
 
     /// Visits up to `max` visible rows in key order (own writes of earlier commands included); stops early, after that
@@ -30,14 +58,195 @@ impl Scan {
     pub async fn next(
         &mut self,
         max: usize,
-        row: impl FnMut(&[u8], &[u8], Timestamp) -> ControlFlow<()>,
+        mut row: impl FnMut(&[u8], &[u8], Timestamp) -> ControlFlow<()>,
     ) -> Result<usize> {
-        let _ = (max, row);
-        Err(TxnError::NotServing)
+        let mut visited = 0;
+        while !self.is_done && visited < max {
+            let at = self.at()?;
+            self.wait(at).await?;
+            let own = self.own_rows(max - visited)?;
+            let gateway = self.txn.gateway().clone();
+            let pass = match gateway.shard(self.relation.home) {
+                Some(shard) => {
+                    let term = shard.term()?;
+                    let pass = {
+                        let view = shard.segment().view()?;
+                        self.pass(&view, at, &own, max - visited, &mut row)?
+                    };
+                    self.leave_span(&pass);
+                    shard.confirm(term)?;
+                    pass
+                }
+                None => {
+                    let temporary = gateway.temporary(self.txn.session())?;
+                    let view = temporary.view()?;
+                    self.pass(&view, Timestamp::MAX, &own, max - visited, &mut row)?
+                }
+            };
+            visited += pass.visited;
+            self.advance(pass.ended_at);
+            if pass.has_broken {
+                break;
+            }
+        }
+        Ok(visited)
     }
 
     /// Goes on at `key`: forward, with the first row at or above it; backward, with the last one below it.
     pub fn seek(&mut self, key: &[u8]) {
-        let _ = key;
+        match self.direction {
+            Direction::Forward if key > &self.range.start[..] => self.range.start = Bytes::copy_from_slice(key),
+            Direction::Backward if self.range.end.as_ref().is_none_or(|end| key < &end[..]) => {
+                self.range.end = Some(Bytes::copy_from_slice(key));
+            }
+            _ => {}
+        }
+        self.is_done |= self.range.end.as_ref().is_some_and(|end| *end <= self.range.start);
+    }
+
+    fn at(&self) -> Result<Timestamp> {
+        let state = self.txn.state();
+        if state.is_over {
+            return Err(TxnError::Over);
+        }
+        Ok(match self.txn.isolation() {
+            Isolation::ReadCommitted => self.snapshot,
+            _ => state.snapshot.ok_or(TxnError::Over)?,
+        })
+    }
+
+    /// Once per snapshot: what comes later is stamped above it.
+    async fn wait(&mut self, at: Timestamp) -> Result<()> {
+        if self.relation.home == Home::Temporary || self.waited == Some(at) {
+            return Ok(());
+        }
+        let gateway = self.txn.gateway();
+        gateway.check_readable(&self.relation, at, self.txn.inner.options.as_of.is_some())?;
+        if let Some(shard) = gateway.shard(self.relation.home) {
+            let wait = shard.wait_for_range(self.relation.storage, &self.range, at);
+            self.txn.limits().wait(wait).await??;
+        }
+        self.waited = Some(at);
+        Ok(())
+    }
+
+    fn own_rows(&self, max: usize) -> Result<OwnRows> {
+        let mut state = self.txn.state();
+        if state.is_over {
+            return Err(TxnError::Over);
+        }
+        let buffer = &mut state.part(self.relation.home).buffer;
+        if !buffer.has_relation(self.relation.storage) {
+            return Ok(OwnRows::default());
+        }
+        let backward = self.direction == Direction::Backward;
+        Ok(buffer.rows(self.relation.storage, &self.range, self.command, max.min(OWN_ROWS_MAX), backward))
+    }
+
+    /// Merges the segment's rows with own ones, which hide those of the same key.
+    fn pass(
+        &self,
+        view: &View,
+        at: Timestamp,
+        own: &OwnRows,
+        max: usize,
+        row: &mut impl FnMut(&[u8], &[u8], Timestamp) -> ControlFlow<()>,
+    ) -> Result<Pass> {
+        let mut cursor = view.cursor(self.relation.storage, &self.range, at, self.direction)?;
+        let (mut next_own, mut visited) = (0, 0);
+        let ended = |key: &[u8], visited, has_broken| Ok(Pass { visited, ended_at: Some(key.to_vec()), has_broken });
+        let mut emit = |key: &[u8], value: &[u8], ts: Timestamp| -> bool { row(key, value, ts).is_break() };
+        while let Some(entry) = cursor.next()? {
+            // Own rows that come before this one.
+            while let Some(key) = own.key(next_own) {
+                let order = match self.direction {
+                    Direction::Forward => key.cmp(entry.key),
+                    Direction::Backward => entry.key.cmp(key),
+                };
+                if order == Ordering::Greater {
+                    break;
+                }
+                if order == Ordering::Equal {
+                    break;
+                }
+                next_own += 1;
+                if let Some(value) = own.value(next_own - 1) {
+                    visited += 1;
+                    let has_broken = emit(key, value, Timestamp::ZERO);
+                    if has_broken || visited == max {
+                        return ended(key, visited, has_broken);
+                    }
+                }
+            }
+            let is_own = own.key(next_own) == Some(entry.key);
+            if !is_own && own.key(next_own).is_none() && own.has_more {
+                // More own rows may come before this one: they are fetched from the last one on.
+                return ended(own.key(next_own.saturating_sub(1)).unwrap_or(entry.key), visited, false);
+            }
+            let (value, ts) = match is_own {
+                true => {
+                    next_own += 1;
+                    match own.value(next_own - 1) {
+                        Some(value) => (value, Timestamp::ZERO),
+                        None => continue,
+                    }
+                }
+                false => (entry.value, entry.ts),
+            };
+            visited += 1;
+            let has_broken = emit(entry.key, value, ts);
+            if has_broken || visited == max {
+                return ended(entry.key, visited, has_broken);
+            }
+        }
+        while let Some(key) = own.key(next_own) {
+            next_own += 1;
+            if let Some(value) = own.value(next_own - 1) {
+                visited += 1;
+                let has_broken = emit(key, value, Timestamp::ZERO);
+                if has_broken || visited == max {
+                    return ended(key, visited, has_broken);
+                }
+            }
+        }
+        match own.key(next_own.saturating_sub(1)) {
+            Some(last) if own.has_more => ended(last, visited, false),
+            _ => Ok(Pass { visited, ended_at: None, has_broken: false }),
+        }
+    }
+
+    /// What was visited: from where this pass began to where it ended.
+    fn leave_span(&self, pass: &Pass) {
+        if !self.txn.leaves_spans() {
+            return;
+        }
+        let after = |key: &[u8]| {
+            let mut after = Key::from_slice(key);
+            after.push(0);
+            RangeEnd::Before(after)
+        };
+        let end_of_range = || match &self.range.end {
+            Some(end) => RangeEnd::Before(Key::from_slice(end)),
+            None => RangeEnd::Unbounded,
+        };
+        let span = match (&pass.ended_at, self.direction) {
+            (None, _) => ReadRange { start: Key::from_slice(&self.range.start), end: end_of_range() },
+            (Some(key), Direction::Forward) => ReadRange { start: Key::from_slice(&self.range.start), end: after(key) },
+            (Some(key), Direction::Backward) => ReadRange { start: Key::from_slice(key), end: end_of_range() },
+        };
+        let max = self.txn.gateway().limits().spans;
+        self.txn.state().part(self.relation.home).reads.add(self.relation.storage, span, max);
+    }
+
+    fn advance(&mut self, ended_at: Option<Vec<u8>>) {
+        match (ended_at, self.direction) {
+            (None, _) => self.is_done = true,
+            (Some(mut key), Direction::Forward) => {
+                key.push(0);
+                self.range.start = key.into();
+            }
+            (Some(key), Direction::Backward) => self.range.end = Some(key.into()),
+        }
+        self.is_done |= self.range.end.as_ref().is_some_and(|end| *end <= self.range.start);
     }
 }

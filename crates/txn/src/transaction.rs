@@ -1,10 +1,23 @@
-//! A client's transaction.
+//! A client's transaction: statements, reads, locks, writes, savepoints. How it ends is in `commit`.
+//!
+//! I1  The state's mutex is never held across an await, nor while a caller's closure runs.
+//! I2  A read sees own writes of earlier commands, else what was committed at the snapshot, and nothing else.
+//! I3  At SERIALIZABLE every read leaves a span before its rows are used, whether it found something or not.
+//! I4  A lock leaves a span at every level (R9), and what it showed in flight is a dependency (R7).
 
 use crate::scan::Scan;
+use crate::state::{Savepoint, State, leaves_spans};
+use crate::wait;
 use crate::{
-    CancelFlag, Direction, Gateway, Isolation, KeyRange, LockMode, RelationRef, Result, Timestamp, TxnError, TxnId,
-    WaitPolicy,
+    CancelFlag, Conflict, ConflictKind, Direction, Gateway, Home, Isolation, KeyRange, LockMode, RelationRef, Result,
+    Timestamp, TxnError, WaitPolicy,
 };
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+use shard::locks::{Attempt, Flying, Grant, Owner, RowKey};
+use shard::reads::{RangeEnd, ReadRange};
+use shard::recent::Key;
+use shard::{Dependency, LockedSpan, SchemaVersion, Shard};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +33,8 @@ pub struct TxnOptions {
     /// Reads as of this past moment; read-only.
     pub as_of: Option<Timestamp>,
     pub session: SessionId,
+    /// The age of the attempt before, when a transaction is executed again: it keeps its place (R6). ZERO: a new one.
+    pub age: Timestamp,
 }
 
 /// What a lock shows: the newest committed version, or this transaction's own write.
@@ -44,21 +59,52 @@ pub enum Locked<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct SavepointId(pub(crate) u32);
 
-struct Inner {
-    gateway: Arc<Gateway>,
-    options: TxnOptions,
-    id: TxnId,
+pub(crate) struct Inner {
+    pub gateway: Arc<Gateway>,
+    pub options: TxnOptions,
+    pub owner: Owner,
+    pub state: Mutex<State>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let mut state = std::mem::take(self.state.get_mut());
+        if !state.is_over {
+            crate::commit::give_up(&self.gateway, self.owner, &mut state);
+        }
+    }
 }
 
 /// A handle, cheap to clone. The transaction is rolled back when the last handle goes without a commit.
 #[derive(Clone)]
 pub struct Transaction {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// The newest version that a lock has to show.
+struct Newest {
+    value: Option<Bytes>,
+    ts: Timestamp,
 }
 
 impl Transaction {
     pub(crate) fn new(gateway: Arc<Gateway>, options: TxnOptions) -> Transaction {
-        Transaction { inner: Arc::new(Inner { gateway, options, id: TxnId::default() }) }
+        let owner = Owner(gateway.next_transaction());
+        let state = State { command: 1, age: options.age, ..State::default() };
+        Transaction { inner: Arc::new(Inner { gateway, options, owner, state: Mutex::new(state) }) }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock()
+    }
+
+    pub(crate) fn limits(&self) -> wait::Limits<'_> {
+        let state = self.state();
+        wait::Limits { host: self.inner.gateway.host(), cancel: state.cancel.clone(), deadline: state.deadline }
+    }
+
+    pub(crate) fn leaves_spans(&self) -> bool {
+        leaves_spans(self.inner.options.isolation, self.inner.options.read_only)
     }
 
     // --- statements
@@ -66,35 +112,86 @@ impl Transaction {
     /// Begins a statement: takes a snapshot where the level says so (first statement; each one at READ COMMITTED) and
     /// raises the command number: the statement sees this transaction's writes of *earlier* commands only.
     pub async fn begin_statement(&self) -> Result<()> {
-        Err(TxnError::NotServing)
+        let (inner, gateway) = (&*self.inner, &*self.inner.gateway);
+        let old = {
+            let mut state = self.state();
+            if state.is_over {
+                return Err(TxnError::Over);
+            }
+            state.command = next_command(state.command)?;
+            match state.snapshot {
+                Some(snapshot)
+                    if inner.options.isolation != Isolation::ReadCommitted || inner.options.as_of.is_some() =>
+                {
+                    return if inner.options.as_of.is_some() { Ok(()) } else { gateway.check_age(snapshot) };
+                }
+                old => old,
+            }
+        };
+        let snapshot = match inner.options.as_of {
+            Some(at) if at > gateway.now() => return Err(TxnError::FutureTimestamp),
+            Some(at) => {
+                gateway.snapshots().hold(inner.owner.0, at);
+                at
+            }
+            None => gateway.snapshots().take(inner.owner.0, gateway.oracle()).await,
+        };
+        let mut state = self.state();
+        state.snapshot = Some(snapshot);
+        if state.age == Timestamp::ZERO {
+            state.age = snapshot;
+        }
+        drop(state);
+        if let Some(old) = old {
+            gateway.snapshots().release(inner.owner.0, old);
+        }
+        Ok(())
     }
 
     /// Between the parts of one statement of which the later must see what the earlier wrote (foreign key checks).
-    pub fn next_command(&self) {}
+    pub fn next_command(&self) {
+        let mut state = self.state();
+        state.command = state.command.saturating_add(1);
+    }
 
-    /// Of the current statement.
+    /// Of the current statement; ZERO before the first.
     pub fn snapshot(&self) -> Timestamp {
-        Timestamp::ZERO
+        self.state().snapshot.unwrap_or_default()
+    }
+
+    /// For `TxnOptions::age` of the next attempt.
+    pub fn age(&self) -> Timestamp {
+        self.state().age
     }
 
     /// `statement_timeout`: when the current statement must be over, on `host.clock.monotonic()`.
     pub fn set_deadline(&self, deadline: Option<Duration>) {
-        let _ = deadline;
+        self.state().deadline = deadline;
     }
 
     /// How long one lock may be waited for.
     pub fn set_lock_timeout(&self, timeout: Option<Duration>) {
-        let _ = timeout;
+        self.state().lock_timeout = timeout;
     }
 
     /// The flag that ends this transaction's waits.
     pub fn set_cancel(&self, flag: CancelFlag) {
-        let _ = flag;
+        self.state().cancel = flag;
     }
 
     /// For loops that compute: `Err` when cancelled or past the deadline.
     pub fn check(&self) -> Result<()> {
-        Ok(())
+        let (cancel, deadline) = {
+            let state = self.state();
+            (state.cancel.raised(), state.deadline)
+        };
+        if let Some(reason) = cancel {
+            return Err(wait::cancelled(reason));
+        }
+        match deadline {
+            Some(deadline) if self.inner.gateway.host().clock.monotonic() >= deadline => Err(TxnError::Deadline),
+            _ => Ok(()),
+        }
     }
 
     // --- reads: own buffered writes first, then the shard at the snapshot; SERIALIZABLE leaves spans
@@ -108,19 +205,64 @@ impl Transaction {
         key: &[u8],
         read: impl FnOnce(Option<&[u8]>, Timestamp) -> R,
     ) -> Result<R> {
-        let _ = (relation, slot, key, read);
-        Err(TxnError::NotServing)
+        let _ = slot; // every slot of a home is in one shard
+        let at = {
+            let mut state = self.state();
+            if state.is_over {
+                return Err(TxnError::Over);
+            }
+            let snapshot = state.snapshot.ok_or(TxnError::Over)?;
+            let command = state.command;
+            let part = state.part(relation.home);
+            part.note_schema(relation);
+            if let Some(own) = part.buffer.get(relation.storage, key, command) {
+                // Copied, so that the caller's closure runs without the mutex (I1).
+                let own = own.map(Bytes::copy_from_slice);
+                drop(state);
+                return Ok(read(own.as_deref(), Timestamp::ZERO));
+            }
+            if relation.home != Home::Temporary && self.leaves_spans() {
+                let span = ReadRange { start: Key::from_slice(key), end: RangeEnd::Point };
+                part.reads.add(relation.storage, span, self.inner.gateway.limits().spans);
+            }
+            snapshot
+        };
+        let gateway = &self.inner.gateway;
+        let Some(shard) = gateway.shard(relation.home) else {
+            let temporary = gateway.temporary(self.inner.options.session)?;
+            let view = temporary.view()?;
+            let found = view.get(relation.storage, key, Timestamp::MAX)?;
+            return Ok(read(found.as_ref().map(|found| &*found.value), found.as_ref().map_or(at, |found| found.ts)));
+        };
+        gateway.check_readable(relation, at, self.inner.options.as_of.is_some())?;
+        let row = RowKey::new(relation.storage, key);
+        self.limits().wait(shard.wait_for_row(&row, at)).await??;
+        let term = shard.term()?;
+        let answer = {
+            let view = shard.segment().view()?;
+            let found = view.get(relation.storage, key, at)?;
+            read(found.as_ref().map(|found| &*found.value), found.as_ref().map_or(Timestamp::ZERO, |found| found.ts))
+        };
+        shard.confirm(term)?;
+        Ok(answer)
     }
 
     /// A range, at the current statement's snapshot and command. `slot` narrows it to one slot's shard where it is known.
     pub fn scan(&self, relation: &RelationRef, slot: Option<u16>, range: KeyRange, direction: Direction) -> Scan {
-        Scan::new(self.clone(), *relation, slot, range, direction)
+        let _ = slot;
+        let mut state = self.state();
+        let (snapshot, command) = (state.snapshot.unwrap_or_default(), state.command);
+        state.part(relation.home).note_schema(relation);
+        drop(state);
+        Scan::new(self.clone(), *relation, snapshot, command, range, direction)
     }
 
     // --- locks
 
     /// Waits for the lock, then looks at the newest committed version (or the newest own write). A version newer than
     /// the snapshot means refresh at SERIALIZABLE, 40001 at REPEATABLE READ, `changed` at READ COMMITTED.
+    ///
+    /// What it shows may be in flight: see `settle`.
     pub async fn lock<R>(
         &self,
         relation: &RelationRef,
@@ -130,52 +272,380 @@ impl Transaction {
         wait: WaitPolicy,
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
-        let _ = (relation, slot, key, mode, wait, read);
-        Err(TxnError::NotServing)
+        let _ = slot;
+        let gateway = &*self.inner.gateway;
+        let row = RowKey::new(relation.storage, key);
+        let (snapshot, own, is_whole) = {
+            let mut state = self.state();
+            if state.is_over {
+                return Err(TxnError::Over);
+            }
+            let snapshot = state.snapshot.ok_or(TxnError::Over)?;
+            let part = state.part(relation.home);
+            part.note_schema(relation);
+            let own = part.buffer.get(relation.storage, key, u32::MAX).map(|own| own.map(Bytes::copy_from_slice));
+            let is_whole = part.whole.iter().any(|(id, held)| *id == relation.storage && *held >= mode);
+            (snapshot, own, is_whole)
+        };
+        let Some(shard) = gateway.shard(relation.home).cloned() else {
+            return self.look_temporary(relation, key, own, read);
+        };
+        let looked = shard.begin_look(snapshot);
+        let (mut flying, before) = match is_whole {
+            true => (shard.rows().look(&row), Some(mode)),
+            false => match self.acquire(&shard, &row, mode, wait).await? {
+                Some(granted) => granted,
+                None => return Ok(read(Locked::Skipped)),
+            },
+        };
+        if flying.is_none() {
+            self.limits().wait(shard.wait_for_wide(&row)).await??;
+            flying = shard.rows().look(&row);
+        }
+        let newest = match self.newest(&shard, &row, flying) {
+            Ok(newest) => newest,
+            Err(error) => {
+                self.let_go(&shard, &row, before, is_whole);
+                return Err(error);
+            }
+        };
+        self.note_lock(&shard, &row, mode, before, &newest, looked, is_whole);
+        if let Some(own) = own {
+            // It is ours: nobody has changed it since we locked it.
+            return Ok(read(match &own {
+                Some(value) => Locked::Row { value, ts: Timestamp::ZERO, changed: false },
+                None => Locked::Absent { changed: false },
+            }));
+        }
+        let changed = newest.ts > snapshot && self.meet_newer(&shard, relation, key, snapshot, &newest).await?;
+        Ok(read(match &newest.value {
+            Some(value) => Locked::Row { value, ts: newest.ts, changed },
+            None => Locked::Absent { changed },
+        }))
+    }
+
+    /// The lock, what is in flight on the row, and the mode held before; None where it was to be skipped.
+    async fn acquire(
+        &self,
+        shard: &Arc<Shard>,
+        row: &RowKey,
+        mode: LockMode,
+        wait: WaitPolicy,
+    ) -> Result<Option<(Option<Flying>, Option<LockMode>)>> {
+        let owner = self.inner.owner;
+        let before = self.held(shard, row);
+        loop {
+            shard.term()?;
+            match shard.rows().acquire(owner, row, mode, wait) {
+                Attempt::Granted(look) => return Ok(Some((look.flying, look.before))),
+                Attempt::Busy if wait == WaitPolicy::Skip => return Ok(None),
+                Attempt::Busy => return Err(TxnError::LockNotAvailable { relation: row.relation }),
+                Attempt::TooMany => {
+                    let limit = shard::locks::WAITERS_MAX as u64;
+                    return Err(TxnError::Limit { what: "too many transactions wait for one row", limit });
+                }
+                Attempt::Wait(ticket) => {
+                    self.inner.gateway.metrics().lock_waits.increment(1);
+                    let lock_timeout = self.state().lock_timeout;
+                    let grant = wait::for_lock(&self.limits(), lock_timeout, shard, owner, row, ticket, before).await?;
+                    if grant == Grant::Granted {
+                        return Ok(Some((shard.rows().look(row), before)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn held(&self, shard: &Shard, row: &RowKey) -> Option<LockMode> {
+        let home = self.inner.gateway.home_of(shard);
+        self.state().part(home).held(row)
+    }
+
+    fn let_go(&self, shard: &Shard, row: &RowKey, before: Option<LockMode>, is_whole: bool) {
+        if !is_whole {
+            shard.release(self.inner.owner, row, before);
+        }
+    }
+
+    fn newest(&self, shard: &Shard, row: &RowKey, flying: Option<Flying>) -> Result<Newest> {
+        let term = shard.term()?;
+        if let Some(flying) = flying {
+            let home = self.inner.gateway.home_of(shard);
+            self.state().part(home).note_dependency(Dependency { term, batch: flying.batch });
+            return Ok(Newest { value: flying.value, ts: flying.ts });
+        }
+        let view = shard.segment().view()?;
+        let newest = match view.newest(row.relation, &row.key)? {
+            Some(newest) => {
+                let value = newest.value.as_ref().map(|value| Bytes::copy_from_slice(value));
+                Newest { value, ts: newest.ts }
+            }
+            None => Newest { value: None, ts: Timestamp::ZERO },
+        };
+        drop(view);
+        shard.confirm(term)?;
+        Ok(newest)
+    }
+
+    fn note_lock(
+        &self,
+        shard: &Shard,
+        row: &RowKey,
+        mode: LockMode,
+        before: Option<LockMode>,
+        newest: &Newest,
+        looked: Timestamp,
+        is_whole: bool,
+    ) {
+        let gateway = &self.inner.gateway;
+        let home = gateway.home_of(shard);
+        let mut state = self.state();
+        let part = state.part(home);
+        part.lock_term = part.lock_term.or_else(|| shard.term().ok());
+        if is_whole || before.is_some_and(|before| before >= mode) && part.held(row).is_some() {
+            return; // the first look counts: it was the older
+        }
+        let span = LockedSpan { row: row.clone(), mode, seen: newest.ts, looked: looked.max(newest.ts) };
+        let count = part.push_lock(span, before);
+        let limit = gateway.limits().row_locks;
+        // Tried once per `limit` rows: somebody may be in the way now and gone later.
+        if count >= limit && count.is_multiple_of(limit) {
+            let mode = mode.max(LockMode::NoKeyUpdate);
+            if shard.rows().escalate(self.inner.owner, row.relation, mode) {
+                part.whole.push((row.relation, mode));
+                gateway.metrics().escalations.increment(1);
+            }
+        }
+    }
+
+    /// The newest version is newer than the snapshot. Whether the caller has to know.
+    async fn meet_newer(
+        &self,
+        shard: &Arc<Shard>,
+        relation: &RelationRef,
+        key: &[u8],
+        snapshot: Timestamp,
+        newest: &Newest,
+    ) -> Result<bool> {
+        let is_deleted = newest.value.is_none();
+        if is_deleted && self.inner.options.isolation != Isolation::Serializable {
+            // Deleted after the snapshot; was it there in it?
+            let was_there = shard.segment().view()?.get(relation.storage, key, snapshot)?.is_some();
+            if !was_there {
+                return Ok(false);
+            }
+        }
+        match self.inner.options.isolation {
+            Isolation::ReadCommitted => Ok(true),
+            Isolation::RepeatableRead => {
+                let kind = if is_deleted { ConflictKind::Delete } else { ConflictKind::Update };
+                Err(conflict(kind, relation, key))
+            }
+            Isolation::Serializable => {
+                self.refresh(relation, key, newest.ts).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// R8: moves the snapshot to now if nothing that was read has changed since.
+    async fn refresh(&self, relation: &RelationRef, key: &[u8], newest: Timestamp) -> Result<()> {
+        let gateway = &*self.inner.gateway;
+        // Covered first, or now could lie below what was just read.
+        gateway.oracle().cover(newest).await;
+        let now = gateway.snapshots().take(self.inner.owner.0, gateway.oracle()).await;
+        let (old, reads) = {
+            let mut state = self.state();
+            let old = state.snapshot.unwrap_or_default();
+            let reads = [Home::Meta, Home::Data].map(|home| {
+                let reads = &mut state.part(home).reads;
+                reads.normalize();
+                reads.clone()
+            });
+            (old, reads)
+        };
+        let mut outcome = Ok(false);
+        for (home, reads) in [Home::Meta, Home::Data].into_iter().zip(&reads) {
+            if let (false, Some(shard)) = (reads.is_empty(), gateway.shard(home)) {
+                outcome = match self.limits().wait(shard.has_changed(reads, old, now)).await {
+                    Ok(answer) => answer.map_err(TxnError::from),
+                    Err(error) => Err(error),
+                };
+            }
+            if !matches!(outcome, Ok(false)) {
+                break;
+            }
+        }
+        let released = if matches!(outcome, Ok(false)) { old } else { now };
+        if released == old {
+            self.state().snapshot = Some(now);
+        }
+        gateway.snapshots().release(self.inner.owner.0, released);
+        match outcome {
+            Ok(false) => {
+                gateway.metrics().refreshes.increment(1);
+                Ok(())
+            }
+            Ok(true) => {
+                gateway.metrics().refreshes_failed.increment(1);
+                Err(conflict(ConflictKind::Read, relation, key))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn look_temporary<R>(
+        &self,
+        relation: &RelationRef,
+        key: &[u8],
+        own: Option<Option<Bytes>>,
+        read: impl FnOnce(Locked<'_>) -> R,
+    ) -> Result<R> {
+        if let Some(own) = own {
+            return Ok(read(match &own {
+                Some(value) => Locked::Row { value, ts: Timestamp::ZERO, changed: false },
+                None => Locked::Absent { changed: false },
+            }));
+        }
+        let temporary = self.inner.gateway.temporary(self.inner.options.session)?;
+        let view = temporary.view()?;
+        let found = view.get(relation.storage, key, Timestamp::MAX)?;
+        Ok(read(match &found {
+            Some(found) => Locked::Row { value: &found.value, ts: found.ts, changed: false },
+            None => Locked::Absent { changed: false },
+        }))
+    }
+
+    /// Returns when all that locks have shown is durable and covered. To be awaited before anything of this transaction (a row,
+    /// a command tag) leaves for the client while the transaction goes on; `commit` does it by itself. Ready at once when no lock
+    /// showed a version in flight.
+    pub async fn settle(&self) -> Result<()> {
+        for home in [Home::Meta, Home::Data] {
+            loop {
+                let dependency = self.state().part(home).dependencies.last().copied();
+                let (Some(dependency), Some(shard)) = (dependency, self.inner.gateway.shard(home)) else { break };
+                self.limits().wait(shard.wait_for_dependency(dependency)).await??;
+                self.state().part(home).dependencies.retain(|other| *other != dependency);
+            }
+            let newest = self.state().part(home).locks.iter().map(|held| held.span.seen).max();
+            if let Some(newest) = newest {
+                self.limits().wait(self.inner.gateway.oracle().cover(newest)).await?;
+            }
+        }
+        Ok(())
     }
 
     // --- writes: buffered; the caller has locked the key, or it is a fresh hidden row id
 
     pub fn put(&self, relation: &RelationRef, slot: u16, key: &[u8], value: &[u8]) -> Result<()> {
-        let _ = (relation, slot, key, value);
-        Err(TxnError::NotServing)
+        let _ = slot;
+        self.write(relation, key, Some(value))
     }
 
     pub fn delete(&self, relation: &RelationRef, slot: u16, key: &[u8]) -> Result<()> {
-        let _ = (relation, slot, key);
-        Err(TxnError::NotServing)
+        let _ = slot;
+        self.write(relation, key, None)
+    }
+
+    fn write(&self, relation: &RelationRef, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        if (self.inner.options.read_only || self.inner.options.as_of.is_some()) && relation.home != Home::Temporary {
+            return Err(TxnError::ReadOnly);
+        }
+        let mut state = self.state();
+        if state.is_over {
+            return Err(TxnError::Over);
+        }
+        let command = state.command;
+        let part = state.part(relation.home);
+        part.note_schema(relation);
+        if part.buffer.bytes() > self.inner.gateway.limits().buffer_bytes {
+            return Err(TxnError::Memory { what: "buffered writes" });
+        }
+        part.buffer.put(relation.storage, key, value, command)
     }
 
     /// DDL: once committed, shards that hold `relation` (an id) refuse plans made with an older schema version.
     pub fn fence(&self, relation: u32, schema_version: u32) {
-        let _ = (relation, schema_version);
+        self.state().fences.push(SchemaVersion { relation, version: schema_version });
     }
 
     // --- savepoints
 
     pub fn savepoint(&self) -> SavepointId {
-        SavepointId(0)
+        let mut state = self.state();
+        // Writes of one command are not told apart: the next ones are another's.
+        state.command = state.command.saturating_add(1);
+        let id = state.next_savepoint;
+        state.next_savepoint += 1;
+        let savepoint = Savepoint {
+            id,
+            writes: [0, 1, 2].map(|home| state.parts[home].buffer.len()),
+            locks: [0, 1, 2].map(|home| state.parts[home].locks.len()),
+            fences: state.fences.len(),
+        };
+        state.savepoints.push(savepoint);
+        SavepointId(id)
     }
 
     /// Drops the writes and the locks since; keeps spans, and keeps the savepoint itself.
     pub fn rollback_to(&self, savepoint: SavepointId) {
-        let _ = savepoint;
+        let leaves_spans = self.leaves_spans();
+        let limits = self.inner.gateway.limits();
+        let mut released = Vec::new();
+        {
+            let mut state = self.state();
+            let Some(position) = state.savepoints.iter().position(|other| other.id == savepoint.0) else { return };
+            state.savepoints.truncate(position + 1);
+            let (writes, locks, fences) = {
+                let found = &state.savepoints[position];
+                (found.writes, found.locks, found.fences)
+            };
+            state.command = state.command.saturating_add(1);
+            state.fences.truncate(fences);
+            for home in [Home::Meta, Home::Data, Home::Temporary] {
+                let part = state.part(home);
+                part.buffer.cut_back(writes[home as usize]);
+                for held in part.cut_locks(locks[home as usize]) {
+                    if leaves_spans {
+                        // It was looked at, so it stays read.
+                        let key = held.span.row.key.clone();
+                        let span = ReadRange { start: key, end: RangeEnd::Point };
+                        part.reads.add(held.span.row.relation, span, limits.spans);
+                    }
+                    released.push((home, held));
+                }
+            }
+        }
+        for (home, held) in released {
+            if let Some(shard) = self.inner.gateway.shard(home) {
+                shard.release(self.inner.owner, &held.span.row, held.before);
+            }
+        }
     }
 
     /// Forgets the savepoint and those made after it; what was written since belongs to the transaction.
     pub fn release(&self, savepoint: SavepointId) {
-        let _ = savepoint;
+        let mut state = self.state();
+        if let Some(position) = state.savepoints.iter().position(|other| other.id == savepoint.0) {
+            state.savepoints.truncate(position);
+        }
     }
 
     // --- end
 
     /// Ok only when durable on a quorum and covered by the oracle: the commit's timestamp (the snapshot, if nothing was
-    /// written). Any error but `UnknownOutcome` means that nothing happened.
+    /// written). Any error but `UnknownOutcome` means that nothing happened. Other handles find the transaction over.
     pub async fn commit(self) -> Result<Timestamp> {
-        Err(TxnError::NotServing)
+        crate::commit::commit(self).await
     }
 
-    pub fn rollback(self) {}
+    pub fn rollback(self) {
+        let mut state = std::mem::take(&mut *self.state());
+        self.state().is_over = true;
+        if !state.is_over {
+            crate::commit::give_up(&self.inner.gateway, self.inner.owner, &mut state);
+        }
+    }
 
     pub fn isolation(&self) -> Isolation {
         self.inner.options.isolation
@@ -184,10 +654,17 @@ impl Transaction {
         self.inner.options.read_only
     }
     pub fn has_writes(&self) -> bool {
-        false
+        self.state().has_writes()
     }
-    pub fn id(&self) -> TxnId {
-        self.inner.id
+    /// Rows and bytes buffered, for statements that watch their memory.
+    pub fn buffered(&self) -> (usize, usize) {
+        let state = self.state();
+        let rows = state.parts.iter().map(|part| part.buffer.row_count()).sum();
+        (rows, state.parts.iter().map(|part| part.buffer.bytes()).sum())
+    }
+    /// Number of the transaction on this node: grows with every `begin`.
+    pub fn id(&self) -> u64 {
+        self.inner.owner.0
     }
     pub fn session(&self) -> SessionId {
         self.inner.options.session
@@ -195,4 +672,16 @@ impl Transaction {
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.inner.gateway
     }
+}
+
+fn next_command(command: u32) -> Result<u32> {
+    match command.checked_add(1) {
+        Some(next) if next < u32::MAX => Ok(next),
+        _ => Err(TxnError::Limit { what: "commands of one transaction", limit: u64::from(u32::MAX) - 1 }),
+    }
+}
+
+fn conflict(kind: ConflictKind, relation: &RelationRef, key: &[u8]) -> TxnError {
+    let key = Some(Bytes::copy_from_slice(key));
+    TxnError::Conflict(Box::new(Conflict { kind, relation: relation.storage, key, other: None }))
 }

@@ -8,4 +8,4 @@ mod table;
 
 pub use deadlock::{DEADLOCK_AFTER, WaitGraph};
 pub use mode::{LockMode, WaitPolicy};
-pub use table::{Attempt, Flying, Grant, LockTable, Look, Owner, RowKey, Ticket, hash_of};
+pub use table::{Attempt, Flying, Grant, LockTable, Look, Owner, RowKey, Ticket, WAITERS_MAX, hash_of};

@@ -1,0 +1,149 @@
+//! What a transaction holds at its gateway, behind one short mutex.
+
+use crate::buffer::Buffer;
+use crate::cancel::CancelFlag;
+use crate::{Home, Isolation, RelationRef, Timestamp};
+use hashbrown::HashTable;
+use shard::locks::RowKey;
+use shard::reads::ReadSet;
+use shard::{Dependency, LockMode, LockedSpan, SchemaVersion};
+use smallvec::SmallVec;
+use std::time::Duration;
+use storage::StorageId;
+
+/// A lock held, and the span that it left (R9).
+pub struct HeldLock {
+    pub span: LockedSpan,
+    /// What a savepoint's rollback goes back to; the mode of the lock before this entry.
+    pub before: Option<LockMode>,
+}
+
+/// A transaction's part at one home.
+#[derive(Default)]
+pub struct Part {
+    pub buffer: Buffer,
+    /// Plain reads, at SERIALIZABLE.
+    pub reads: ReadSet,
+    pub locks: Vec<HeldLock>,
+    /// Last entry of each row in `locks`.
+    lock_index: HashTable<u32>,
+    /// Locks per relation, until they become one.
+    lock_counts: SmallVec<[(StorageId, usize); 2]>,
+    /// Relations locked as a whole, and how.
+    pub whole: Vec<(StorageId, LockMode)>,
+    /// The term in which locks were taken: they are lost with it.
+    pub lock_term: Option<u64>,
+    pub schemas: SmallVec<[SchemaVersion; 2]>,
+    pub dependencies: SmallVec<[Dependency; 1]>,
+}
+
+impl Part {
+    /// The plan's schema version of a relation that it touches.
+    pub fn note_schema(&mut self, relation: &RelationRef) {
+        let schema = SchemaVersion { relation: relation.id, version: relation.schema_version };
+        match self.schemas.iter_mut().find(|other| other.relation == schema.relation) {
+            // The oldest plan counts — but what this transaction's own DDL made newer is newer.
+            Some(other) => other.version = other.version.min(schema.version),
+            None => self.schemas.push(schema),
+        }
+    }
+
+    pub fn held(&self, row: &RowKey) -> Option<LockMode> {
+        let same = |position: &u32| self.locks.get(*position as usize).is_some_and(|held| held.span.row == *row);
+        let position = *self.lock_index.find(row.hash, same)?;
+        self.locks.get(position as usize).map(|held| held.span.mode)
+    }
+
+    /// Returns how many rows of the relation are locked now.
+    pub fn push_lock(&mut self, span: LockedSpan, before: Option<LockMode>) -> usize {
+        let position = self.locks.len() as u32;
+        let (hash, relation) = (span.row.hash, span.row.relation);
+        let locks = &self.locks;
+        let same = |other: &u32| locks.get(*other as usize).is_some_and(|held| held.span.row == span.row);
+        match self.lock_index.find_mut(hash, same) {
+            Some(place) => *place = position,
+            None => {
+                self.lock_index.insert_unique(hash, position, |other| locks[*other as usize].span.row.hash);
+            }
+        }
+        self.locks.push(HeldLock { span, before });
+        match self.lock_counts.iter_mut().find(|(id, _)| *id == relation) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                self.lock_counts.push((relation, 1));
+                1
+            }
+        }
+    }
+
+    /// Locks taken since a savepoint, newest first.
+    pub fn cut_locks(&mut self, length: usize) -> Vec<HeldLock> {
+        let mut cut = self.locks.split_off(length.min(self.locks.len()));
+        self.lock_index.clear();
+        let locks = &self.locks;
+        for (position, held) in locks.iter().enumerate() {
+            let same = |other: &u32| locks[*other as usize].span.row == held.span.row;
+            match self.lock_index.find_mut(held.span.row.hash, same) {
+                Some(place) => *place = position as u32,
+                None => {
+                    let hash_of = |other: &u32| locks[*other as usize].span.row.hash;
+                    self.lock_index.insert_unique(held.span.row.hash, position as u32, hash_of);
+                }
+            }
+        }
+        for held in &cut {
+            if let Some((_, count)) = self.lock_counts.iter_mut().find(|(id, _)| *id == held.span.row.relation) {
+                *count -= 1;
+            }
+        }
+        cut.reverse();
+        cut
+    }
+
+    pub fn note_dependency(&mut self, dependency: Dependency) {
+        if !self.dependencies.contains(&dependency) {
+            self.dependencies.push(dependency);
+        }
+    }
+}
+
+pub struct Savepoint {
+    pub id: u32,
+    pub writes: [usize; 3],
+    pub locks: [usize; 3],
+    pub fences: usize,
+}
+
+#[derive(Default)]
+pub struct State {
+    pub is_over: bool,
+    pub snapshot: Option<Timestamp>,
+    /// The first snapshot: the transaction's age (R6).
+    pub age: Timestamp,
+    pub command: u32,
+    pub parts: [Part; 3],
+    pub savepoints: Vec<Savepoint>,
+    pub next_savepoint: u32,
+    pub fences: Vec<SchemaVersion>,
+    pub deadline: Option<Duration>,
+    pub lock_timeout: Option<Duration>,
+    pub cancel: CancelFlag,
+}
+
+impl State {
+    pub fn part(&mut self, home: Home) -> &mut Part {
+        &mut self.parts[home as usize]
+    }
+
+    pub fn has_writes(&self) -> bool {
+        !self.fences.is_empty() || self.parts.iter().any(|part| !part.buffer.is_empty())
+    }
+}
+
+/// Whether plain reads leave spans.
+pub fn leaves_spans(isolation: Isolation, is_read_only: bool) -> bool {
+    isolation == Isolation::Serializable && !is_read_only
+}

@@ -1,0 +1,114 @@
+//! Waiting that ends: by the answer, by cancel, by the statement's deadline, by `lock_timeout`, by deadlock.
+
+use crate::cancel::{CancelFlag, CancelReason};
+use crate::{Result, TxnError};
+use host::Host;
+use shard::locks::{DEADLOCK_AFTER, Grant, Owner, RowKey, Ticket};
+use shard::wake::Wakeups;
+use shard::{LockMode, Shard};
+use std::time::Duration;
+
+/// A waiter whose search for a cycle found none looks again: a chain may have been longer than one search follows.
+const SEARCH_AGAIN: Duration = Duration::from_secs(1);
+
+pub struct Limits<'a> {
+    pub host: &'a Host,
+    pub cancel: CancelFlag,
+    pub deadline: Option<Duration>,
+}
+
+impl Limits<'_> {
+    /// Waits for something that needs no cleaning up when it is given up.
+    pub async fn wait<T>(&self, what: impl Future<Output = T>) -> Result<T> {
+        tokio::pin!(what);
+        tokio::select! {
+            biased;
+            value = &mut what => Ok(value),
+            reason = self.cancel.wait() => Err(cancelled(reason)),
+            () = sleep_until(self.host, self.deadline) => Err(TxnError::Deadline),
+        }
+    }
+}
+
+pub fn cancelled(reason: CancelReason) -> TxnError {
+    match reason {
+        CancelReason::User => TxnError::Cancelled,
+        CancelReason::StatementTimeout => TxnError::Deadline,
+        CancelReason::Terminate => TxnError::Terminated,
+    }
+}
+
+async fn sleep_until(host: &Host, at: Option<Duration>) {
+    match at {
+        Some(at) => host::clock::sleep(at.saturating_sub(host.clock.monotonic())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A place in a lock's queue, left when it is dropped without the lock.
+struct Place<'a> {
+    shard: &'a Shard,
+    owner: Owner,
+    row: &'a RowKey,
+    ticket: Ticket,
+    /// What it holds already.
+    before: Option<LockMode>,
+    is_done: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.shard.rows().waits().remove(self.owner);
+        if self.is_done {
+            return;
+        }
+        let mut wakeups = Wakeups::default();
+        if self.shard.rows().abandon(self.owner, self.row, &self.ticket, &mut wakeups) {
+            // Granted while it was given up: nobody would know of the lock.
+            self.shard.rows().release(self.owner, self.row, self.before, &mut wakeups);
+        }
+        wakeups.wake();
+    }
+}
+
+/// Waits in a lock's queue. `Again`: the holder of the whole relation has gone, ask once more.
+pub async fn for_lock(
+    limits: &Limits<'_>,
+    lock_timeout: Option<Duration>,
+    shard: &Shard,
+    owner: Owner,
+    row: &RowKey,
+    ticket: Ticket,
+    before: Option<LockMode>,
+) -> Result<Grant> {
+    let started = limits.host.clock.monotonic();
+    let give_up = lock_timeout.map(|timeout| started + timeout);
+    let mut search = started + DEADLOCK_AFTER;
+    let mut place = Place { shard, owner, row, ticket, before, is_done: false };
+    loop {
+        let grant = tokio::select! {
+            biased;
+            grant = place.ticket.slot.wait() => grant,
+            reason = limits.cancel.wait() => return Err(cancelled(reason)),
+            () = sleep_until(limits.host, limits.deadline) => return Err(TxnError::Deadline),
+            () = sleep_until(limits.host, give_up) => return Err(TxnError::LockTimeout),
+            () = sleep_until(limits.host, Some(search)) => {
+                let mut wakeups = Wakeups::default();
+                let waits = shard.rows().waits();
+                waits.add(owner, shard.rows(), row);
+                if let Some(victim) = waits.search(owner, &mut wakeups) {
+                    tracing::debug!(victim = victim.0, "deadlock");
+                }
+                wakeups.wake();
+                search = limits.host.clock.monotonic() + SEARCH_AGAIN;
+                continue;
+            }
+        };
+        place.is_done = true;
+        return match grant {
+            Grant::Granted | Grant::Again => Ok(grant),
+            Grant::Deadlock => Err(TxnError::Deadlock),
+            Grant::Lost => Err(TxnError::NotServing),
+        };
+    }
+}
