@@ -186,10 +186,10 @@ impl Cursor<'_, '_> {
 
     fn add(&mut self) -> Result<AlterAction> {
         self.expect(&["add"])?;
-        if !self.peek("column") {
-            if let Some(constraint) = self.table_constraint()? {
-                return Ok(AlterAction::AddConstraint(constraint));
-            }
+        if !self.peek("column")
+            && let Some(constraint) = self.table_constraint()?
+        {
+            return Ok(AlterAction::AddConstraint(constraint));
         }
         self.accept_word("column");
         let if_not_exists = self.accept(&["if", "not", "exists"]);

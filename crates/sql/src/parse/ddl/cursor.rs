@@ -448,10 +448,10 @@ impl Cursor<'_, '_> {
                 }
                 self.accept_word("varying");
             }
-            "interval" => {
-                if self.accept_any(FIELDS).is_some() && self.accept_word("to") && self.accept_any(FIELDS).is_none() {
-                    return Err(self.syntax_error());
-                }
+            "interval"
+                if self.accept_any(FIELDS).is_some() && self.accept_word("to") && self.accept_any(FIELDS).is_none() =>
+            {
+                return Err(self.syntax_error());
             }
             _ => {}
         }
