@@ -131,7 +131,7 @@ impl Binder<'_> {
                 let bound = self.query(subquery);
                 self.scope()?.items = siblings;
                 let bound = bound?;
-                self.add_item(&fold(&alias.name), bound.columns, Some(alias), None)?;
+                self.add_item(&fold(&alias.name), bound.columns, Some(alias))?;
                 Ok(bound.node)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => self.with_joins(table_with_joins),
@@ -147,7 +147,6 @@ impl Binder<'_> {
         name: &str,
         mut columns: Vec<Name>,
         alias: Option<&TableAlias>,
-        relation: Option<Arc<Relation>>,
     ) -> Result<()> {
         if let Some(alias) = alias {
             let position = self.at(alias.name.span);
@@ -167,7 +166,7 @@ impl Binder<'_> {
             let message = format!("table name \"{name}\" specified more than once");
             return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
         }
-        self.scope()?.push(Item::new(name, columns, relation));
+        self.scope()?.push(Item::new(name, columns));
         Ok(())
     }
 
@@ -206,7 +205,7 @@ impl Binder<'_> {
             RelationKind::View => self.view(&relation, &alias_name, alias, position),
             RelationKind::Table | RelationKind::MaterializedView | RelationKind::Virtual | RelationKind::Collection => {
                 let (scan, names) = self.scan(&relation, &alias_name);
-                self.add_item(&alias_name, names, alias, Some(relation))?;
+                self.add_item(&alias_name, names, alias)?;
                 Ok(Node::Scan(scan))
             }
             RelationKind::Sequence | RelationKind::Composite => {
@@ -259,7 +258,7 @@ impl Binder<'_> {
         for (column, shown) in columns.iter_mut().zip(view.live_columns()) {
             column.name.clone_from(&shown.name);
         }
-        self.add_item(name, columns, alias, None)?;
+        self.add_item(name, columns, alias)?;
         Ok(bound.node)
     }
 
@@ -271,7 +270,7 @@ impl Binder<'_> {
             columns.push((id, source.id));
         }
         let name = alias.map_or_else(|| cte.name.clone(), |a| fold(&a.name));
-        self.add_item(&name, names, alias, None)?;
+        self.add_item(&name, names, alias)?;
         Ok(Node::CteScan { cte: cte.id, columns, alias: name })
     }
 }

@@ -5,15 +5,18 @@
 //! What is not done is refused with 0A000, with its position.
 
 mod call;
+mod change;
 mod coerce;
 mod expr;
 mod from;
 mod group;
+mod insert;
 mod query;
 mod resolve;
 mod scope;
 mod select;
 mod sugar;
+mod target;
 #[cfg(test)]
 mod tests;
 mod utility;
@@ -26,7 +29,6 @@ use catalog::Relation;
 use catalog::names::NameScope;
 use scope::Scope;
 use sqlparser::tokenizer::Span;
-use std::sync::Arc;
 use types::builtin::{CastContext, Proc, ProcKind};
 use types::{Oid, Result, SqlError, SqlState, SqlType};
 
@@ -69,7 +71,6 @@ pub fn bind(statement: &Statement, context: &BindContext, parameter_types: &[Opt
 /// A stored default, check, index expression or predicate over a relation's row: attribute n is column n - 1.
 pub fn parse_bind_expr(text: &str, relation: &Relation, context: &BindContext) -> Result<Expr> {
     let mut binder = Binder::new(context, Lines::default());
-    let relation = Arc::new(relation.clone());
     let mut scope = Scope::default();
     let columns: Vec<_> = relation
         .columns
@@ -78,7 +79,7 @@ pub fn parse_bind_expr(text: &str, relation: &Relation, context: &BindContext) -
         .filter(|(c, _)| !c.is_dropped)
         .map(|(c, id)| scope::Name { name: c.name.clone(), id, ty: c.ty.into() })
         .collect();
-    scope.push(scope::Item::new(&relation.name, columns, Some(relation.clone())));
+    scope.push(scope::Item::new(&relation.name, columns));
     binder.scopes.push(scope);
     let syntax = parse::expression(text)?;
     binder.expr(&syntax)

@@ -3,9 +3,7 @@
 use super::Binder;
 use crate::expr::Expr;
 use crate::logical::{AggregateCall, ColumnId};
-use catalog::Relation;
 use sqlparser::ast::Ident;
-use std::sync::Arc;
 use types::{Result, SqlError, SqlState, SqlType};
 
 #[derive(Clone, Debug)]
@@ -20,14 +18,13 @@ pub(super) struct Name {
 pub(super) struct Item {
     pub(super) alias: String,
     pub(super) columns: Vec<Name>,
-    pub(super) relation: Option<Arc<Relation>>,
     /// Columns that JOIN USING merged away: found by qualified name only.
     pub(super) hidden: Vec<ColumnId>,
 }
 
 impl Item {
-    pub(super) fn new(alias: &str, columns: Vec<Name>, relation: Option<Arc<Relation>>) -> Item {
-        Item { alias: alias.to_owned(), columns, relation, hidden: vec![] }
+    pub(super) fn new(alias: &str, columns: Vec<Name>) -> Item {
+        Item { alias: alias.to_owned(), columns, hidden: vec![] }
     }
 }
 
@@ -50,7 +47,6 @@ pub(super) struct Scope {
     pub(super) items: Vec<Item>,
     pub(super) clause: Clause,
     pub(super) aggregates: Vec<AggregateCall>,
-    pub(super) windows: Vec<crate::logical::WindowSpec>,
     /// Columns of enclosing queries that were used.
     pub(super) correlated: Vec<ColumnId>,
 }

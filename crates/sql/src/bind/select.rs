@@ -61,7 +61,7 @@ impl Binder<'_> {
     }
 
     /// Base relation and attribute of a plain column.
-    fn origin(&self, expr: &Expr) -> (types::Oid, i16) {
+    pub(super) fn origin(&self, expr: &Expr) -> (types::Oid, i16) {
         match expr.kind {
             ExprKind::Column(id) => self.columns.get(id.0 as usize).map_or((0, 0), |info| (info.table, info.attribute)),
             _ => (0, 0),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::BoundKind;
 use catalog::{Snapshot, bootstrap, new_column, new_relation};
+use std::sync::Arc;
 use types::typename;
 
 fn context() -> BindContext {
@@ -129,4 +130,18 @@ fn utilities_bind() {
     assert!(matches!(bound("begin").map(|b| b.kind), Ok(BoundKind::Utility(_))));
     assert!(matches!(bound("set search_path to a, 'b'").map(|b| b.kind), Ok(BoundKind::Utility(_))));
     assert!(matches!(bound("explain select 1").map(|b| b.kind), Ok(BoundKind::Utility(_))));
+}
+
+#[test]
+fn writes_bind() {
+    check("insert into t values (1, 'x', 2)", " | ");
+    check("insert into t (a) values ($1), (default) returning a, c + 1 as d", "a integer, d numeric | integer");
+    check("insert into t (b, a) select b, a from t", " | ");
+    check("insert into t default values returning *", "a integer, b text, c numeric(8,2) | ");
+    check("update t set b = $1, c = default where a = $2 returning b", "b text | text, integer");
+    check("update t set b = u.b from t u where u.a = t.a", " | ");
+    check("delete from t using t u where t.a = u.a returning t.*", "a integer, b text, c numeric(8,2) | ");
+    check_error("insert into t (nope) values (1)", "42703 column \"nope\" of relation \"t\" does not exist @16");
+    check_error("insert into t values (1, 'x', 2, 3)", "42601 INSERT has more expressions than target columns @0");
+    check_error("update t set a = true", "42804 column \"a\" is of type integer but expression is of type boolean @18");
 }

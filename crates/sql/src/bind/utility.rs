@@ -9,7 +9,7 @@ use crate::parse::{Statement, Syntax};
 use crate::utility::ddl::Ddl;
 use crate::utility::{Explained, Utility};
 use crate::{BoundKind, ResultColumn};
-use sqlparser::ast;
+use sqlparser::ast::{self, SetExpr};
 use types::{Result, SqlError};
 
 impl Statement {
@@ -61,8 +61,30 @@ impl Binder<'_> {
     fn query_statement(&mut self, syntax: &ast::Statement, position: u32) -> Result<Query> {
         match syntax {
             ast::Statement::Query(query) => {
+                // WITH … INSERT/UPDATE/DELETE comes as a query with that body.
+                if let SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) = &*query.body {
+                    return self.write_statement(inner, query.with.as_ref(), position);
+                }
                 let bound = self.query(query)?;
                 Ok(self.finish(bound))
+            }
+            _ => self.write_statement(syntax, None, position),
+        }
+    }
+
+    fn write_statement(&mut self, syntax: &ast::Statement, with: Option<&ast::With>, position: u32) -> Result<Query> {
+        match syntax {
+            ast::Statement::Insert(insert) => {
+                let bound = self.insert(insert, with)?;
+                Ok(self.finish_as(bound, CommandTag::Insert))
+            }
+            ast::Statement::Update(update) => {
+                let bound = self.update(update, with)?;
+                Ok(self.finish_as(bound, CommandTag::Update))
+            }
+            ast::Statement::Delete(delete) => {
+                let bound = self.delete(delete, with)?;
+                Ok(self.finish_as(bound, CommandTag::Delete))
             }
             _ => Err(unsupported("this statement", position)),
         }

@@ -1,0 +1,316 @@
+//! INSERT: VALUES, SELECT and DEFAULT VALUES, ON CONFLICT, RETURNING.
+
+use super::query::BoundQuery;
+use super::scope::{Clause, Item, Name, Scope, fold};
+use super::target::{is_column, is_default, no_such_column, refuse_generated, write};
+use super::{Binder, unsupported};
+use crate::expr::Expr;
+use crate::logical::{ColumnId, ConflictUpdate, Insert, Node, OnConflict, Overriding, ScanColumn};
+use catalog::{Column, Identity, IndexSource, Relation, privilege};
+use sqlparser::ast::{self, OnConflictAction, OnInsert, SetExpr, Spanned};
+use std::sync::Arc;
+use types::{Oid, Result, SqlError, SqlState};
+
+impl Binder<'_> {
+    pub(super) fn insert(&mut self, insert: &ast::Insert, with: Option<&ast::With>) -> Result<BoundQuery> {
+        self.with(with)?;
+        let position = self.at(insert.table.span());
+        let ast::TableObject::TableName(name) = &insert.table else {
+            return Err(unsupported("this target of INSERT", position));
+        };
+        let position = self.at(name.span()).max(position);
+        if insert.or.is_some() || insert.partitioned.is_some() || !insert.assignments.is_empty() {
+            return Err(unsupported("this form of INSERT", position));
+        }
+        let relation = self.writable(name, privilege::INSERT, position)?;
+        let overriding = insert.overriding.as_ref().map(|o| match o {
+            ast::InsertOverriding::System => Overriding::System,
+            ast::InsertOverriding::User => Overriding::User,
+        });
+        let columns = self.insert_columns(&relation, &insert.columns)?;
+        let (input, given) = self.insert_source(&relation, columns, insert, overriding)?;
+        let (input, values) = self.complete(&relation, input, given)?;
+        let (target, new_row) = self.write_target(&relation)?;
+        let generated = self.generated(&relation, &new_row)?;
+        let alias = insert.table_alias.as_ref().map_or_else(|| relation.name.clone(), |a| fold(&a.alias));
+        let on_conflict = match &insert.on {
+            None => None,
+            Some(OnInsert::OnConflict(conflict)) => Some(self.on_conflict(&relation, &alias, conflict)?),
+            Some(_) => return Err(unsupported("this clause of INSERT", position)),
+        };
+        self.push_row(&alias, &new_row);
+        if insert.returning.is_some() {
+            self.need(&relation, privilege::SELECT);
+        }
+        let returning = self.returning(insert.returning.as_deref());
+        self.scopes.pop();
+        let (returning, names) = returning?;
+        let node =
+            Insert { target, input, values, generated, tail: None, on_conflict, returning, overriding };
+        Ok(write(Node::Insert(Box::new(node)), names))
+    }
+
+    /// The columns that values are given for.
+    fn insert_columns<'r>(&self, relation: &'r Relation, names: &[ast::ObjectName]) -> Result<Vec<&'r Column>> {
+        if names.is_empty() {
+            return Ok(relation.live_columns().collect());
+        }
+        let mut columns: Vec<&Column> = vec![];
+        for name in names {
+            let position = self.at(name.span());
+            let [part] = name.0.as_slice() else { return Err(unsupported("inserting into a field", position)) };
+            let name = part.as_ident().map(fold).unwrap_or_default();
+            let column =
+                relation.column_by_name(&name).ok_or_else(|| no_such_column(relation, &name, position))?;
+            if columns.iter().any(|c| c.number == column.number) {
+                let message = format!("column \"{name}\" specified more than once");
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position));
+            }
+            columns.push(column);
+        }
+        Ok(columns)
+    }
+
+    /// The rows, and which column of theirs is given to which attribute.
+    fn insert_source(
+        &mut self,
+        relation: &Relation,
+        columns: Vec<&Column>,
+        insert: &ast::Insert,
+        overriding: Option<Overriding>,
+    ) -> Result<(Node, Vec<(i16, ColumnId)>)> {
+        let Some(source) = &insert.source else { return Ok((Node::OneRow, vec![])) };
+        let is_plain = source.with.is_none() && source.order_by.is_none() && source.limit_clause.is_none();
+        if let SetExpr::Values(values) = &*source.body
+            && is_plain
+        {
+            let rows: Vec<_> = values.rows.iter().map(|r| &r.content).collect();
+            return self.insert_values(relation, &columns, &rows, !insert.columns.is_empty(), overriding);
+        }
+        let bound = self.query(source)?;
+        let columns = self.matched(columns, bound.columns.len(), !insert.columns.is_empty())?;
+        let (mut exprs, mut given) = (vec![], vec![]);
+        for (column, name) in columns.iter().zip(&bound.columns) {
+            refuse_generated(column, "insert")?;
+            if overriding == Some(Overriding::User) && column.identity.is_some() {
+                continue;
+            }
+            refuse_identity(column, overriding)?;
+            let value = self.assign(Expr::column(name.id, name.ty), column.ty.into(), &column.name)?;
+            let id = is_column(&value).unwrap_or_else(|| self.new_column(&column.name, column.ty.into(), 0, 0));
+            given.push((column.number, id));
+            if is_column(&value).is_none() {
+                exprs.push((id, value));
+            }
+        }
+        let node = match exprs.is_empty() {
+            true => bound.node,
+            false => Node::Project { input: Box::new(bound.node), exprs },
+        };
+        Ok((node, given))
+    }
+
+    /// Without a column list, fewer values than columns are taken for the first ones.
+    fn matched<'r>(&self, mut columns: Vec<&'r Column>, width: usize, listed: bool) -> Result<Vec<&'r Column>> {
+        if width > columns.len() {
+            let message = "INSERT has more expressions than target columns";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        if listed && width < columns.len() {
+            let message = "INSERT has more target columns than expressions";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        columns.truncate(width);
+        Ok(columns)
+    }
+
+    fn insert_values(
+        &mut self,
+        relation: &Relation,
+        columns: &[&Column],
+        rows: &[&Vec<ast::Expr>],
+        listed: bool,
+        overriding: Option<Overriding>,
+    ) -> Result<(Node, Vec<(i16, ColumnId)>)> {
+        let width = rows.first().map_or(0, |r| r.len());
+        if rows.iter().any(|r| r.len() != width) {
+            let message = "VALUES lists must all be the same length";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let columns = self.matched(columns.to_vec(), width, listed)?;
+        self.scopes.push(Scope { clause: Clause::Other, ..Scope::default() });
+        let mut bound_rows = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut bound = Vec::with_capacity(width);
+            for (column, expr) in columns.iter().zip(*row) {
+                bound.push(self.insert_value(relation, column, expr, overriding)?);
+            }
+            bound_rows.push(bound);
+        }
+        self.scopes.pop();
+        let mut ids = vec![];
+        for column in &columns {
+            ids.push(self.new_column(&column.name, column.ty.into(), 0, 0));
+        }
+        let given = columns.iter().zip(&ids).filter(|(c, _)| !c.is_generated).map(|(c, id)| (c.number, *id));
+        let given = given.collect();
+        Ok((Node::Values { rows: bound_rows, columns: ids }, given))
+    }
+
+    fn insert_value(
+        &mut self,
+        relation: &Relation,
+        column: &Column,
+        expr: &ast::Expr,
+        overriding: Option<Overriding>,
+    ) -> Result<Expr> {
+        let is_overridden = overriding == Some(Overriding::User) && column.identity.is_some();
+        if column.is_generated && is_default(expr) {
+            return Ok(Expr::constant(types::Datum::Null, column.ty.into()));
+        }
+        if is_default(expr) || is_overridden {
+            return self.default_value(relation, column);
+        }
+        refuse_generated(column, "insert")?;
+        refuse_identity(column, overriding)?;
+        let value = self.expr(expr)?;
+        self.assign(value, column.ty.into(), &column.name)
+    }
+
+    /// Defaults for the attributes that nothing is given for.
+    fn complete(
+        &mut self,
+        relation: &Relation,
+        input: Node,
+        given: Vec<(i16, ColumnId)>,
+    ) -> Result<(Node, Vec<(i16, ColumnId)>)> {
+        let (mut exprs, mut values) = (vec![], vec![]);
+        for column in relation.live_columns().filter(|c| !c.is_generated) {
+            if let Some(found) = given.iter().find(|(number, _)| *number == column.number) {
+                values.push(*found);
+                continue;
+            }
+            let default = self.default_value(relation, column)?;
+            let id = self.new_column(&column.name, column.ty.into(), 0, 0);
+            exprs.push((id, default));
+            values.push((column.number, id));
+        }
+        let node = match exprs.is_empty() {
+            true => input,
+            false => Node::Project { input: Box::new(input), exprs },
+        };
+        Ok((node, values))
+    }
+
+    fn on_conflict(
+        &mut self,
+        relation: &Arc<Relation>,
+        alias: &str,
+        conflict: &ast::OnConflict,
+    ) -> Result<OnConflict> {
+        let arbiters = self.arbiters(relation, conflict.conflict_target.as_ref())?;
+        let update = match &conflict.action {
+            OnConflictAction::DoNothing => return Ok(OnConflict { arbiters, update: None }),
+            OnConflictAction::DoUpdate(update) => update,
+        };
+        if conflict.conflict_target.is_none() {
+            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
+                .hint("For example, ON CONFLICT (column_name)."));
+        }
+        self.need(relation, privilege::UPDATE);
+        let (old, proposed) = (self.row_of(relation), self.row_of(relation));
+        self.push_row(alias, &old);
+        self.scope()?.push(Item::new("excluded", proposed.clone()));
+        let bound = self.conflict_update(relation, update, &old, &proposed);
+        self.scopes.pop();
+        Ok(OnConflict { arbiters, update: Some(bound?) })
+    }
+
+    fn conflict_update(
+        &mut self,
+        relation: &Arc<Relation>,
+        update: &ast::DoUpdate,
+        old: &[Name],
+        proposed: &[Name],
+    ) -> Result<ConflictUpdate> {
+        let assignments = self.assignments(relation, &update.assignments)?;
+        let predicate = match &update.selection {
+            Some(condition) => {
+                let bound = self.expr(condition)?;
+                Some(self.boolean(bound, "WHERE")?)
+            }
+            None => None,
+        };
+        if relation.live_columns().any(|c| c.is_generated) {
+            return Err(unsupported("ON CONFLICT DO UPDATE with generated columns", 0));
+        }
+        let numbers = || relation.live_columns().map(|c| c.number);
+        Ok(ConflictUpdate {
+            existing: numbers().map(ScanColumn::Attribute).zip(old.iter().map(|n| n.id)).collect(),
+            excluded: numbers().zip(proposed.iter().map(|n| n.id)).collect(),
+            assignments,
+            generated: vec![],
+            tail: None,
+            predicate,
+        })
+    }
+
+    /// The unique indexes that an ON CONFLICT target means.
+    fn arbiters(&self, relation: &Relation, target: Option<&ast::ConflictTarget>) -> Result<Vec<Oid>> {
+        let columns = match target {
+            None => return Ok(vec![]),
+            Some(ast::ConflictTarget::OnConstraint(name)) => {
+                let name = name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default();
+                let index = self.context.catalog.indexes_of(relation).find(|i| i.name == name && i.is_unique);
+                return index.map(|i| vec![i.id]).ok_or_else(|| {
+                    let message = format!("constraint \"{name}\" for table \"{}\" does not exist", relation.name);
+                    SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+                });
+            }
+            Some(ast::ConflictTarget::Columns { columns, predicate: None }) => columns,
+            Some(ast::ConflictTarget::Columns { .. }) => {
+                return Err(unsupported("ON CONFLICT with a predicate", 0));
+            }
+        };
+        let mut wanted = vec![];
+        for ident in columns {
+            let name = fold(ident);
+            let message = || format!("column \"{name}\" does not exist");
+            let column = relation.column_by_name(&name).ok_or_else(|| {
+                SqlError::new(SqlState::UNDEFINED_COLUMN, message()).at(self.at(ident.span))
+            })?;
+            wanted.push(column.number);
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        let fits = |index: &&Arc<catalog::Index>| {
+            let mut keys = vec![];
+            for column in &index.columns {
+                match column.source {
+                    IndexSource::Column(number) => keys.push(number),
+                    IndexSource::Expression(_) => return false,
+                }
+            }
+            keys.sort_unstable();
+            index.is_unique && index.predicate.is_none() && keys == wanted
+        };
+        let found: Vec<Oid> = self.context.catalog.indexes_of(relation).filter(fits).map(|i| i.id).collect();
+        if found.is_empty() {
+            let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+        }
+        Ok(found)
+    }
+}
+
+fn refuse_identity(column: &Column, overriding: Option<Overriding>) -> Result<()> {
+    if column.identity != Some(Identity::Always) || overriding.is_some() {
+        return Ok(());
+    }
+    let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+    let detail = format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name);
+    Err(SqlError::new(SqlState::GENERATED_ALWAYS, message)
+        .detail(detail)
+        .hint("Use OVERRIDING SYSTEM VALUE to override."))
+}
