@@ -142,12 +142,7 @@ impl Binder<'_> {
         }
     }
 
-    fn add_item(
-        &mut self,
-        name: &str,
-        mut columns: Vec<Name>,
-        alias: Option<&TableAlias>,
-    ) -> Result<()> {
+    fn add_item(&mut self, name: &str, mut columns: Vec<Name>, alias: Option<&TableAlias>) -> Result<()> {
         if let Some(alias) = alias {
             let position = self.at(alias.name.span);
             if alias.columns.len() > columns.len() {
@@ -186,7 +181,7 @@ impl Binder<'_> {
         self.privileges.push(PrivilegeCheck { relation: relation.id, role, rights, columns: vec![] });
     }
 
-    fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>, position: u32) -> Result<Node> {
+    pub(super) fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>, position: u32) -> Result<Node> {
         if let [part] = name.0.as_slice()
             && let Some(ident) = part.as_ident()
         {

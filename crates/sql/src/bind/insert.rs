@@ -45,8 +45,7 @@ impl Binder<'_> {
         let returning = self.returning(insert.returning.as_deref());
         self.scopes.pop();
         let (returning, names) = returning?;
-        let node =
-            Insert { target, input, values, generated, tail: None, on_conflict, returning, overriding };
+        let node = Insert { target, input, values, generated, tail: None, on_conflict, returning, overriding };
         Ok(write(Node::Insert(Box::new(node)), names))
     }
 
@@ -60,8 +59,7 @@ impl Binder<'_> {
             let position = self.at(name.span());
             let [part] = name.0.as_slice() else { return Err(unsupported("inserting into a field", position)) };
             let name = part.as_ident().map(fold).unwrap_or_default();
-            let column =
-                relation.column_by_name(&name).ok_or_else(|| no_such_column(relation, &name, position))?;
+            let column = relation.column_by_name(&name).ok_or_else(|| no_such_column(relation, &name, position))?;
             if columns.iter().any(|c| c.number == column.number) {
                 let message = format!("column \"{name}\" specified more than once");
                 return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position));
@@ -202,12 +200,7 @@ impl Binder<'_> {
         Ok((node, values))
     }
 
-    fn on_conflict(
-        &mut self,
-        relation: &Arc<Relation>,
-        alias: &str,
-        conflict: &ast::OnConflict,
-    ) -> Result<OnConflict> {
+    fn on_conflict(&mut self, relation: &Arc<Relation>, alias: &str, conflict: &ast::OnConflict) -> Result<OnConflict> {
         let arbiters = self.arbiters(relation, conflict.conflict_target.as_ref())?;
         let update = match &conflict.action {
             OnConflictAction::DoNothing => return Ok(OnConflict { arbiters, update: None }),
@@ -215,8 +208,7 @@ impl Binder<'_> {
         };
         if conflict.conflict_target.is_none() {
             let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
-                .hint("For example, ON CONFLICT (column_name)."));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name)."));
         }
         self.need(relation, privilege::UPDATE);
         let (old, proposed) = (self.row_of(relation), self.row_of(relation));
@@ -277,9 +269,9 @@ impl Binder<'_> {
         for ident in columns {
             let name = fold(ident);
             let message = || format!("column \"{name}\" does not exist");
-            let column = relation.column_by_name(&name).ok_or_else(|| {
-                SqlError::new(SqlState::UNDEFINED_COLUMN, message()).at(self.at(ident.span))
-            })?;
+            let column = relation
+                .column_by_name(&name)
+                .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, message()).at(self.at(ident.span)))?;
             wanted.push(column.number);
         }
         wanted.sort_unstable();

@@ -110,8 +110,21 @@ impl Binder<'_> {
                 let (left, right) = (self.set_expr(left)?, self.set_expr(right)?);
                 self.set_operation(operation, all, left, right)
             }
+            SetExpr::Table(table) => self.whole_table(table),
             _ => Err(unsupported("this kind of query", self.at(body.span()))),
         }
+    }
+
+    /// `TABLE t`: all its columns.
+    fn whole_table(&mut self, table: &ast::Table) -> Result<BoundQuery> {
+        let parts: Vec<_> = [&table.schema_name, &table.table_name].into_iter().flatten().cloned().collect();
+        let name = ast::ObjectName::from(parts);
+        let position = self.at(name.span());
+        self.scopes.push(Scope::default());
+        let node = self.table(&name, None, position);
+        let scope = self.scopes.pop().unwrap_or_default();
+        let columns = scope.items.into_iter().flat_map(|i| i.columns).collect();
+        Ok(BoundQuery { node: node?, columns, correlated: scope.correlated })
     }
 
     fn set_operation(

@@ -68,7 +68,8 @@ impl Binder<'_> {
         self.push_row(&relation.name, names);
         let mut generated = vec![];
         for column in relation.live_columns().filter(|c| c.is_generated) {
-            let text = column.default.as_deref().ok_or_else(|| SqlError::internal("a generated column has an expression"))?;
+            let text =
+                column.default.as_deref().ok_or_else(|| SqlError::internal("a generated column has an expression"))?;
             generated.push((column.number, self.stored_as(text, column.ty.into())?));
         }
         self.scopes.pop();
@@ -88,9 +89,11 @@ impl Binder<'_> {
             return Ok(Expr::constant(Datum::Null, ty));
         }
         let owner = Some((relation.id, column.number));
-        let sequence = self.context.catalog.relations().find(|r| {
-            r.sequence.as_ref().is_some_and(|s| s.is_identity && s.owned_by == owner)
-        });
+        let sequence = self
+            .context
+            .catalog
+            .relations()
+            .find(|r| r.sequence.as_ref().is_some_and(|s| s.is_identity && s.owned_by == owner));
         let sequence = sequence.ok_or_else(|| SqlError::internal("an identity column has a sequence"))?.id;
         let arg = Expr::constant(Datum::Oid(sequence), SqlType::new(oid::REGCLASS));
         let chosen = self.function("nextval", &[oid::REGCLASS], 0)?;

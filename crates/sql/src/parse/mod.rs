@@ -220,7 +220,7 @@ mod tests {
         let kinds: Vec<_> = statements.iter().map(Statement::kind).collect();
         assert_eq!(kinds, [StatementKind::Query, StatementKind::Begin, StatementKind::Commit]);
         assert_eq!(statements[2].text(), "commit");
-        assert_eq!(statements[2].offset(), 18);
+        assert_eq!(statements[2].offset(), 17);
     }
 
     #[test]
