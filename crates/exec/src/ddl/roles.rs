@@ -153,7 +153,8 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, spec: &RoleSpec, options
     if role.is_superuser && !context.is_superuser() {
         return Err(denied("must be superuser to alter superuser roles or change superuser attribute"));
     }
-    if !may_create_roles(context) && !(id == context.role && only_password) {
+    let changes_own_password = id == context.role && only_password;
+    if !changes_own_password && !may_create_roles(context) {
         return Err(denied("permission denied"));
     }
     let mut changed = Role::clone(&role);

@@ -215,13 +215,12 @@ pub(super) async fn alter_definition(
         Some(value) => SequenceState::new(value.unwrap_or(definition.start), false),
         None => SequenceState::new(now.last_value, now.is_called),
     };
-    let word = if options.restart.is_some() { "RESTART" } else { "RESTART" };
     let (last, min, max) = (state.last_value, definition.min, definition.max);
     if last < min {
-        return Err(invalid(format!("{word} value ({last}) cannot be less than MINVALUE ({min})")));
+        return Err(invalid(format!("RESTART value ({last}) cannot be less than MINVALUE ({min})")));
     }
     if last > max {
-        return Err(invalid(format!("{word} value ({last}) cannot be greater than MAXVALUE ({max})")));
+        return Err(invalid(format!("RESTART value ({last}) cannot be greater than MAXVALUE ({max})")));
     }
     set_state(context, sequence, state, Some(definition)).await
 }
