@@ -1,5 +1,6 @@
-//! FROM: tables, subqueries, functions' refusal, joins.
+//! FROM: tables, subqueries, joins.
 
+use super::from_function::is_lateral;
 use super::query::CteName;
 use super::scope::{Clause, Item, Name, Scope, fold};
 use super::{Binder, unsupported};
@@ -38,7 +39,10 @@ impl Binder<'_> {
                 _ => return Err(unsupported("this kind of join", self.at(join.relation.span()))),
             };
             let on = self.join_condition(kind, constraint, start, middle)?;
-            node = Node::Join { kind, left: Box::new(node), right: Box::new(right), on, lateral: false };
+            node = {
+                let lateral = is_lateral(&right);
+                Node::Join { kind, left: Box::new(node), right: Box::new(right), on, lateral }
+            };
         }
         Ok(node)
     }
@@ -136,13 +140,13 @@ impl Binder<'_> {
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => self.with_joins(table_with_joins),
             TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } | TableFactor::UNNEST { .. } => {
-                Err(unsupported("a function in FROM", position))
+                self.from_function(factor, position)
             }
             _ => Err(unsupported("this kind of FROM item", position)),
         }
     }
 
-    fn add_item(&mut self, name: &str, mut columns: Vec<Name>, alias: Option<&TableAlias>) -> Result<()> {
+    pub(super) fn add_item(&mut self, name: &str, mut columns: Vec<Name>, alias: Option<&TableAlias>) -> Result<()> {
         if let Some(alias) = alias {
             let position = self.at(alias.name.span);
             if alias.columns.len() > columns.len() {
@@ -276,8 +280,9 @@ fn visible(scope: &Scope, from: usize, to: usize) -> Vec<Name> {
 }
 
 pub(super) fn cross(left: Node, right: Node) -> Node {
+    let lateral = is_lateral(&right);
     let (left, right) = (Box::new(left), Box::new(right));
-    Node::Join { kind: JoinKind::Inner, left, right, on: vec![], lateral: false }
+    Node::Join { kind: JoinKind::Inner, left, right, on: vec![], lateral }
 }
 
 /// The terms of a condition.

@@ -96,21 +96,32 @@ impl Binder<'_> {
         if !is_input && let Some(output) = self.output_column(syntax, parts.names, "GROUP BY")? {
             let expr = parts.exprs.iter().find(|(id, _)| *id == output.id).map(|(_, e)| e.clone());
             let expr = expr.ok_or_else(|| SqlError::internal("an output column has an expression"))?;
+            let own = |e: &Expr| matches!(e.kind, ExprKind::Column(id) if self.is_from_column(id));
+            if expr.any(&mut |e| matches!(e.kind, ExprKind::Column(_)) && !own(e)) {
+                return Err(unsupported("grouping by this expression", position));
+            }
             return Ok(expr);
         }
         let expr = self.expr(syntax)?;
         self.known(expr)
     }
 
+    fn is_from_column(&self, id: ColumnId) -> bool {
+        self.scopes.last().is_some_and(|s| s.items.iter().any(|i| i.columns.iter().any(|c| c.id == id)))
+    }
+
     /// 42803 for a column of this query that is neither grouped nor in an aggregate.
     fn check_grouped(&self, expr: &Expr, allowed: &[ColumnId]) -> Result<()> {
         let Some(scope) = self.scopes.last() else { return Ok(()) };
+        let reads_row = |e: &Expr| match &e.kind {
+            ExprKind::Subquery(subquery) => subquery.correlated.iter().any(|id| self.is_from_column(*id)),
+            _ => false,
+        };
+        if expr.any(&mut |e| reads_row(e)) {
+            return Err(unsupported("a correlated subquery over grouped rows", expr.position));
+        }
         let mut found = None;
         expr.any(&mut |e| {
-            if let ExprKind::Subquery(subquery) = &e.kind {
-                let own = |id: &&ColumnId| scope.items.iter().any(|i| i.columns.iter().any(|c| c.id == **id));
-                found = found.or(subquery.correlated.iter().find(own).map(|id| (*id, e.position)));
-            }
             if let ExprKind::Column(id) = &e.kind
                 && !allowed.contains(id)
             {

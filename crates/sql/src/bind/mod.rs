@@ -9,6 +9,7 @@ mod change;
 mod coerce;
 mod expr;
 mod from;
+mod from_function;
 mod group;
 mod insert;
 mod query;

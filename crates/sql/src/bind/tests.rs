@@ -149,3 +149,14 @@ fn writes_bind() {
     check_error("insert into t values (1, 'x', 2, 3)", "42601 INSERT has more expressions than target columns @0");
     check_error("update t set a = true", "42804 column \"a\" is of type integer but expression is of type boolean @18");
 }
+
+#[test]
+fn functions_in_from_bind() {
+    check("select * from generate_series(1, 3) g", "g integer | ");
+    check("select n, o from t, unnest(array[t.a, 2]) with ordinality u(n, o)", "n integer, o bigint | ");
+    check(
+        "select b, count(*) from generate_series(1, 3) s(i) left join t on a = i group by 1",
+        "b text, count bigint | ",
+    );
+    check_error("select count(*), a from t group by 1", "0A000 grouping by this expression is not supported @36");
+}
