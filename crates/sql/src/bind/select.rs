@@ -81,6 +81,9 @@ impl Binder<'_> {
                         let message = "SELECT * with no tables specified is not valid";
                         return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(self.at(item.span())));
                     }
+                    if !merged_first(&scope.items) {
+                        return Err(unsupported("* over this JOIN USING", self.at(item.span())));
+                    }
                     for from in &scope.items {
                         let shown = from.columns.iter().filter(|c| !from.hidden.contains(&c.id));
                         outputs.extend(shown.map(|c| (c.name.clone(), Expr::column(c.id, c.ty))));
@@ -152,6 +155,14 @@ impl Binder<'_> {
         }
         Ok(node)
     }
+}
+
+/// PostgreSQL puts the columns that USING merged first; here the order is the items', so it must be the same.
+fn merged_first(items: &[super::scope::Item]) -> bool {
+    let is_shown = |item: &super::scope::Item, name: &Name| !item.hidden.contains(&name.id);
+    let first = items.iter().find_map(|i| i.columns.iter().find(|c| is_shown(i, c)));
+    let mut merged = items.iter().flat_map(|i| i.columns.iter().filter(|c| i.hidden.contains(&c.id)));
+    merged.all(|m| first.is_some_and(|f| f.name == m.name))
 }
 
 /// The name that PostgreSQL gives to an output without alias.
