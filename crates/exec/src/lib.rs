@@ -1,1 +1,40 @@
+//! Level 4. Operators that run `sql`'s physical plans over `txn`.
+//!
+//! Owns expression evaluation, operators, the stored form of rows' keys and of index entries, constraints, COPY. Decides nothing
+//! about *what* is computed: the plan says so. Knows no sockets and no sessions but through `SessionAccess`.
+//!
+//! ```text
+//! Prepared (plan + compiled direct path, cached) --execute--> Execution --next--> Batch --output::RowBuffer--> DataRow bytes
+//!                                                \--direct::run--> DataRow bytes (one row, no operators)
+//! ```
+//!
+//! Where to start: `context` (what a statement may use), `run` (an execution), `op` (operators), `expr` (evaluation), `dml`
+//! (writes), `rows` and `index` (what is stored), `direct` (the short path).
+
+mod aggregate;
+pub mod batch;
+pub mod budget;
+pub mod context;
 pub mod ddl;
+pub mod direct;
+pub mod dml;
+mod document;
+pub mod expr;
+pub mod functions;
+mod index;
+mod op;
+pub mod output;
+mod rows;
+mod run;
+mod spill;
+mod subplan;
+mod walk;
+mod window;
+
+pub use batch::Batch;
+pub use budget::{MemoryBudget, NodeBudget};
+pub use context::{BoxFuture, DirectContext, SessionAccess, SpillFolder, StatementContext};
+pub use dml::{DeferredCheck, run_deferred};
+pub use expr::fold;
+pub use op::as_of;
+pub use run::{Execution, NodeMeasure, Prepared, execute, execute_measured};

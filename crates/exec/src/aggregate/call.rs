@@ -1,0 +1,284 @@
+//! One aggregate call of a plan: its expressions, and its states by group number.
+
+use super::state::{Fast, General};
+use crate::batch::{Batch, Column};
+use crate::budget::Reservation;
+use crate::expr::Program;
+use crate::op::SortKeys;
+use crate::run::Run;
+use sql::physical::PlanAggregate;
+use std::sync::Arc;
+use types::builtin;
+use types::key::{self, KeyOrder};
+use types::{CallContext, Datum, FormatSettings, Result, SqlType};
+
+/// A row that does not count for any group (FILTER).
+pub(super) const NO_GROUP: u32 = u32::MAX;
+
+pub(super) struct Call {
+    proc: u32,
+    name: String,
+    args: Vec<Program>,
+    direct: Vec<Program>,
+    filter: Option<Program>,
+    order: SortKeys,
+    distinct: bool,
+    is_hypothetical: bool,
+    /// Types of the values that the accumulator is made with, and of those it is fed with.
+    arg_types: Vec<SqlType>,
+    row_types: Vec<SqlType>,
+    pub result: SqlType,
+    states: States,
+}
+
+enum States {
+    Fast(Fast),
+    General(Vec<General>),
+    /// DISTINCT, ORDER BY, WITHIN GROUP: the rows until the end.
+    Kept(Vec<Kept>),
+}
+
+#[derive(Default)]
+struct Kept {
+    /// (sort key, where the arguments' part of it begins, arguments).
+    rows: Vec<(Vec<u8>, usize, Vec<Datum>)>,
+    direct: Vec<Datum>,
+}
+
+impl Call {
+    pub fn new(plan: &PlanAggregate) -> Result<Call> {
+        let kind = builtin::aggregate(plan.proc.oid).map_or('n', |a| a.kind);
+        let is_ordered_set = kind != 'n';
+        let order = SortKeys::new(&plan.order_by)?;
+        let args = match is_ordered_set {
+            true => order.programs.clone(),
+            false => Program::compile_all(&plan.args)?,
+        };
+        let row_types: Vec<SqlType> = args.iter().map(Program::ty).collect();
+        let arg_types = match is_ordered_set {
+            true => plan.direct.iter().map(|d| d.ty).chain(row_types.iter().copied()).collect(),
+            false => row_types.clone(),
+        };
+        let keeps = plan.distinct || !plan.order_by.is_empty() || is_ordered_set;
+        let states = match Fast::of(plan.proc.oid).filter(|_| !keeps && args.len() <= 1) {
+            Some(fast) => States::Fast(fast),
+            None if keeps => States::Kept(vec![]),
+            None => States::General(vec![]),
+        };
+        Ok(Call {
+            proc: plan.proc.oid,
+            name: crate::functions::signature(plan.proc),
+            args,
+            direct: Program::compile_all(&plan.direct)?,
+            filter: Program::compile_option(plan.filter.as_ref())?,
+            order,
+            distinct: plan.distinct,
+            is_hypothetical: kind == 'h',
+            arg_types,
+            row_types,
+            result: plan.ty,
+            states,
+        })
+    }
+
+    fn context<'a>(&'a self, format: &'a FormatSettings) -> CallContext<'a> {
+        CallContext { format, arg_types: &self.arg_types, result_type: self.result }
+    }
+
+    fn accumulator(&self, format: &FormatSettings, direct: &[Datum]) -> Result<General> {
+        if self.is_hypothetical {
+            let columns: Vec<(SqlType, KeyOrder)> =
+                self.row_types.iter().copied().zip(self.order.orders.iter().copied()).collect();
+            if let Some(accumulator) = types::aggregates::hypothetical(self.proc, &columns, direct) {
+                return Ok(General { accumulator });
+            }
+        }
+        General::new(self.proc, &self.name, &self.context(format), direct)
+    }
+
+    /// Makes room for groups up to `count`. `row` is the first row of the newest group, for direct arguments.
+    pub async fn grow(&mut self, run: &mut Run, count: usize, batch: Option<(&Batch, usize)>) -> Result<()> {
+        let mut direct = Vec::with_capacity(self.direct.len());
+        if !self.direct.is_empty() {
+            let row = batch.map(|(batch, row)| batch.row(row)).unwrap_or_default();
+            for program in &self.direct {
+                direct.push(program.eval_datums(run, &row).await?);
+            }
+        }
+        match &mut self.states {
+            States::Fast(fast) => fast.resize(count),
+            States::Kept(kept) => {
+                while kept.len() < count {
+                    kept.push(Kept { rows: vec![], direct: direct.clone() });
+                }
+            }
+            States::General(states) => {
+                let mut states = std::mem::take(states);
+                let format = run.context.format.clone();
+                while states.len() < count {
+                    states.push(self.accumulator(&format, &direct)?);
+                }
+                self.states = States::General(states);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a batch: `groups[i]` is the group of row i.
+    pub async fn update(
+        &mut self,
+        run: &mut Run,
+        batch: &Batch,
+        groups: &[u32],
+        memory: &mut Reservation,
+    ) -> Result<()> {
+        let filtered;
+        let groups = match &self.filter {
+            None => groups,
+            Some(filter) => {
+                let mut kept = vec![NO_GROUP; groups.len()];
+                for row in filter.select(run, batch).await? {
+                    if let (Some(to), Some(from)) = (kept.get_mut(row as usize), groups.get(row as usize)) {
+                        *to = *from;
+                    }
+                }
+                filtered = kept;
+                &filtered[..]
+            }
+        };
+        // Arguments are evaluated for the rows that count only: the others may fail (`sum(1/x) FILTER (WHERE x <> 0)`).
+        let rows: Option<Vec<u32>> = groups
+            .contains(&NO_GROUP)
+            .then(|| (0..groups.len() as u32).filter(|i| groups.get(*i as usize) != Some(&NO_GROUP)).collect());
+        let (narrowed, narrowed_groups);
+        let (batch, groups) = match &rows {
+            None => (batch, groups),
+            Some(rows) => {
+                narrowed = batch.gather(rows);
+                narrowed_groups = rows.iter().filter_map(|r| groups.get(*r as usize).copied()).collect::<Vec<u32>>();
+                (&narrowed, &narrowed_groups[..])
+            }
+        };
+        let mut columns = Vec::with_capacity(self.args.len());
+        for arg in &self.args {
+            columns.push(arg.eval(run, batch).await?);
+        }
+        if let States::Fast(fast) = &mut self.states {
+            let arg = columns.first().map(|c| &**c);
+            if fast.takes(arg) {
+                return fast.update(groups, arg);
+            }
+            return Err(types::SqlError::internal(format!("{} was given a column of another type", self.name)));
+        }
+        if matches!(self.states, States::Kept(_)) {
+            return self.keep(run, batch, groups, &columns, memory).await;
+        }
+        self.feed(run, groups, &columns, memory)
+    }
+
+    fn feed(&mut self, run: &mut Run, groups: &[u32], columns: &[Arc<Column>], memory: &mut Reservation) -> Result<()> {
+        let format = run.context.format.clone();
+        let States::General(mut states) = std::mem::replace(&mut self.states, States::General(vec![])) else {
+            return Ok(());
+        };
+        let context = self.context(&format);
+        let mut args = vec![Datum::Null; columns.len()];
+        let mut result = Ok(());
+        for (row, group) in groups.iter().enumerate() {
+            for (arg, column) in args.iter_mut().zip(columns) {
+                *arg = column.datum(row);
+            }
+            if let Some(state) = states.get_mut(*group as usize) {
+                result = state.accumulator.update(&context, &args);
+                if result.is_err() {
+                    break;
+                }
+            }
+        }
+        // States that keep their rows grow: once a batch, the last group's growth stands for all.
+        if let Some(state) = groups.last().and_then(|g| states.get(*g as usize)) {
+            let size = state.accumulator.size_bytes();
+            if size > memory.bytes() {
+                memory.grow(size - memory.bytes())?;
+            }
+        }
+        self.states = States::General(states);
+        result
+    }
+
+    async fn keep(
+        &mut self,
+        run: &mut Run,
+        batch: &Batch,
+        groups: &[u32],
+        columns: &[Arc<Column>],
+        memory: &mut Reservation,
+    ) -> Result<()> {
+        let keys = self.order.encode(run, batch).await?;
+        let States::Kept(kept) = &mut self.states else { return Ok(()) };
+        let mut size = 0;
+        for (row, group) in groups.iter().enumerate() {
+            let args: Vec<Datum> = columns.iter().map(|c| c.datum(row)).collect();
+            let mut key = keys.get(row).to_vec();
+            let args_start = key.len();
+            if self.distinct {
+                for (ty, arg) in self.row_types.iter().zip(&args) {
+                    key::encode(*ty, arg, KeyOrder::ASC, &mut key);
+                }
+            }
+            size += key.len() + args.iter().map(|a| a.heap_size() + 24).sum::<usize>() + 64;
+            if let Some(kept) = kept.get_mut(*group as usize) {
+                kept.rows.push((key, args_start, args));
+            }
+        }
+        memory.grow(size)
+    }
+
+    pub fn finish(&mut self, format: &FormatSettings, group: usize) -> Result<Datum> {
+        let context_types = self.arg_types.clone();
+        let context = CallContext { format, arg_types: &context_types, result_type: self.result };
+        match &mut self.states {
+            States::Fast(fast) => fast.finish(group),
+            States::General(states) => match states.get_mut(group) {
+                Some(state) => state.accumulator.finish(&context),
+                None => Ok(Datum::Null),
+            },
+            States::Kept(kept) => {
+                let Some(kept) = kept.get_mut(group).map(std::mem::take) else { return Ok(Datum::Null) };
+                let mut rows = kept.rows;
+                rows.sort_by(|a, b| a.0.cmp(&b.0));
+                let mut state = self.accumulator(format, &kept.direct)?;
+                let mut last: Option<Vec<u8>> = None;
+                for (key, args_start, args) in rows {
+                    if self.distinct {
+                        let part = key.get(args_start..).unwrap_or_default();
+                        if last.as_deref() == Some(part) {
+                            continue;
+                        }
+                        last = Some(part.to_vec());
+                    }
+                    state.accumulator.update(&context, &args)?;
+                }
+                state.accumulator.finish(&context)
+            }
+        }
+    }
+
+    /// Forgets all groups.
+    pub fn clear(&mut self) {
+        match &mut self.states {
+            States::Fast(fast) => fast.clear(),
+            States::General(states) => states.clear(),
+            States::Kept(kept) => kept.clear(),
+        }
+    }
+
+    /// Bytes that a group costs at least.
+    pub fn group_bytes(&self) -> usize {
+        match &self.states {
+            States::Fast(_) => 24,
+            States::General(_) => 128,
+            States::Kept(_) => 64,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! States by group number: typed ones for what plans are made of, `Accumulator`s for the rest.
+
+use crate::batch::{Column, ColumnData};
+use types::aggregates::Accumulator;
+use types::numeric::Numeric;
+use types::{CallContext, Datum, Result, SqlError, SqlState};
+
+/// What a call of an aggregate over one argument (or none) keeps per group, where it is simple.
+pub(super) enum Fast {
+    /// count(*): no argument; count(x): rows where x is not NULL.
+    Count(Vec<i64>),
+    /// sum of int2/int4 (bigint out), and whether there was a value.
+    SumInt(Vec<(i64, bool)>),
+    /// sum(int8) and avg of integers: exact, numeric out.
+    SumWide {
+        sums: Vec<(i128, i64)>,
+        is_average: bool,
+    },
+    SumFloat(Vec<(f64, bool)>),
+    /// min and max of integers, dates and timestamps.
+    Extreme {
+        best: Vec<Option<i64>>,
+        is_max: bool,
+        make: fn(i64) -> Datum,
+    },
+}
+
+impl Fast {
+    /// By the aggregate's OID (pg_proc); None: it needs an `Accumulator`.
+    pub fn of(proc: u32) -> Option<Fast> {
+        let extreme = |is_max, make| Fast::Extreme { best: vec![], is_max, make };
+        Some(match proc {
+            2803 | 2147 => Fast::Count(vec![]),
+            2108 | 2109 => Fast::SumInt(vec![]),
+            2107 => Fast::SumWide { sums: vec![], is_average: false },
+            2100..=2102 => Fast::SumWide { sums: vec![], is_average: true },
+            2111 => Fast::SumFloat(vec![]),
+            2115 | 2131 => extreme(proc == 2115, Datum::Int8),
+            2116 | 2132 => extreme(proc == 2116, |v| Datum::Int4(v as i32)),
+            2117 | 2133 => extreme(proc == 2117, |v| Datum::Int2(v as i16)),
+            2122 | 2138 => extreme(proc == 2122, |v| Datum::Date(v as i32)),
+            2126 | 2142 => extreme(proc == 2126, Datum::Timestamp),
+            2127 | 2143 => extreme(proc == 2127, Datum::TimestampTz),
+            _ => return None,
+        })
+    }
+
+    pub fn resize(&mut self, groups: usize) {
+        match self {
+            Fast::Count(v) => v.resize(groups, 0),
+            Fast::SumInt(v) => v.resize(groups, (0, false)),
+            Fast::SumWide { sums, .. } => sums.resize(groups, (0, 0)),
+            Fast::SumFloat(v) => v.resize(groups, (0.0, false)),
+            Fast::Extreme { best, .. } => best.resize(groups, None),
+        }
+    }
+
+    pub fn clear(&mut self) {
+        match self {
+            Fast::Count(v) => v.clear(),
+            Fast::SumInt(v) => v.clear(),
+            Fast::SumWide { sums, .. } => sums.clear(),
+            Fast::SumFloat(v) => v.clear(),
+            Fast::Extreme { best, .. } => best.clear(),
+        }
+    }
+
+    /// Takes rows: `groups[i]` is the group of row i, `u32::MAX` where the row does not count.
+    pub fn update(&mut self, groups: &[u32], arg: Option<&Column>) -> Result<()> {
+        match self {
+            Fast::Count(counts) => match arg {
+                None => groups.iter().for_each(|g| bump(counts, *g)),
+                Some(column) if column.nulls.is_empty() => groups.iter().for_each(|g| bump(counts, *g)),
+                Some(column) => {
+                    groups.iter().zip(&column.nulls).filter(|(_, null)| !**null).for_each(|(g, _)| bump(counts, *g));
+                }
+            },
+            Fast::SumInt(sums) => {
+                let mut overflow = false;
+                each_int(groups, arg, |group, value| {
+                    if let Some((sum, seen)) = sums.get_mut(group as usize) {
+                        let (total, over) = sum.overflowing_add(value);
+                        (*sum, *seen) = (total, true);
+                        overflow |= over;
+                    }
+                });
+                if overflow {
+                    return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range"));
+                }
+            }
+            Fast::SumWide { sums, .. } => each_int(groups, arg, |group, value| {
+                if let Some((sum, count)) = sums.get_mut(group as usize) {
+                    // Below 2^63 rows of 2^63 cannot overflow.
+                    *sum += i128::from(value);
+                    *count += 1;
+                }
+            }),
+            Fast::SumFloat(sums) => {
+                let Some(Column { data: ColumnData::Float8(values), nulls }) = arg else { return Ok(()) };
+                let mut overflow = false;
+                for (i, (group, value)) in groups.iter().zip(values).enumerate() {
+                    if nulls.get(i).copied().unwrap_or(false) {
+                        continue;
+                    }
+                    if let Some((sum, seen)) = sums.get_mut(*group as usize) {
+                        let total = *sum + value;
+                        overflow |= total.is_infinite() && sum.is_finite() && value.is_finite();
+                        (*sum, *seen) = (total, true);
+                    }
+                }
+                if overflow {
+                    return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow"));
+                }
+            }
+            Fast::Extreme { best, is_max, .. } => {
+                let is_max = *is_max;
+                each_int(groups, arg, |group, value| {
+                    if let Some(best) = best.get_mut(group as usize) {
+                        *best = Some(match *best {
+                            None => value,
+                            Some(old) if is_max => old.max(value),
+                            Some(old) => old.min(value),
+                        });
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `update` can read this argument.
+    pub fn takes(&self, arg: Option<&Column>) -> bool {
+        match (self, arg.map(|a| &a.data)) {
+            (Fast::Count(_), _) => true,
+            (Fast::SumFloat(_), Some(ColumnData::Float8(_))) => true,
+            (Fast::SumFloat(_), _) | (_, None) => false,
+            (_, Some(data)) => is_int(data),
+        }
+    }
+
+    pub fn finish(&self, group: usize) -> Result<Datum> {
+        Ok(match self {
+            Fast::Count(v) => Datum::Int8(v.get(group).copied().unwrap_or(0)),
+            Fast::SumInt(v) => match v.get(group) {
+                Some((sum, true)) => Datum::Int8(*sum),
+                _ => Datum::Null,
+            },
+            Fast::SumWide { sums, is_average } => match sums.get(group) {
+                None | Some((_, 0)) => Datum::Null,
+                Some((sum, count)) if *is_average => {
+                    Datum::Numeric(Numeric::from_i128(*sum).div(&Numeric::from_i64(*count))?)
+                }
+                Some((sum, _)) => Datum::Numeric(Numeric::from_i128(*sum)),
+            },
+            Fast::SumFloat(v) => match v.get(group) {
+                Some((sum, true)) => Datum::Float8(*sum),
+                _ => Datum::Null,
+            },
+            Fast::Extreme { best, make, .. } => best.get(group).copied().flatten().map_or(Datum::Null, make),
+        })
+    }
+}
+
+#[inline]
+fn bump(counts: &mut [i64], group: u32) {
+    if let Some(count) = counts.get_mut(group as usize) {
+        *count += 1;
+    }
+}
+
+fn is_int(data: &ColumnData) -> bool {
+    use ColumnData::*;
+    matches!(data, Int2(_) | Int4(_) | Int8(_) | Date(_) | Timestamp(_) | TimestampTz(_))
+}
+
+#[inline]
+fn each_int(groups: &[u32], arg: Option<&Column>, mut f: impl FnMut(u32, i64)) {
+    let Some(column) = arg else { return };
+    fn run<T: Copy + Into<i64>>(groups: &[u32], values: &[T], nulls: &[bool], f: &mut impl FnMut(u32, i64)) {
+        if nulls.is_empty() {
+            groups.iter().zip(values).for_each(|(g, v)| f(*g, (*v).into()));
+        } else {
+            let rows = groups.iter().zip(values).zip(nulls);
+            rows.filter(|(_, null)| !**null).for_each(|((g, v), _)| f(*g, (*v).into()));
+        }
+    }
+    match &column.data {
+        ColumnData::Int2(v) => run(groups, v, &column.nulls, &mut f),
+        ColumnData::Int4(v) | ColumnData::Date(v) => run(groups, v, &column.nulls, &mut f),
+        ColumnData::Int8(v) | ColumnData::Timestamp(v) | ColumnData::TimestampTz(v) => {
+            run(groups, v, &column.nulls, &mut f);
+        }
+        _ => {}
+    }
+}
+
+/// A group's accumulator, and its size when it was last asked.
+pub(super) struct General {
+    pub accumulator: Box<dyn Accumulator>,
+}
+
+impl General {
+    pub fn new(proc: u32, name: &str, context: &CallContext<'_>, direct: &[Datum]) -> Result<General> {
+        match types::aggregates::accumulator(proc, context, direct)? {
+            Some(accumulator) => Ok(General { accumulator }),
+            None => Err(SqlError::unsupported(format!("aggregate function {name} is not supported"))),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a statement's execution may use: its transaction, the session, limits. One `StatementContext` per execution,
+//! shared by the operators of the plan; `DirectContext` is the borrowed form for statements by full key, which have
+//! no time to count references.
+
+use crate::budget::MemoryBudget;
+use catalog::{Relation, Snapshot};
+use host::Host;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use txn::{CancelFlag, Gateway, Transaction};
+use types::{Datum, FormatSettings, Oid, Result, SqlError};
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What of a client's session functions and DML need. Implemented by `session`; every method is cheap but the async ones.
+pub trait SessionAccess: Send + Sync {
+    /// The database the session is connected to.
+    fn database(&self) -> Oid;
+    fn database_name(&self) -> String;
+    fn current_user(&self) -> Oid;
+    fn session_user(&self) -> Oid;
+    fn backend_pid(&self) -> i32;
+    /// Client's address and port; None on a local socket.
+    fn client_address(&self) -> Option<(String, u16)> {
+        None
+    }
+    /// Address and port the client connected to.
+    fn server_address(&self) -> Option<(String, u16)> {
+        None
+    }
+    /// When this server process started, in microseconds since 2000-01-01 UTC.
+    fn server_start_time(&self) -> i64 {
+        0
+    }
+
+    /// A setting's value as SHOW prints it; None: no such setting.
+    fn setting(&self, name: &str) -> Option<String>;
+    /// `set_config`: sets and returns the new value.
+    fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String>;
+    /// Ids of the schemas that names are looked up in, implicit ones (pg_temp, pg_catalog) in their place.
+    fn search_path(&self) -> Vec<Oid>;
+    fn temporary_schema(&self) -> Option<Oid>;
+    /// Live state for pg_stat_activity and its like; None where there is no server.
+    fn virtual_source(&self) -> Option<Arc<dyn catalog::virtuals::Source>> {
+        None
+    }
+    /// Queues a NOTICE or WARNING for the client.
+    fn notice(&self, notice: SqlError);
+
+    /// `now()`: microseconds since 2000-01-01 UTC.
+    fn transaction_time(&self) -> i64;
+    fn statement_time(&self) -> i64;
+    /// `random()` in [0, 1), from the session's generator; `setseed` seeds it.
+    fn random(&self) -> f64;
+    fn set_seed(&self, seed: f64);
+
+    fn next_value<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<i64>>;
+    fn set_value<'a>(&'a self, sequence: &'a Arc<Relation>, value: i64, is_called: bool) -> BoxFuture<'a, Result<i64>>;
+    /// `currval` (55000 before the first `nextval`) and `lastval`, of this session.
+    fn current_value(&self, sequence: &Relation) -> Result<i64>;
+    fn last_value(&self) -> Result<i64>;
+
+    /// SET CONSTRAINTS: whether the constraint is checked at commit now.
+    fn is_deferred(&self, constraint: Oid, initially_deferred: bool) -> bool {
+        let _ = constraint;
+        initially_deferred
+    }
+    /// Keeps a check for the commit (or SET CONSTRAINTS … IMMEDIATE); the session runs it with `exec::run_deferred`.
+    fn defer(&self, check: crate::dml::DeferredCheck);
+}
+
+/// One execution of one statement.
+pub struct StatementContext {
+    pub txn: Transaction,
+    pub gateway: Arc<Gateway>,
+    pub host: Host,
+    pub catalog: Arc<Snapshot>,
+    pub format: Arc<FormatSettings>,
+    /// Values of $1, $2, … of the types the plan says.
+    pub parameters: Arc<[Datum]>,
+    pub session: Arc<dyn SessionAccess>,
+    pub cancel: CancelFlag,
+    /// On `host.clock.monotonic()`; 57014 after.
+    pub deadline: Option<Duration>,
+    pub memory: Arc<MemoryBudget>,
+    pub spill: SpillFolder,
+}
+
+impl StatementContext {
+    /// 57014 (or 57P01) if the statement must stop. Asked once per batch.
+    pub fn check(&self) -> Result<()> {
+        self.cancel.check()?;
+        match self.deadline {
+            Some(deadline) if self.host.clock.monotonic() > deadline => Err(txn::TxnError::Deadline.to_sql()),
+            _ => Ok(()),
+        }
+    }
+    pub(crate) fn env(&self) -> crate::expr::EvalContext<'_> {
+        crate::expr::EvalContext {
+            format: &self.format,
+            parameters: &self.parameters,
+            session: &*self.session,
+            catalog: &self.catalog,
+            host: &self.host,
+            gateway: &self.gateway,
+            txn: Some(&self.txn),
+            outer: &[],
+        }
+    }
+}
+
+/// The borrowed context of a direct plan.
+#[derive(Clone, Copy)]
+pub struct DirectContext<'a> {
+    /// None: a lone autocommit read, which needs no transaction.
+    pub txn: Option<&'a Transaction>,
+    pub gateway: &'a Arc<Gateway>,
+    pub host: &'a Host,
+    pub catalog: &'a Arc<Snapshot>,
+    pub format: &'a FormatSettings,
+    pub parameters: &'a [Datum],
+    pub session: &'a dyn SessionAccess,
+}
+
+impl<'a> DirectContext<'a> {
+    pub(crate) fn env(&self) -> crate::expr::EvalContext<'a> {
+        crate::expr::EvalContext {
+            format: self.format,
+            parameters: self.parameters,
+            session: self.session,
+            catalog: self.catalog,
+            host: self.host,
+            gateway: self.gateway,
+            txn: self.txn,
+            outer: &[],
+        }
+    }
+}
+
+/// Where operators put what does not fit in memory. Files are removed when their owner goes; the folder is emptied at start.
+#[derive(Clone)]
+pub struct SpillFolder {
+    pub files: Arc<dyn host::Files>,
+    pub folder: PathBuf,
+    /// Names are unique within the process.
+    pub next: Arc<AtomicU64>,
+}
+
+impl SpillFolder {
+    pub fn new(files: Arc<dyn host::Files>, folder: PathBuf) -> SpillFolder {
+        SpillFolder { files, folder, next: Arc::new(AtomicU64::new(0)) }
+    }
+    pub(crate) fn next_path(&self) -> PathBuf {
+        self.folder.join(format!("spill-{}", self.next.fetch_add(1, Ordering::Relaxed)))
+    }
+}

@@ -1,0 +1,164 @@
+//! ON CONFLICT: looks for the row that stands in the way, under the lock of the key both want.
+
+use super::Target;
+use super::target::StoredRow;
+use crate::expr::{EvalContext, Program, RowRef};
+use foldhash::HashSet;
+use sql::physical::PlanConflict;
+use txn::{LockMode, Locked, Transaction, WaitPolicy};
+use types::json::Jsonb;
+use types::{Datum, Oid, Result, SqlError, SqlState};
+
+pub(super) struct Conflict {
+    /// None: any unique index.
+    arbiters: Vec<Oid>,
+    updates: bool,
+    assignments: Vec<(usize, Program)>,
+    predicate: Option<Program>,
+    tail: Option<Program>,
+}
+
+/// What stands where the new row would.
+pub(super) enum Met {
+    Nobody,
+    /// DO NOTHING.
+    Nothing,
+    Row(StoredRow),
+}
+
+impl Conflict {
+    pub fn new(plan: &PlanConflict) -> Result<Conflict> {
+        Ok(Conflict {
+            arbiters: plan.source.arbiters.clone(),
+            updates: plan.source.update.is_some(),
+            assignments: plan
+                .assignments
+                .iter()
+                .map(|(a, e)| Ok(((*a as usize).wrapping_sub(1), Program::compile(e)?)))
+                .collect::<Result<_>>()?,
+            predicate: Program::compile_option(plan.predicate.as_ref())?,
+            tail: Program::compile_option(plan.tail.as_ref())?,
+        })
+    }
+
+    pub fn updates(&self) -> bool {
+        self.updates
+    }
+
+    fn arbitrates(&self, index: Option<Oid>) -> bool {
+        self.arbiters.is_empty() || index.is_some_and(|i| self.arbiters.contains(&i))
+    }
+
+    pub async fn meet(
+        &self,
+        env: &EvalContext<'_>,
+        txn: &Transaction,
+        target: &Target,
+        values: &[Datum],
+        written: &HashSet<Vec<u8>>,
+    ) -> Result<Met> {
+        let Some((slot, key)) = self.find(env, txn, target, values).await? else { return Ok(Met::Nobody) };
+        if !self.updates {
+            return Ok(Met::Nothing);
+        }
+        if written.contains(&key) {
+            return Err(SqlError::new(
+                SqlState::CARDINALITY_VIOLATION,
+                "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            )
+            .hint(
+                "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+            ));
+        }
+        let changes_key = self.assignments.iter().any(|(column, _)| target.is_key_column(*column));
+        let mode = if changes_key { LockMode::Update } else { LockMode::NoKeyUpdate };
+        match target.lock(txn, slot, &key, mode).await? {
+            Some(locked) => Ok(Met::Row(locked.row)),
+            // The lock on the key keeps the row from going: it went before, and the key is free.
+            None => Ok(Met::Nobody),
+        }
+    }
+
+    /// Slot and key of the row in the way.
+    async fn find(
+        &self,
+        env: &EvalContext<'_>,
+        txn: &Transaction,
+        target: &Target,
+        values: &[Datum],
+    ) -> Result<Option<(u16, Vec<u8>)>> {
+        let is_there = |locked: Locked<'_>| matches!(locked, Locked::Row { .. });
+        if !target.table.has_hidden_key() && self.arbitrates(target.primary.as_ref().map(|p| p.id)) {
+            let (key, slot) = target.place(env, values)?;
+            if txn.lock(&target.table.at, slot, &key, LockMode::Update, WaitPolicy::Wait, is_there).await? {
+                return Ok(Some((slot, key)));
+            }
+        }
+        for index in target.indexes.iter().filter(|i| i.shape.is_unique) {
+            let shape = &index.shape;
+            if !self.arbitrates(Some(shape.index.id)) {
+                continue;
+            }
+            if shape.is_deferrable {
+                return Err(SqlError::new(
+                    SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters",
+                ));
+            }
+            let Some((entry, _)) = index.entry(env, values, 0, &[])? else { continue };
+            if !entry.is_exclusive {
+                continue;
+            }
+            let slot = match shape.slot_of_columns(&entry.key) {
+                Some(slot) => slot,
+                None => target.place(env, values)?.1,
+            };
+            let row =
+                txn.lock(&shape.at, slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |locked| match locked {
+                    Locked::Row { value, .. } => {
+                        shape.row_of(&entry.key, value).map(|(slot, key)| Some((slot, key.to_vec())))
+                    }
+                    _ => Ok(None),
+                });
+            if let Some(row) = row.await?? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// DO UPDATE: (old row, new row); None where its WHERE is not true.
+    pub async fn update(
+        &self,
+        env: &EvalContext<'_>,
+        txn: &Transaction,
+        target: &Target,
+        existing: StoredRow,
+        excluded: &[Datum],
+    ) -> Result<Option<(StoredRow, StoredRow)>> {
+        let mut both = existing.values.clone();
+        both.extend_from_slice(excluded);
+        if let Some(predicate) = &self.predicate
+            && !matches!(predicate.eval_row(env, RowRef::Datums(&both))?, Datum::Bool(true))
+        {
+            return Ok(None);
+        }
+        let mut values = existing.values.clone();
+        for (column, program) in &self.assignments {
+            let value = program.eval_row(env, RowRef::Datums(&both))?;
+            if let Some(place) = values.get_mut(*column) {
+                *place = value;
+            }
+        }
+        let tail: Option<Jsonb> = match &self.tail {
+            None => existing.tail.clone(),
+            Some(tail) => match tail.eval_row(env, RowRef::Datums(&both))? {
+                Datum::Jsonb(tail) => Some(tail),
+                _ => None,
+            },
+        };
+        target.complete(env, &mut values)?;
+        let new = target.update(env, txn, &existing, values, tail).await?;
+        Ok(Some((existing, new)))
+    }
+}

@@ -1,0 +1,118 @@
+//! INSERT, with ON CONFLICT.
+
+use super::conflict::{Conflict, Met};
+use super::foreign_key::Pending;
+use super::{Returning, Target};
+use crate::batch::Batch;
+use crate::context::{BoxFuture, StatementContext};
+use crate::op::{Input, Operator};
+use crate::run::Run;
+use foldhash::{HashSet, HashSetExt};
+use sql::physical::PlanInsert;
+use std::sync::Arc;
+use types::json::Jsonb;
+use types::{Datum, Result};
+
+pub(crate) struct InsertRows {
+    input: Input,
+    target: Target,
+    values: Vec<Option<usize>>,
+    tail: Option<usize>,
+    conflict: Option<Conflict>,
+    returning: Returning,
+    /// Keys of the rows that this statement wrote, for ON CONFLICT DO UPDATE.
+    written: HashSet<Vec<u8>>,
+    is_done: bool,
+}
+
+impl InsertRows {
+    pub fn new(input: Input, plan: &PlanInsert) -> Result<InsertRows> {
+        Ok(InsertRows {
+            input,
+            target: Target::new(&plan.target)?,
+            values: plan.values.iter().map(|v| v.map(|p| p as usize)).collect(),
+            tail: plan.tail.map(|p| p as usize),
+            conflict: plan.on_conflict.as_ref().map(Conflict::new).transpose()?,
+            returning: Returning::new(&plan.returning)?,
+            written: HashSet::new(),
+            is_done: false,
+        })
+    }
+
+    fn row(&self, batch: &Batch, row: usize) -> (Vec<Datum>, Option<Jsonb>) {
+        let mut values: Vec<Datum> =
+            self.values.iter().map(|p| p.map_or(Datum::Null, |p| batch.datum(p, row))).collect();
+        values.resize(self.target.width(), Datum::Null);
+        let tail = self.tail.and_then(|p| match batch.datum(p, row) {
+            Datum::Jsonb(tail) => Some(tail),
+            _ => None,
+        });
+        (values, tail)
+    }
+
+    async fn all(&mut self, run: &mut Run) -> Result<()> {
+        let context = run.context.clone();
+        let mut pending = Pending::default();
+        while let Some(batch) = self.input.next(run).await? {
+            for row in 0..batch.len {
+                if row % 128 == 0 {
+                    run.check()?;
+                }
+                let (values, tail) = self.row(&batch, row);
+                if let Some(row) = self.one(&context, values, tail, &mut pending).await? {
+                    run.rows_affected += 1;
+                    if !self.returning.is_empty() {
+                        self.returning.push(run, &row).await?;
+                    }
+                }
+            }
+        }
+        pending.settle(&context.env(), &context.txn).await
+    }
+
+    /// Writes one row; None where ON CONFLICT leaves everything as it is.
+    async fn one(
+        &mut self,
+        context: &Arc<StatementContext>,
+        mut values: Vec<Datum>,
+        tail: Option<Jsonb>,
+        pending: &mut Pending,
+    ) -> Result<Option<Vec<Datum>>> {
+        let env = context.env();
+        self.target.complete(&env, &mut values)?;
+        if let Some(conflict) = &self.conflict {
+            match conflict.meet(&env, &context.txn, &self.target, &values, &self.written).await? {
+                Met::Nobody => {}
+                Met::Nothing => return Ok(None),
+                Met::Row(existing) => {
+                    let updated = conflict.update(&env, &context.txn, &self.target, existing, &values).await?;
+                    return Ok(updated.map(|(old, new)| {
+                        pending.updated(&self.target, &old.values, &new.values);
+                        self.written.insert(new.key);
+                        new.values
+                    }));
+                }
+            }
+        }
+        let row = self.target.insert(&env, &context.txn, values, tail).await?;
+        pending.inserted(&self.target, &row.values);
+        if self.conflict.as_ref().is_some_and(Conflict::updates) {
+            self.written.insert(row.key);
+        }
+        Ok(Some(row.values))
+    }
+}
+
+impl Operator for InsertRows {
+    fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
+        Box::pin(async move {
+            if !self.is_done {
+                self.is_done = true;
+                self.all(run).await?;
+            }
+            self.returning.pop(run)
+        })
+    }
+    /// A write is never repeated.
+    fn rewind(&mut self, _run: &mut Run) {}
+}

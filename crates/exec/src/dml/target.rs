@@ -1,0 +1,314 @@
+//! Rows into storage: key, slot, stored form, index entries, and the checks that belong to one row.
+//!
+//! ```text
+//! insert   generated columns, NOT NULL, CHECKs, key lock, row, index entries (unique ones under their own lock)
+//! update   the same; the row in place where its key stays, else delete and insert; only entries that change are touched
+//! delete   the row and its entries
+//! ```
+//!
+//! A unique key is decided by a lock on the key itself, absent or not: who holds it sees the newest version, and keeps others
+//! out until the commit is stamped.
+
+use super::violation;
+use crate::expr::{EvalContext, Program, RowRef};
+use crate::index::{Entry, WriteIndex};
+use crate::rows::{Table, hidden_key};
+use catalog::Index;
+use sql::physical::PlanTarget;
+use std::sync::Arc;
+use txn::{LockMode, Locked, Transaction, WaitPolicy};
+use types::json::Jsonb;
+use types::{Datum, Result, SqlError, SqlState};
+
+/// A relation that is written to.
+pub(crate) struct Target {
+    pub table: Arc<Table>,
+    pub indexes: Vec<WriteIndex>,
+    pub primary: Option<Arc<Index>>,
+    generated: Vec<(usize, Program)>,
+    not_null: Vec<usize>,
+    checks: Vec<(String, Program)>,
+    view_checks: Vec<(String, Program)>,
+    pub references: Vec<Arc<super::foreign_key::ForeignKeyShape>>,
+    pub referenced_by: Vec<Arc<super::foreign_key::ForeignKeyShape>>,
+}
+
+/// A row as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredRow {
+    pub slot: u16,
+    pub key: Vec<u8>,
+    /// Attribute n at `n - 1`.
+    pub values: Vec<Datum>,
+    pub tail: Option<Jsonb>,
+}
+
+impl Target {
+    pub fn new(plan: &PlanTarget) -> Result<Target> {
+        let relation = &plan.relation;
+        let named = |checks: &[(String, sql::Expr)]| -> Result<Vec<(String, Program)>> {
+            checks.iter().map(|(name, e)| Ok((name.clone(), Program::compile(e)?))).collect()
+        };
+        let secondary = plan.indexes.iter().filter(|i| !i.index.is_primary);
+        Ok(Target {
+            table: Table::new(relation)?,
+            indexes: secondary.map(|i| WriteIndex::new(relation, i)).collect::<Result<_>>()?,
+            primary: plan.indexes.iter().find(|i| i.index.is_primary).map(|i| i.index.clone()),
+            generated: plan
+                .generated
+                .iter()
+                .map(|(a, e)| Ok(((*a as usize).wrapping_sub(1), Program::compile(e)?)))
+                .collect::<Result<_>>()?,
+            not_null: relation
+                .columns
+                .iter()
+                .enumerate()
+                .filter(|(_, c)| c.not_null && !c.is_dropped)
+                .map(|(i, _)| i)
+                .collect(),
+            checks: named(&plan.checks)?,
+            view_checks: named(&plan.view_checks)?,
+            references: plan.references.iter().map(super::foreign_key::ForeignKeyShape::new).collect::<Result<_>>()?,
+            referenced_by: plan
+                .referenced_by
+                .iter()
+                .map(super::foreign_key::ForeignKeyShape::new)
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    pub fn width(&self) -> usize {
+        self.table.types.len()
+    }
+
+    /// Computes generated columns and checks what the row alone tells.
+    pub fn complete(&self, env: &EvalContext<'_>, row: &mut Vec<Datum>) -> Result<()> {
+        for (column, program) in &self.generated {
+            let value = program.eval_row(env, RowRef::Datums(row))?;
+            if let Some(place) = row.get_mut(*column) {
+                *place = value;
+            }
+        }
+        for column in &self.not_null {
+            if row.get(*column).is_none_or(Datum::is_null) {
+                return Err(violation::not_null(env, &self.table, *column, row));
+            }
+        }
+        for (name, program) in &self.checks {
+            if !violation::passes(&program.eval_row(env, RowRef::Datums(row))?) {
+                return Err(violation::check(env, &self.table, name, row));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_views(&self, env: &EvalContext<'_>, row: &[Datum]) -> Result<()> {
+        for (view, program) in &self.view_checks {
+            // Here NULL does not pass.
+            if !matches!(program.eval_row(env, RowRef::Datums(row))?, Datum::Bool(true)) {
+                return Err(violation::view_check(env, &self.table, view, row));
+            }
+        }
+        Ok(())
+    }
+
+    /// Key and slot for a new row.
+    pub fn place(&self, env: &EvalContext<'_>, row: &[Datum]) -> Result<(Vec<u8>, u16)> {
+        let mut key = Vec::with_capacity(32);
+        match self.table.has_hidden_key() {
+            true => key.extend_from_slice(&hidden_key(env.host)),
+            false => self.table.encode_key(row, &mut key)?,
+        }
+        let slot = self.table.slot(&key, row);
+        Ok((key, slot))
+    }
+
+    /// The primary key's values of a row.
+    fn primary_values(&self, row: &[Datum]) -> Vec<Datum> {
+        let key = &self.table.relation.key;
+        key.iter().map(|a| row.get((*a as usize).wrapping_sub(1)).cloned().unwrap_or_default()).collect()
+    }
+
+    fn primary_violation(&self, env: &EvalContext<'_>, row: &[Datum]) -> SqlError {
+        match &self.primary {
+            Some(index) => violation::unique(env, &self.table.relation, index, &self.primary_values(row)),
+            None => {
+                let key = &self.table.relation.key;
+                let detail = violation::attributes_key(env, &self.table.relation, key, &self.primary_values(row));
+                let name = format!("{}_pkey", self.table.relation.name);
+                SqlError::new(
+                    SqlState::UNIQUE_VIOLATION,
+                    format!("duplicate key value violates unique constraint \"{name}\""),
+                )
+                .detail(format!("Key {detail} already exists."))
+                .constraint(name)
+            }
+        }
+    }
+
+    fn put(&self, txn: &Transaction, row: &StoredRow) -> Result<()> {
+        let mut bytes = Vec::with_capacity(128);
+        self.table.encode(row.slot, &row.values, row.tail.as_ref(), &mut bytes);
+        Ok(txn.put(&self.table.at, row.slot, &row.key, &bytes)?)
+    }
+
+    /// Inserts a completed row.
+    pub async fn insert(
+        &self,
+        env: &EvalContext<'_>,
+        txn: &Transaction,
+        values: Vec<Datum>,
+        tail: Option<Jsonb>,
+    ) -> Result<StoredRow> {
+        let (key, slot) = self.place(env, &values)?;
+        let row = StoredRow { slot, key, values, tail };
+        self.claim(env, txn, &row).await?;
+        self.put(txn, &row)?;
+        for index in &self.indexes {
+            if let Some((entry, keys)) = index.entry(env, &row.values, row.slot, &row.key)? {
+                self.add_entry(env, txn, index, &entry, &keys).await?;
+            }
+        }
+        self.check_views(env, &row.values)?;
+        Ok(row)
+    }
+
+    /// Locks the primary key of a new row; 23505 if there is a row.
+    async fn claim(&self, env: &EvalContext<'_>, txn: &Transaction, row: &StoredRow) -> Result<()> {
+        if self.table.has_hidden_key() {
+            return Ok(());
+        }
+        let lock = txn.lock(&self.table.at, row.slot, &row.key, LockMode::Update, WaitPolicy::Wait, |locked| {
+            matches!(locked, Locked::Row { .. })
+        });
+        match lock.await? {
+            true => Err(self.primary_violation(env, &row.values)),
+            false => Ok(()),
+        }
+    }
+
+    async fn add_entry(
+        &self,
+        env: &EvalContext<'_>,
+        txn: &Transaction,
+        index: &WriteIndex,
+        entry: &Entry,
+        keys: &[Datum],
+    ) -> Result<()> {
+        let shape = &index.shape;
+        if entry.is_exclusive && !shape.is_deferrable {
+            let lock = txn.lock(&shape.at, entry.slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |locked| {
+                matches!(locked, Locked::Row { .. })
+            });
+            if lock.await? {
+                return Err(violation::unique(env, &self.table.relation, &shape.index, keys));
+            }
+        }
+        txn.put(&shape.at, entry.slot, &entry.key, &entry.value)?;
+        if entry.is_exclusive && shape.is_deferrable {
+            super::deferred::unique(env, self, index, entry, keys)?;
+        }
+        Ok(())
+    }
+
+    async fn remove_entry(&self, txn: &Transaction, index: &WriteIndex, entry: &Entry) -> Result<()> {
+        let shape = &index.shape;
+        if entry.is_exclusive && !shape.is_deferrable {
+            // Who wants to insert this key waits until it is known whether it is gone.
+            txn.lock(&shape.at, entry.slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+        }
+        Ok(txn.delete(&shape.at, entry.slot, &entry.key)?)
+    }
+
+    /// Replaces a locked row by a completed one.
+    pub async fn update(
+        &self,
+        env: &EvalContext<'_>,
+        txn: &Transaction,
+        old: &StoredRow,
+        values: Vec<Datum>,
+        tail: Option<Jsonb>,
+    ) -> Result<StoredRow> {
+        let row = match self.table.has_hidden_key() {
+            true => {
+                let slot = self.table.slot(&old.key, &values);
+                StoredRow { slot, key: old.key.clone(), values, tail }
+            }
+            false => {
+                let (key, slot) = self.place(env, &values)?;
+                StoredRow { slot, key, values, tail }
+            }
+        };
+        if row.key != old.key {
+            self.claim(env, txn, &row).await?;
+        }
+        if row.key != old.key || row.slot != old.slot {
+            txn.delete(&self.table.at, old.slot, &old.key)?;
+        }
+        self.put(txn, &row)?;
+        for index in &self.indexes {
+            let before = index.entry(env, &old.values, old.slot, &old.key)?;
+            let after = index.entry(env, &row.values, row.slot, &row.key)?;
+            match (before, after) {
+                (Some((before, _)), Some((after, _))) if before == after => {}
+                // Same place, other content (another row key, an INCLUDE column).
+                (Some((before, _)), Some((after, _))) if before.key == after.key && before.slot == after.slot => {
+                    txn.put(&index.shape.at, after.slot, &after.key, &after.value)?;
+                }
+                (before, after) => {
+                    if let Some((before, _)) = before {
+                        self.remove_entry(txn, index, &before).await?;
+                    }
+                    if let Some((after, keys)) = after {
+                        self.add_entry(env, txn, index, &after, &keys).await?;
+                    }
+                }
+            }
+        }
+        self.check_views(env, &row.values)?;
+        Ok(row)
+    }
+
+    /// Deletes a locked row.
+    pub async fn delete(&self, env: &EvalContext<'_>, txn: &Transaction, row: &StoredRow) -> Result<()> {
+        txn.delete(&self.table.at, row.slot, &row.key)?;
+        for index in &self.indexes {
+            if let Some((entry, _)) = index.entry(env, &row.values, row.slot, &row.key)? {
+                self.remove_entry(txn, index, &entry).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Attributes (n - 1) that some key is made of: changing one takes the stronger lock, as in PostgreSQL.
+    pub fn is_key_column(&self, column: usize) -> bool {
+        let attribute = column as i16 + 1;
+        self.table.relation.key.contains(&attribute)
+            || self.indexes.iter().any(|i| {
+                i.shape.is_unique
+                    && i.predicate.is_none()
+                    && i.shape.index.columns.iter().any(|c| c.source == catalog::IndexSource::Column(attribute))
+            })
+    }
+
+    /// Locks a row that a scan found and reads its newest version. None: gone.
+    pub async fn lock(&self, txn: &Transaction, slot: u16, key: &[u8], mode: LockMode) -> Result<Option<LockedRow>> {
+        let table = &self.table;
+        txn.lock(&table.at, slot, key, mode, WaitPolicy::Wait, |locked| match locked {
+            Locked::Row { value, ts, changed } => {
+                let (view, layout) = table.view(value)?;
+                let values = (1..=table.types.len() as i16).map(|n| layout.column(&view, n)).collect::<Result<_>>()?;
+                let row = StoredRow { slot, key: key.to_vec(), values, tail: view.tail() };
+                Ok(Some(LockedRow { row, ts, changed }))
+            }
+            Locked::Absent { .. } | Locked::Skipped => Ok(None),
+        })
+        .await?
+    }
+}
+
+pub(crate) struct LockedRow {
+    pub row: StoredRow,
+    pub ts: txn::Timestamp,
+    pub changed: bool,
+}

@@ -1,0 +1,70 @@
+//! nextval, currval, setval, lastval.
+
+use super::{AsyncFn, SessionFn, arg_oid};
+use crate::context::BoxFuture;
+use crate::expr::EvalContext;
+use catalog::privileges::{self, Target};
+use catalog::{Relation, RelationKind, privilege};
+use std::sync::Arc;
+use types::{Datum, Result, SqlError, SqlState};
+
+pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
+    ("currval_oid", |env, _, args| {
+        let sequence = sequence(env, arg_oid(args, 0))?;
+        require(env, &sequence, privilege::SELECT | privilege::USAGE)?;
+        env.session.current_value(&sequence).map(Datum::Int8)
+    }),
+    ("lastval", |env, _, _| env.session.last_value().map(Datum::Int8)),
+];
+
+pub(crate) const WAITING: &[(&str, AsyncFn)] =
+    &[("nextval_oid", nextval), ("setval_oid", setval), ("setval3_oid", setval)];
+
+fn sequence(env: &EvalContext<'_>, id: u32) -> Result<Arc<Relation>> {
+    match env.catalog.relation(id) {
+        Some(relation) if relation.kind == RelationKind::Sequence => Ok(relation.clone()),
+        Some(relation) => {
+            Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a sequence", relation.name)))
+        }
+        None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("could not open relation with OID {id}"))),
+    }
+}
+
+/// One of `rights` will do.
+fn require(env: &EvalContext<'_>, sequence: &Relation, rights: u32) -> Result<()> {
+    let target = Target::Relation(sequence);
+    match privileges::held(env.catalog, env.session.current_user(), target, rights) {
+        0 => Err(privileges::denied(target)),
+        _ => Ok(()),
+    }
+}
+
+fn nextval<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Datum>> {
+    Box::pin(async move {
+        let sequence = sequence(&env, arg_oid(&args, 0))?;
+        require(&env, &sequence, privilege::USAGE | privilege::UPDATE)?;
+        read_only(&env, "nextval()", &sequence)?;
+        env.session.next_value(&sequence).await.map(Datum::Int8)
+    })
+}
+
+fn setval<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Datum>> {
+    Box::pin(async move {
+        let sequence = sequence(&env, arg_oid(&args, 0))?;
+        require(&env, &sequence, privilege::UPDATE)?;
+        read_only(&env, "setval()", &sequence)?;
+        let value = args.get(1).map_or(0, Datum::as_i64);
+        let is_called = !matches!(args.get(2), Some(Datum::Bool(false)));
+        env.session.set_value(&sequence, value, is_called).await.map(Datum::Int8)
+    })
+}
+
+fn read_only(env: &EvalContext<'_>, what: &str, sequence: &Relation) -> Result<()> {
+    match env.txn.is_some_and(|txn| txn.is_read_only()) && !sequence.is_temporary {
+        true => Err(SqlError::new(
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            format!("cannot execute {what} in a read-only transaction"),
+        )),
+        false => Ok(()),
+    }
+}

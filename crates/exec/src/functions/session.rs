@@ -1,0 +1,198 @@
+//! Who, where and when: users, database, settings, clocks, chance.
+
+use super::{AsyncFn, EPOCH_MICROS, SessionFn, arg_str, void};
+use crate::context::BoxFuture;
+use crate::expr::EvalContext;
+use std::sync::Arc;
+use std::time::Duration;
+use types::array::Array;
+use types::{CallContext, Datum, Result, SqlError, SqlState, oid};
+
+/// What `version()` and `server_version` say of PostgreSQL.
+pub const POSTGRES_VERSION: &str = "15.18";
+
+pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
+    ("current_user", |env, _, _| Ok(role_name(env, env.session.current_user()))),
+    ("session_user", |env, _, _| Ok(role_name(env, env.session.session_user()))),
+    ("current_database", |env, _, _| Ok(Datum::text(env.session.database_name()))),
+    ("current_schema", current_schema),
+    ("current_schemas", current_schemas),
+    ("pgsql_version", |_, _, _| Ok(Datum::text(version()))),
+    ("show_config_by_name", setting),
+    ("show_config_by_name_missing_ok", setting),
+    ("set_config_by_name", set_config),
+    ("pg_backend_pid", |env, _, _| Ok(Datum::Int4(env.session.backend_pid()))),
+    ("statement_timestamp", |env, _, _| Ok(Datum::TimestampTz(env.session.statement_time()))),
+    ("clock_timestamp", |env, _, _| Ok(Datum::TimestampTz(clock(env)))),
+    ("timeofday", timeofday),
+    ("drandom", |env, _, _| Ok(Datum::Float8(env.session.random()))),
+    ("setseed", setseed),
+    ("gen_random_uuid", uuid),
+    ("pg_current_xact_id", transaction_id),
+    ("pg_current_xact_id_if_assigned", transaction_id_if_assigned),
+    ("inet_client_addr", |env, _, _| Ok(env.session.client_address().map_or(Datum::Null, |a| Datum::text(a.0)))),
+    ("inet_client_port", |env, _, _| Ok(port(env.session.client_address()))),
+    ("inet_server_addr", |env, _, _| Ok(env.session.server_address().map_or(Datum::Null, |a| Datum::text(a.0)))),
+    ("inet_server_port", |env, _, _| Ok(port(env.session.server_address()))),
+    ("pg_postmaster_start_time", |env, _, _| Ok(Datum::TimestampTz(env.session.server_start_time()))),
+    ("pg_conf_load_time", |env, _, _| Ok(Datum::TimestampTz(env.session.server_start_time()))),
+    ("pg_is_in_recovery", |_, _, _| Ok(Datum::Bool(false))),
+    ("pg_jit_available", |_, _, _| Ok(Datum::Bool(false))),
+    ("pg_trigger_depth", |_, _, _| Ok(Datum::Int4(0))),
+    ("pg_client_encoding", |_, _, _| Ok(Datum::text("UTF8"))),
+    ("getdatabaseencoding", |_, _, _| Ok(Datum::text("UTF8"))),
+    ("pg_my_temp_schema", |env, _, _| Ok(Datum::Oid(env.session.temporary_schema().unwrap_or(0)))),
+];
+
+pub(crate) const WAITING: &[(&str, AsyncFn)] =
+    &[("pg_sleep", sleep), ("pg_sleep_for(interval)", sleep_for), ("pg_sleep_until(timestamptz)", sleep_until)];
+
+/// `version()`.
+pub fn version() -> String {
+    format!(
+        "PostgreSQL {POSTGRES_VERSION} (Hyrax {}) on {}-{}, compiled by rustc, 64-bit",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    )
+}
+
+fn port(address: Option<(String, u16)>) -> Datum {
+    address.map_or(Datum::Null, |(_, port)| Datum::Int4(i32::from(port)))
+}
+
+fn role_name(env: &EvalContext<'_>, role: u32) -> Datum {
+    Datum::text(env.catalog.role(role).map_or_else(|| format!("unknown (OID={role})"), |r| r.name.clone()))
+}
+
+fn clock(env: &EvalContext<'_>) -> i64 {
+    env.host.clock.wall().saturating_sub(EPOCH_MICROS)
+}
+
+fn current_schema(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum> {
+    let explicit = explicit_path(env).into_iter().next();
+    Ok(explicit.and_then(|id| env.catalog.schema(id)).map_or(Datum::Null, |s| Datum::text(s.name.as_str())))
+}
+
+/// The search path without the schemas that are searched implicitly.
+fn explicit_path(env: &EvalContext<'_>) -> Vec<u32> {
+    let listed = env.session.setting("search_path").unwrap_or_default();
+    let is_listed = |name: &str| listed.split(',').any(|item| item.trim().trim_matches('"') == name);
+    let path = env.session.search_path();
+    path.into_iter()
+        .filter(|id| match *id {
+            catalog::PG_CATALOG_SCHEMA => is_listed("pg_catalog"),
+            id if Some(id) == env.session.temporary_schema() => is_listed("pg_temp"),
+            _ => true,
+        })
+        .collect()
+}
+
+fn current_schemas(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let path = match args.first() {
+        Some(Datum::Bool(true)) => env.session.search_path(),
+        _ => explicit_path(env),
+    };
+    let names = path.iter().filter_map(|id| env.catalog.schema(*id)).map(|s| Datum::text(s.name.as_str())).collect();
+    Ok(Datum::Array(Arc::new(Array::from_values(oid::NAME, names))))
+}
+
+fn setting(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let name = arg_str(args, 0);
+    let missing_ok = matches!(args.get(1), Some(Datum::Bool(true)));
+    match env.session.setting(name) {
+        Some(value) => Ok(Datum::text(value)),
+        None if missing_ok => Ok(Datum::Null),
+        None => {
+            Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\"")))
+        }
+    }
+}
+
+fn set_config(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    if args.first().is_none_or(Datum::is_null) {
+        return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "SET requires parameter name"));
+    }
+    let local = matches!(args.get(2), Some(Datum::Bool(true)));
+    env.session.set_setting(arg_str(args, 0), arg_str(args, 1), local).map(Datum::text)
+}
+
+fn timeofday(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum> {
+    let mut out = Vec::new();
+    let format = types::FormatSettings { date_style: types::context::DateStyle::Postgres, ..env.format.clone() };
+    types::io::output(types::SqlType::TIMESTAMPTZ, &Datum::TimestampTz(clock(env)), &format, &mut out);
+    Ok(Datum::text(String::from_utf8_lossy(&out).into_owned()))
+}
+
+fn setseed(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let seed = args.first().map_or(0.0, Datum::as_f64);
+    if !(-1.0..=1.0).contains(&seed) {
+        return Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("setseed parameter {seed} is out of allowed range [-1,1]"),
+        ));
+    }
+    env.session.set_seed(seed);
+    Ok(void())
+}
+
+fn uuid(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum> {
+    let mut bytes = [0u8; 16];
+    env.host.random.fill(&mut bytes);
+    // RFC 9562, version 4, variant 1.
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    Ok(Datum::Uuid(bytes))
+}
+
+fn transaction_id(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum> {
+    let id = env.txn.map_or(0, |txn| txn.id().sequence);
+    Ok(Datum::Int8(id as i64))
+}
+
+fn transaction_id_if_assigned(env: &EvalContext<'_>, context: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    match env.txn.is_some_and(|txn| txn.has_writes()) {
+        true => transaction_id(env, context, args),
+        false => Ok(Datum::Null),
+    }
+}
+
+/// Longest time between two looks at cancellation.
+const SLEEP_STEP: Duration = Duration::from_millis(20);
+
+async fn sleep_seconds(env: EvalContext<'_>, seconds: f64) -> Result<Datum> {
+    if seconds.is_nan() || seconds <= 0.0 {
+        return Ok(void());
+    }
+    let start = env.host.clock.monotonic();
+    let end = start.saturating_add(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    loop {
+        if let Some(txn) = env.txn {
+            txn.check()?;
+        }
+        let now = env.host.clock.monotonic();
+        if now >= end {
+            return Ok(void());
+        }
+        host::clock::sleep((end - now).min(SLEEP_STEP)).await;
+    }
+}
+
+fn sleep<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Datum>> {
+    Box::pin(async move { sleep_seconds(env, args.first().map_or(0.0, Datum::as_f64)).await })
+}
+
+fn sleep_for<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Datum>> {
+    Box::pin(async move {
+        let Some(Datum::Interval(interval)) = args.first() else { return Ok(Datum::Null) };
+        let days = i64::from(interval.months) * 30 + i64::from(interval.days);
+        sleep_seconds(env, days as f64 * 86_400.0 + interval.micros as f64 / 1e6).await
+    })
+}
+
+fn sleep_until<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Datum>> {
+    Box::pin(async move {
+        let Some(Datum::TimestampTz(until)) = args.first() else { return Ok(Datum::Null) };
+        sleep_seconds(env, until.saturating_sub(clock(&env)) as f64 / 1e6).await
+    })
+}

@@ -1,0 +1,296 @@
+//! Sorting by encoded keys. In memory; the best n in a heap where a limit was pushed in; or, when memory ends, as sorted
+//! runs in files that are merged at the end. Stable: equal rows keep their order.
+
+use super::keys::KeyRows;
+use super::{Input, Operator, SortKeys};
+use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder, ColumnKind};
+use crate::budget::Reservation;
+use crate::context::BoxFuture;
+use crate::expr::Program;
+use crate::run::Run;
+use crate::spill::{SpillFile, SpillReader, layout};
+use sql::Expr;
+use sql::physical::PlanSortKey;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use types::row::RowLayout;
+use types::{Datum, Result, SqlType};
+
+/// Above this a pushed-in limit sorts everything instead of keeping a heap of rows.
+const TOP_ROWS_MAX: i64 = 10_000;
+/// Runs merged at once; more are merged in rounds.
+const MERGE_WIDTH: usize = 64;
+
+pub(crate) struct Sort {
+    input: Input,
+    keys: SortKeys,
+    top: Option<Program>,
+    types: Vec<SqlType>,
+    output: Option<Output>,
+}
+
+enum Output {
+    /// Rows of `rows` in order, and how many are out.
+    Memory {
+        rows: Batch,
+        order: Vec<u32>,
+        at: usize,
+        _memory: Reservation,
+    },
+    Merge(Merge),
+}
+
+/// What is in memory: whole batches, their keys, and for each row its key's place.
+#[derive(Default)]
+struct Held {
+    batches: Vec<Batch>,
+    keys: Vec<KeyRows>,
+    rows: usize,
+}
+
+impl Held {
+    /// (first bytes of the key, batch, row), sorted. The first eight bytes decide most comparisons without a jump.
+    fn order(&self) -> Vec<(u64, u32, u32)> {
+        let mut order = Vec::with_capacity(self.rows);
+        for (b, keys) in self.keys.iter().enumerate() {
+            for row in 0..keys.len() {
+                order.push((prefix(keys.get(row)), b as u32, row as u32));
+            }
+        }
+        let key = |b: u32, row: u32| self.keys.get(b as usize).map_or(&[][..], |k| k.get(row as usize));
+        order.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| key(a.1, a.2).cmp(key(b.1, b.2))).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
+        });
+        order
+    }
+}
+
+fn prefix(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    for (to, from) in bytes.iter_mut().zip(key) {
+        *to = *from;
+    }
+    u64::from_be_bytes(bytes)
+}
+
+impl Sort {
+    pub fn new(input: Input, types: &[SqlType], keys: &[PlanSortKey], top: Option<&Expr>) -> Result<Sort> {
+        Ok(Sort {
+            input,
+            keys: SortKeys::new(keys)?,
+            top: Program::compile_option(top)?,
+            types: types.to_vec(),
+            output: None,
+        })
+    }
+
+    async fn run(&mut self, run: &mut Run) -> Result<Output> {
+        let top = match &self.top {
+            Some(top) => match top.eval_datums(run, &[]).await? {
+                Datum::Null => None,
+                value => Some(value.as_i64()).filter(|n| (0..=TOP_ROWS_MAX).contains(n)),
+            },
+            None => None,
+        };
+        match top {
+            Some(top) => self.best(run, top as usize).await,
+            None => self.all(run).await,
+        }
+    }
+
+    /// The first `top` rows, by a heap whose greatest row falls out.
+    async fn best(&mut self, run: &mut Run, top: usize) -> Result<Output> {
+        let mut heap: BinaryHeap<(Vec<u8>, u64, usize)> = BinaryHeap::with_capacity(top + 1);
+        let mut rows: Vec<Vec<Datum>> = Vec::with_capacity(top);
+        let mut memory = Reservation::new(&run.context.memory);
+        let mut sequence = 0u64;
+        while let Some(batch) = self.input.next(run).await? {
+            run.check()?;
+            let keys = self.keys.encode(run, &batch).await?;
+            for row in 0..batch.len {
+                let key = keys.get(row);
+                sequence += 1;
+                if rows.len() < top {
+                    let values = batch.row(row);
+                    memory.grow(key.len() + values.iter().map(|v| v.heap_size() + 24).sum::<usize>() + 64)?;
+                    heap.push((key.to_vec(), sequence, rows.len()));
+                    rows.push(values);
+                } else if heap.peek().is_some_and(|greatest| key < &greatest.0[..])
+                    && let Some((_, _, place)) = heap.pop()
+                {
+                    if let Some(values) = rows.get_mut(place) {
+                        batch.row_into(row, values);
+                    }
+                    heap.push((key.to_vec(), sequence, place));
+                }
+            }
+        }
+        let order = heap.into_sorted_vec().into_iter().map(|(_, _, place)| place as u32).collect();
+        let rows = Batch::from_rows(&self.types, &rows);
+        Ok(Output::Memory { rows, order, at: 0, _memory: memory })
+    }
+
+    async fn all(&mut self, run: &mut Run) -> Result<Output> {
+        let layout = layout(&self.types);
+        let mut held = Held::default();
+        let mut memory = Reservation::new(&run.context.memory);
+        let mut runs: Vec<SpillFile> = vec![];
+        while let Some(batch) = self.input.next(run).await? {
+            run.check()?;
+            if batch.is_empty() {
+                continue;
+            }
+            let keys = self.keys.encode(run, &batch).await?;
+            let size = batch.size_bytes() + keys.bytes.len() + batch.len * 40;
+            if !memory.try_grow(size) && held.rows > 0 {
+                runs.push(spill(run, &held, &layout)?);
+                held = Held::default();
+                memory.release();
+                // One batch is always taken, or a small work_mem would stop the sort altogether.
+                memory.grow(size)?;
+            }
+            held.rows += batch.len;
+            held.batches.push(batch);
+            held.keys.push(keys);
+        }
+        if runs.is_empty() {
+            let rows = super::nested_loop::concat(&held.batches);
+            let starts: Vec<u32> =
+                held.batches.iter().scan(0u32, |at, b| Some(std::mem::replace(at, *at + b.len as u32))).collect();
+            let order = held.order();
+            let order = order.iter().map(|(_, b, r)| starts.get(*b as usize).copied().unwrap_or(0) + r).collect();
+            return Ok(Output::Memory { rows, order, at: 0, _memory: memory });
+        }
+        if held.rows > 0 {
+            runs.push(spill(run, &held, &layout)?);
+        }
+        drop(held);
+        while runs.len() > MERGE_WIDTH {
+            run.check()?;
+            let rest = runs.split_off(MERGE_WIDTH);
+            let mut merge = Merge::new(runs, &self.types)?;
+            let mut merged = SpillFile::create(&run.context.spill, &layout)?;
+            while let Some((key, values)) = merge.pop()? {
+                merged.push_datums(&key, &values)?;
+            }
+            // In front, so that equal rows keep their order.
+            runs = std::iter::once(merged).chain(rest).collect();
+        }
+        Ok(Output::Merge(Merge::new(runs, &self.types)?))
+    }
+}
+
+fn spill(run: &Run, held: &Held, layout: &Arc<RowLayout>) -> Result<SpillFile> {
+    let mut file = SpillFile::create(&run.context.spill, layout)?;
+    for (_, b, row) in held.order() {
+        if let (Some(batch), Some(keys)) = (held.batches.get(b as usize), held.keys.get(b as usize)) {
+            file.push(keys.get(row as usize), batch, row as usize)?;
+        }
+    }
+    Ok(file)
+}
+
+/// Sorted runs, read together. Their heads stand in a heap by key, then by run.
+struct Merge {
+    runs: Vec<(SpillFile, SpillReader)>,
+    heap: BinaryHeap<Reverse<Head>>,
+    kinds: Vec<ColumnKind>,
+}
+
+struct Head {
+    key: Vec<u8>,
+    run: usize,
+    values: Vec<Datum>,
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Head) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Head {}
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Head) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Head {
+    fn cmp(&self, other: &Head) -> std::cmp::Ordering {
+        self.key.cmp(&other.key).then(self.run.cmp(&other.run))
+    }
+}
+
+impl Merge {
+    fn new(files: Vec<SpillFile>, types: &[SqlType]) -> Result<Merge> {
+        let mut merge =
+            Merge { runs: vec![], heap: BinaryHeap::new(), kinds: types.iter().map(|t| ColumnKind::of(*t)).collect() };
+        for mut file in files {
+            let reader = file.reader()?;
+            merge.runs.push((file, reader));
+        }
+        for run in 0..merge.runs.len() {
+            merge.pull(run)?;
+        }
+        Ok(merge)
+    }
+
+    fn pull(&mut self, run: usize) -> Result<()> {
+        let width = self.kinds.len();
+        let Some((file, reader)) = self.runs.get_mut(run) else { return Ok(()) };
+        let head = reader.next(file, |key, row| {
+            let values = (0..width).map(|i| row.column(i)).collect::<Result<_>>()?;
+            Ok(Head { key: key.to_vec(), run, values })
+        })?;
+        if let Some(head) = head {
+            self.heap.push(Reverse(head));
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Option<(Vec<u8>, Vec<Datum>)>> {
+        let Some(Reverse(head)) = self.heap.pop() else { return Ok(None) };
+        self.pull(head.run)?;
+        Ok(Some((head.key, head.values)))
+    }
+
+    fn batch(&mut self) -> Result<Option<Batch>> {
+        let mut builders: Vec<ColumnBuilder> = self.kinds.iter().map(|k| ColumnBuilder::new(*k)).collect();
+        let mut count = 0;
+        while count < BATCH_ROWS
+            && let Some((_, values)) = self.pop()?
+        {
+            for (builder, value) in builders.iter_mut().zip(values) {
+                builder.push_owned(value);
+            }
+            count += 1;
+        }
+        Ok((count > 0).then(|| super::scan::finish(builders, count)))
+    }
+}
+
+impl Operator for Sort {
+    fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
+        Box::pin(async move {
+            let mut output = match self.output.take() {
+                Some(output) => output,
+                None => self.run(run).await?,
+            };
+            let batch = match &mut output {
+                Output::Merge(merge) => merge.batch()?,
+                Output::Memory { rows, order, at, .. } => {
+                    let end = (*at + BATCH_ROWS).min(order.len());
+                    let some = order.get(*at..end).unwrap_or_default();
+                    *at = end;
+                    (!some.is_empty()).then(|| rows.gather(some))
+                }
+            };
+            self.output = Some(output);
+            Ok(batch)
+        })
+    }
+    fn rewind(&mut self, run: &mut Run) {
+        self.output = None;
+        self.input.rewind(run);
+    }
+}

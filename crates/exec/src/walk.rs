@@ -1,0 +1,140 @@
+//! Walks over plans: every expression of a tree, every slot that its nested loops fill.
+
+use sql::expr::Expr;
+use sql::physical::{KeyBounds, KeyEqual, Op, PlanAggregate, PlanNode, PlanSortKey};
+
+/// Direct inputs of a node.
+pub(crate) fn inputs(node: &PlanNode) -> Vec<&PlanNode> {
+    match &node.op {
+        Op::OneRow
+        | Op::Values { .. }
+        | Op::SeqScan { .. }
+        | Op::IndexScan { .. }
+        | Op::VirtualScan { .. }
+        | Op::FunctionScan { .. }
+        | Op::CteScan { .. }
+        | Op::WorkTableScan { .. } => vec![],
+        Op::Filter { input, .. }
+        | Op::Project { input, .. }
+        | Op::ProjectSet { input, .. }
+        | Op::HashAggregate { input, .. }
+        | Op::SortedAggregate { input, .. }
+        | Op::Window { input, .. }
+        | Op::Sort { input, .. }
+        | Op::Limit { input, .. }
+        | Op::Unique { input, .. }
+        | Op::Materialize { input }
+        | Op::LockRows { input, .. } => vec![input],
+        Op::LookupJoin { left, .. } => vec![left],
+        Op::NestedLoop { left, right, .. }
+        | Op::HashJoin { left, right, .. }
+        | Op::MergeJoin { left, right, .. }
+        | Op::HashSetOp { left, right, .. } => vec![left, right],
+        Op::RecursiveUnion { base, step, .. } => vec![base, step],
+        Op::Append { inputs } => inputs.iter().collect(),
+        Op::Insert(insert) => vec![&insert.input],
+        Op::Update(update) => vec![&update.input],
+        Op::Delete(delete) => vec![&delete.input],
+    }
+}
+
+/// Slots that nested loops of the tree fill for their right sides.
+pub(crate) fn parameters(node: &PlanNode, f: &mut dyn FnMut(u32)) {
+    if let Op::NestedLoop { parameters, .. } = &node.op {
+        parameters.iter().for_each(|(slot, _)| f(*slot));
+    }
+    inputs(node).into_iter().for_each(|input| self::parameters(input, f));
+}
+
+/// Every expression of the tree.
+pub(crate) fn expressions(node: &PlanNode, f: &mut dyn FnMut(&Expr)) {
+    own(node, f);
+    inputs(node).into_iter().for_each(|input| expressions(input, f));
+}
+
+fn sort_keys(keys: &[PlanSortKey], f: &mut dyn FnMut(&Expr)) {
+    keys.iter().for_each(|k| f(&k.expr));
+}
+
+fn calls(calls: &[PlanAggregate], f: &mut dyn FnMut(&Expr)) {
+    for call in calls {
+        call.args.iter().chain(&call.direct).chain(&call.filter).for_each(&mut *f);
+        sort_keys(&call.order_by, f);
+    }
+}
+
+fn bounds(bounds: &KeyBounds, f: &mut dyn FnMut(&Expr)) {
+    for equal in &bounds.equal {
+        match equal {
+            KeyEqual::Value(e) | KeyEqual::AnyOf(e) => f(e),
+            KeyEqual::IsNull => {}
+        }
+    }
+    bounds.lower.iter().chain(&bounds.upper).for_each(|(e, _)| f(e));
+}
+
+fn own(node: &PlanNode, f: &mut dyn FnMut(&Expr)) {
+    match &node.op {
+        Op::OneRow | Op::CteScan { .. } | Op::WorkTableScan { .. } | Op::Append { .. } => {}
+        Op::Materialize { .. } | Op::HashSetOp { .. } | Op::RecursiveUnion { .. } => {}
+        Op::Values { rows } => rows.iter().flatten().for_each(f),
+        Op::SeqScan { target, filter, .. } => target.as_of.iter().chain(filter).for_each(f),
+        Op::IndexScan { target, bounds: b, filter, .. } => {
+            bounds(b, f);
+            target.as_of.iter().chain(filter).for_each(f);
+        }
+        Op::VirtualScan { equal, filter, .. } => {
+            equal.iter().for_each(|(_, e)| f(e));
+            filter.iter().for_each(f);
+        }
+        Op::FunctionScan { calls, .. } => calls.iter().for_each(f),
+        Op::Filter { predicate, .. } => f(predicate),
+        Op::Project { exprs, .. } | Op::ProjectSet { exprs, .. } => exprs.iter().for_each(f),
+        Op::NestedLoop { on, parameters, .. } => {
+            on.iter().for_each(&mut *f);
+            parameters.iter().for_each(|(_, e)| f(e));
+        }
+        Op::HashJoin { left_keys, right_keys, residual, .. }
+        | Op::MergeJoin { left_keys, right_keys, residual, .. } => {
+            left_keys.iter().chain(right_keys).chain(residual).for_each(f);
+        }
+        Op::LookupJoin { keys, residual, .. } => keys.iter().chain(residual).for_each(f),
+        Op::HashAggregate { groups, calls: c, .. } | Op::SortedAggregate { groups, calls: c, .. } => {
+            groups.iter().for_each(&mut *f);
+            calls(c, f);
+        }
+        Op::Window { partition_by, order_by, calls, frame, .. } => {
+            use sql::logical::FrameBound;
+            partition_by.iter().for_each(&mut *f);
+            sort_keys(order_by, f);
+            calls.iter().for_each(|c| c.args.iter().chain(&c.filter).for_each(&mut *f));
+            for bound in [&frame.start, &frame.end] {
+                if let FrameBound::Preceding(e) | FrameBound::Following(e) = bound {
+                    f(e);
+                }
+            }
+        }
+        Op::Sort { keys, top, .. } => {
+            sort_keys(keys, f);
+            top.iter().for_each(f);
+        }
+        Op::Limit { limit, offset, ties, .. } => {
+            limit.iter().chain(offset).for_each(&mut *f);
+            ties.iter().for_each(|t| sort_keys(t, f));
+        }
+        Op::Unique { keys, .. } => keys.iter().for_each(f),
+        Op::LockRows { targets, .. } => targets.iter().filter_map(|t| t.recheck.as_ref()).for_each(f),
+        Op::Insert(insert) => {
+            insert.returning.iter().for_each(&mut *f);
+            if let Some(conflict) = &insert.on_conflict {
+                conflict.assignments.iter().for_each(|(_, e)| f(e));
+                conflict.predicate.iter().chain(&conflict.tail).for_each(f);
+            }
+        }
+        Op::Update(update) => {
+            update.assignments.iter().for_each(|(_, e)| f(e));
+            update.tail.iter().chain(&update.recheck).chain(&update.returning).for_each(f);
+        }
+        Op::Delete(delete) => delete.recheck.iter().chain(&delete.returning).for_each(f),
+    }
+}

@@ -1,0 +1,7 @@
+//! Window functions over one partition: frames, the built-in functions, aggregates over frames.
+
+mod call;
+mod frame;
+
+pub(crate) use call::Call;
+pub(crate) use frame::{FrameSpec, Partition};
