@@ -14,7 +14,7 @@ use types::numeric::Numeric;
 use types::{Datum, Result, SqlError, SqlState, compare};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Arithmetic {
+pub(crate) enum Arithmetic {
     Add,
     Subtract,
     Multiply,
@@ -23,7 +23,7 @@ pub(super) enum Arithmetic {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Comparison {
+pub(crate) enum Comparison {
     Equal,
     NotEqual,
     Less,
@@ -47,7 +47,7 @@ impl Comparison {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kernel {
+pub(crate) enum Kernel {
     /// Result width in bytes: 2, 4, 8.
     Int(Arithmetic, u8),
     Float8(Arithmetic),

@@ -100,7 +100,7 @@ pub(crate) struct Call {
     pub args: Vec<Node>,
     pub arg_types: Vec<SqlType>,
     pub result: SqlType,
-    pub(super) kernel: Option<Kernel>,
+    pub(in crate::expr) kernel: Option<Kernel>,
     /// `VARIADIC "any"` given as an array: spread for each call.
     pub spread: bool,
 }

@@ -146,7 +146,7 @@ fn uuid(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum
 }
 
 fn transaction_id(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum> {
-    let id = env.txn.map_or(0, |txn| txn.id().sequence);
+    let id = env.txn.map_or(0, |txn| txn.id());
     Ok(Datum::Int8(id as i64))
 }
 
