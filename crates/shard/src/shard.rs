@@ -12,13 +12,14 @@ use crate::reads::ReadSet;
 use crate::sequencer::{Checked, CommitRequest, Dependency, Lookup, Outcome, Refusal, Sequenced, Sequencer};
 use crate::wake::{Slot, Wakeups};
 use crate::{LockMode, ShardId};
+use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
 use consensus::{Group, Replica};
 use foldhash::fast::FixedState;
 use parking_lot::{Mutex, RwLock};
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use storage::segment::{ApplyEntry, Recovered, Segment, StateImage};
 use storage::{KeyRange, Mutation, StorageError, StorageId, Timestamp};
 use tokio::sync::Notify;
@@ -61,7 +62,8 @@ pub struct Shard {
     /// The term served; 0: none.
     serving: AtomicU64,
     leads: Notify,
-    group: OnceLock<Group>,
+    /// None before the start and after `detach`.
+    group: ArcSwapOption<Group>,
     oracle: Arc<Oracle>,
     wakeups: Mutex<Wakeups>,
     listener: RwLock<Option<CommitListener>>,
@@ -95,7 +97,7 @@ impl Shard {
             wide: AtomicBool::new(false),
             serving: AtomicU64::new(0),
             leads: Notify::new(),
-            group: OnceLock::new(),
+            group: ArcSwapOption::empty(),
             oracle,
             wakeups: Mutex::default(),
             listener: RwLock::new(None),
@@ -107,7 +109,13 @@ impl Shard {
 
     /// Once, after the group was started.
     pub fn set_group(&self, group: Group) {
-        let _ = self.group.set(group);
+        self.group.store(Some(Arc::new(group)));
+    }
+
+    /// At the end: the group holds this shard and this shard its group, so one of them has to let go.
+    pub fn detach(&self) {
+        self.serving.store(0, Ordering::Release);
+        self.group.store(None);
     }
 
     pub fn set_listener(&self, listener: CommitListener) {
@@ -138,7 +146,7 @@ impl Shard {
     }
 
     fn wake(&self) {
-        if let Some(group) = self.group.get() {
+        if let Some(group) = &*self.group.load() {
             group.wake();
         }
     }
@@ -155,7 +163,7 @@ impl Shard {
 
     /// To be asked *after* data was read in `term`: whether it may be told.
     pub fn confirm(&self, term: u64) -> Result<()> {
-        let lease = self.group.get().and_then(|group| group.read_lease());
+        let lease = self.group.load().as_ref().and_then(|group| group.read_lease());
         if lease == Some(term) && self.serving.load(Ordering::Acquire) == term {
             Ok(())
         } else {
@@ -382,7 +390,7 @@ impl Shard {
 
     /// False while the log's disk is full.
     pub fn has_room(&self) -> bool {
-        self.group.get().is_none_or(|group| group.has_room())
+        self.group.load().as_ref().is_none_or(|group| group.has_room())
     }
 
     /// Gives a lock back.

@@ -94,6 +94,13 @@ pub struct GatewayOptions {
     pub limits: Limits,
 }
 
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.meta.detach();
+        self.data.detach();
+    }
+}
+
 struct Temporary {
     segment: Segment,
     written: AtomicU64,
