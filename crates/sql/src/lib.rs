@@ -8,10 +8,14 @@
 //! ```
 
 mod bind;
+mod cost;
 pub mod expr;
 pub mod logical;
 pub mod parse;
 pub mod physical;
+pub mod plan;
+mod rules;
+mod stats;
 pub mod utility;
 
 use catalog::Snapshot;
@@ -22,6 +26,7 @@ use types::{FormatSettings, Oid, SqlType};
 pub use bind::{bind, parse_bind_expr};
 pub use expr::{Expr, ExprKind};
 pub use parse::{Statement, StatementKind, parse};
+pub use plan::{PlanContext, PlannerSettings, plan};
 
 /// What names and literals of a statement are resolved against. Cheap to make.
 #[derive(Clone)]
