@@ -186,8 +186,8 @@ impl Planner<'_> {
             if key.index.is_none() {
                 cost.total += fetched * width / 8192.0;
             }
-            let forward = key_order(scan, &key, matched.bounds.equal.len(), false);
-            let backward = key_order(scan, &key, matched.bounds.equal.len(), true);
+            let forward = key_order(scan, &key, &matched.bounds.equal, false);
+            let backward = key_order(scan, &key, &matched.bounds.equal, true);
             let is_backward = !self.is_wanted(&forward) && self.is_wanted(&backward);
             let order = if is_backward { backward } else { forward };
             let helps =
@@ -216,13 +216,18 @@ impl Planner<'_> {
     }
 }
 
-fn key_order(scan: &Scan, key: &KeyChoice, fixed: usize, backward: bool) -> Vec<OrderKey> {
+/// The order in which rows come: by the key columns after those that are fixed. None is claimed with an IN list among
+/// them: rows of one element come before those of the next, whatever the later columns say.
+fn key_order(scan: &Scan, key: &KeyChoice, equal: &[KeyEqual], backward: bool) -> Vec<OrderKey> {
+    if equal.iter().any(|e| matches!(e, KeyEqual::AnyOf(_))) {
+        return Vec::new();
+    }
     let column = |k: &KeyColumn| {
         let column =
             scan.columns.iter().find(|(what, _)| *what == ScanColumn::Attribute(k.attribute)).map(|(_, id)| *id)?;
         Some(OrderKey { column, descending: k.descending != backward, nulls_first: k.nulls_first != backward })
     };
-    key.columns.iter().skip(fixed).map_while(column).collect()
+    key.columns.iter().skip(equal.len()).map_while(column).collect()
 }
 
 /// Whether the index's entries hold all that the scan yields: its columns, INCLUDE columns and the primary key.
