@@ -1,0 +1,361 @@
+//! One connection: login, then messages until the client leaves or the node stops.
+//!
+//! The loop reads one message, lets the backend answer it, and writes the socket only where a client may be waiting. While
+//! the backend works, the socket is read ahead (bounded) so that a client that hangs up cancels its statement.
+
+use crate::auth::{self, AuthMethod};
+use crate::backend::{Backend, Cancel, Outcome, Role, StartupParameters};
+use crate::cancel::Registration;
+use crate::decode::{self, Message};
+use crate::limits::{LOGIN_TIMEOUT, MESSAGE_LIMIT};
+use crate::listener::{Phase, Service};
+use crate::output::{Output, put_i32};
+use crate::socket::{Frame, ReadError, Reader, Socket};
+use crate::startup::{self, Opening, Startup, VERSION_3_2};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use types::{Severity, SqlError, SqlState};
+
+/// What a message did to the connection.
+pub(crate) enum Step {
+    Next,
+    /// The client said goodbye, or can not be served any longer; what is to be said is in the buffer.
+    End,
+}
+
+/// A connection that is in.
+pub(crate) struct Connection {
+    pub reader: Reader,
+    pub output: Output,
+    pub backend: Box<dyn Backend>,
+    cancel: Arc<dyn Cancel>,
+    phase: watch::Receiver<Phase>,
+    /// An extended-protocol error: everything up to Sync is skipped.
+    pub skipping: bool,
+    /// Extended-protocol messages since the last Sync: the node does not end the connection between them.
+    pub in_batch: bool,
+}
+
+/// The whole life of an accepted socket.
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>) {
+    let Some(pending) = service.slots.pending() else {
+        metrics::counter!("hyrax_sql_connections_refused_total").increment(1);
+        return;
+    };
+    let login = host::clock::timeout(LOGIN_TIMEOUT, login(stream, peer, &service)).await;
+    drop(pending);
+    // The registration and the slot live as long as the connection.
+    let Some(Some((mut connection, _registration, _slot))) = login else { return };
+    metrics::counter!("hyrax_sql_connections_total").increment(1);
+    metrics::gauge!("hyrax_sql_connections").increment(1.0);
+    connection.run().await;
+    let _ = connection.output.flush().await;
+    connection.output.close().await;
+    connection.backend.terminate().await;
+    metrics::gauge!("hyrax_sql_connections").decrement(1.0);
+}
+
+type LoggedIn = (Connection, Registration, crate::limits::Slot);
+
+async fn login(stream: TcpStream, peer: SocketAddr, service: &Service) -> Option<LoggedIn> {
+    let (socket, startup) = match startup::open(stream, service).await {
+        Opening::Done => return None,
+        Opening::Refused(socket, error) => {
+            refuse(&mut Output::new(socket.split().1), &error).await;
+            return None;
+        }
+        Opening::Start(socket, startup) => (socket, startup),
+    };
+    let encrypted = socket.is_encrypted();
+    let (mut reader, mut output) = halves(socket);
+    match enter(startup, peer, encrypted, service, &mut reader, &mut output).await {
+        Ok(Some((backend, registration, slot))) => {
+            output.flush().await.ok()?;
+            reader.limit = MESSAGE_LIMIT;
+            let cancel = backend.cancel_handle();
+            let phase = service.phase.clone();
+            let connection = Connection { reader, output, backend, cancel, phase, skipping: false, in_batch: false };
+            Some((connection, registration, slot))
+        }
+        Ok(None) => None,
+        Err(error) => {
+            refuse(&mut output, &error.severity(Severity::Fatal)).await;
+            None
+        }
+    }
+}
+
+fn halves(socket: Socket) -> (Reader, Output) {
+    let (reader, writer) = socket.split();
+    (reader, Output::new(writer))
+}
+
+async fn refuse(output: &mut Output, error: &SqlError) {
+    metrics::counter!("hyrax_sql_logins_refused_total").increment(1);
+    output.error(error);
+    let _ = output.flush().await;
+    output.close().await;
+}
+
+type Entered = (Box<dyn Backend>, Registration, crate::limits::Slot);
+
+/// Authenticates, takes a slot, makes the backend and writes what ends with the first ReadyForQuery.
+async fn enter(
+    startup: Startup,
+    peer: SocketAddr,
+    encrypted: bool,
+    service: &Service,
+    reader: &mut Reader,
+    output: &mut Output,
+) -> Result<Option<Entered>, SqlError> {
+    if startup.negotiate {
+        auth::put_negotiation(output, startup.version, &startup.unknown_options);
+    }
+    let method = admission(&startup, peer, encrypted, service)?;
+    let random = service.host.random.as_ref();
+    let role = auth::authenticate(method, &startup.user, service.factory.as_ref(), random, reader, output).await?;
+    let Some(Role { superuser, .. }) = role else { return Ok(None) };
+    if *service.phase.borrow() != Phase::Running {
+        return Err(SqlError::new(SqlState::CANNOT_CONNECT_NOW, "the database system is shutting down"));
+    }
+    let slot = service.slots.login(superuser)?;
+    let secret_length = if startup.version >= VERSION_3_2 { 32 } else { 4 };
+    let registration = service.registry.register(random, secret_length);
+    let parameters = StartupParameters {
+        user: startup.user.clone(),
+        database: startup.database,
+        settings: startup.settings,
+        peer,
+        process_id: registration.process_id,
+        encrypted,
+    };
+    let mut backend = service.factory.connect(parameters).await?;
+    registration.arm(backend.cancel_handle());
+    for (name, value) in reported(&startup.user, superuser, backend.parameter_changes()) {
+        output.parameter_status(&name, &value);
+    }
+    output.frame(b'K', |buffer| {
+        put_i32(buffer, registration.process_id);
+        buffer.extend_from_slice(&registration.secret);
+    });
+    backend.notices().iter().for_each(|notice| output.notice(notice));
+    output.frame(b'Z', |buffer| buffer.push(backend.transaction_status().code()));
+    Ok(Some((backend, registration, slot)))
+}
+
+/// Whether a client from there may come in this way, and how it proves itself.
+fn admission(startup: &Startup, peer: SocketAddr, encrypted: bool, service: &Service) -> Result<AuthMethod, SqlError> {
+    if peer.ip().to_canonical().is_loopback() {
+        return Ok(service.settings.local_auth);
+    }
+    if service.settings.remote_needs_tls && !encrypted {
+        let (user, database, from) = (&startup.user, &startup.database, peer.ip());
+        let message = format!(
+            "no pg_hba.conf entry for host \"{from}\", user \"{user}\", database \"{database}\", no encryption"
+        );
+        return Err(SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
+            .hint("This node accepts connections from other machines only with TLS."));
+    }
+    Ok(service.settings.remote_auth)
+}
+
+/// The settings that PostgreSQL 15 reports at login, in its order, with what the backend says of them.
+fn reported(user: &str, superuser: bool, changes: Vec<(String, String)>) -> Vec<(String, String)> {
+    let version = crate::server_version();
+    let on_off = |on| if on { "on" } else { "off" };
+    let mut values: Vec<(String, String)> = [
+        ("application_name", ""),
+        ("client_encoding", "UTF8"),
+        ("DateStyle", "ISO, MDY"),
+        ("default_transaction_read_only", "off"),
+        ("in_hot_standby", "off"),
+        ("integer_datetimes", "on"),
+        ("IntervalStyle", "postgres"),
+        ("is_superuser", on_off(superuser)),
+        ("server_encoding", "UTF8"),
+        ("server_version", version.as_str()),
+        ("session_authorization", user),
+        ("standard_conforming_strings", "on"),
+        ("TimeZone", "UTC"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    for (name, value) in changes {
+        match values.iter_mut().find(|(known, _)| *known == name) {
+            Some(entry) => entry.1 = value,
+            None => values.push((name, value)),
+        }
+    }
+    values
+}
+
+impl Connection {
+    async fn run(&mut self) {
+        loop {
+            let frame = match self.next_frame().await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(error) => return self.output.error(&error.severity(Severity::Fatal)),
+            };
+            if let Step::End = self.handle(frame).await {
+                return;
+            }
+            if self.output.is_broken() {
+                return;
+            }
+        }
+    }
+
+    /// The next message. None: the client is gone. An error ends the connection.
+    pub async fn next_frame(&mut self) -> Result<Option<Frame>, SqlError> {
+        let status = self.backend.transaction_status();
+        let idle = status == crate::TransactionStatus::Idle && !self.in_batch;
+        let leave = if idle { Phase::Draining } else { Phase::Closing };
+        let frame = tokio::select! {
+            biased;
+            frame = self.reader.frame() => frame,
+            _ = self.phase.wait_for(|phase| *phase >= leave) => return Err(shutting_down()),
+        };
+        match frame {
+            Ok(frame) => Ok(frame),
+            Err(ReadError::Socket) => Ok(None),
+            Err(ReadError::Protocol(error)) => Err(error),
+        }
+    }
+
+    async fn handle(&mut self, frame: Frame) -> Step {
+        let (tag, body) = match frame {
+            Frame::Message { tag, body } => (tag, body),
+            Frame::TooLong { tag } => {
+                let message = format!("message of more than {MESSAGE_LIMIT} bytes");
+                return self.reject(tag, SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)).await;
+            }
+        };
+        if !decode::is_known(tag) {
+            let error = decode::violation(format!("invalid frontend message type {tag}"));
+            return self.reject(tag, error.severity(Severity::Fatal)).await;
+        }
+        if self.skipping && !matches!(tag, b'S' | b'X') {
+            return Step::Next;
+        }
+        match decode::message(tag, &body) {
+            Ok(Message::Terminate) => Step::End,
+            Ok(Message::Query(text)) => self.query(text).await,
+            // Left over from a COPY that failed: PostgreSQL drops them too.
+            Ok(Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_)) => Step::Next,
+            Ok(Message::FunctionCall) => {
+                let error = SqlError::unsupported("the function call protocol is not supported");
+                self.reject(tag, error).await
+            }
+            Ok(message) => self.extended(message).await,
+            Err(error) => self.reject(tag, error).await,
+        }
+    }
+
+    /// Answers a message that could not be understood or is not served.
+    async fn reject(&mut self, tag: u8, error: SqlError) -> Step {
+        if self.skipping {
+            return Step::Next;
+        }
+        if matches!(tag, b'd' | b'c' | b'f') {
+            return Step::Next;
+        }
+        self.backend.protocol_error();
+        if decode::is_extended(tag) {
+            return self.extended_error(error);
+        }
+        match self.fail(error) {
+            Step::End => Step::End,
+            Step::Next => self.ready().await,
+        }
+    }
+
+    /// The simple protocol: a query string, then ReadyForQuery.
+    async fn query(&mut self, text: &str) -> Step {
+        metrics::counter!("hyrax_sql_messages_total", "kind" => "query").increment(1);
+        self.in_batch = false;
+        let work = self.backend.simple(text, &mut self.output);
+        let mut result = attend(&mut self.reader, &mut self.phase, self.cancel.as_ref(), work).await;
+        while let Ok(Outcome::CopyIn) = result {
+            result = match self.copy_in().await {
+                Some(result) => result,
+                None => return Step::End,
+            };
+        }
+        if let Err(error) = result
+            && let Step::End = self.fail(error)
+        {
+            return Step::End;
+        }
+        self.ready().await
+    }
+
+    /// Sends an error; a fatal one ends the connection.
+    pub fn fail(&mut self, error: SqlError) -> Step {
+        self.report();
+        self.output.error(&error);
+        if error.fields().severity >= Severity::Fatal { Step::End } else { Step::Next }
+    }
+
+    /// Sends what the session has to say beside its answers.
+    pub fn report(&mut self) {
+        self.backend.notices().iter().for_each(|notice| self.output.notice(notice));
+        for (name, value) in self.backend.parameter_changes() {
+            self.output.parameter_status(&name, &value);
+        }
+    }
+
+    /// ReadyForQuery; the client may be waiting now.
+    pub async fn ready(&mut self) -> Step {
+        self.report();
+        let status = self.backend.transaction_status().code();
+        self.output.frame(b'Z', |buffer| buffer.push(status));
+        self.flush().await
+    }
+
+    pub async fn flush(&mut self) -> Step {
+        match self.output.flush().await {
+            Ok(()) => Step::Next,
+            Err(_) => Step::End,
+        }
+    }
+
+    /// What [`attend`] needs beside the work itself.
+    pub fn parts(&mut self) -> (&mut Reader, &mut watch::Receiver<Phase>, &dyn Cancel, &mut dyn Backend, &mut Output) {
+        (&mut self.reader, &mut self.phase, self.cancel.as_ref(), self.backend.as_mut(), &mut self.output)
+    }
+}
+
+/// Waits for `work`; cancels it if the client hangs up or the node closes. Costs one poll if the work does not wait.
+pub(crate) async fn attend<T>(
+    reader: &mut Reader,
+    phase: &mut watch::Receiver<Phase>,
+    cancel: &dyn Cancel,
+    work: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        result = &mut work => return result,
+        () = reader.hung_up() => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => {}
+    }
+    cancel.cancel();
+    work.await
+}
+
+pub(crate) fn shutting_down() -> SqlError {
+    SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+        .severity(Severity::Fatal)
+}
+
+#[test]
+fn what_the_backend_reports_replaces_the_defaults() {
+    let values = reported("u", true, vec![("TimeZone".into(), "Europe/Rome".into()), ("x".into(), "y".into())]);
+    assert_eq!(values.len(), 14);
+    assert!(values.contains(&("TimeZone".into(), "Europe/Rome".into())));
+    assert!(values.contains(&("is_superuser".into(), "on".into())));
+}

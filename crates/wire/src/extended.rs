@@ -1,0 +1,99 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close, Flush, Sync, pipelined as the client likes.
+//!
+//! After an error everything is skipped until Sync. Answers are buffered until Sync, Flush, or a full buffer.
+
+use crate::backend::Outcome;
+use crate::connection::{Connection, Step, attend};
+use crate::decode::{Message, Target};
+use types::SqlError;
+
+impl Connection {
+    pub(crate) async fn extended(&mut self, message: Message<'_>) -> Step {
+        match message {
+            Message::Sync => return self.sync().await,
+            Message::Flush => return self.flush().await,
+            _ => {}
+        }
+        self.in_batch = true;
+        let result = match message {
+            Message::Execute { portal, max_rows } => match self.execute(portal, max_rows).await {
+                Some(result) => result,
+                None => return Step::End,
+            },
+            message => self.prepare(message).await,
+        };
+        match result {
+            Ok(()) => match self.output.flow().await {
+                Ok(()) => Step::Next,
+                Err(_) => Step::End,
+            },
+            Err(error) => self.extended_error(error),
+        }
+    }
+
+    /// Sends an error and skips to Sync.
+    pub(crate) fn extended_error(&mut self, error: SqlError) -> Step {
+        self.in_batch = true;
+        self.skipping = true;
+        self.fail(error)
+    }
+
+    /// Everything that makes or looks at statements and portals.
+    async fn prepare(&mut self, message: Message<'_>) -> Result<(), SqlError> {
+        let (reader, phase, cancel, backend, output) = self.parts();
+        let work = async {
+            match message {
+                Message::Parse { name, text, types } => {
+                    backend.parse(name, text, &types).await?;
+                    output.signal(b'1');
+                }
+                Message::Bind(bind) => {
+                    backend.bind(bind).await?;
+                    output.signal(b'2');
+                }
+                Message::Describe(Target::Statement(name)) => backend.describe_statement(name, output).await?,
+                Message::Describe(Target::Portal(name)) => backend.describe_portal(name, output).await?,
+                Message::Close(Target::Statement(name)) => {
+                    backend.close_statement(name).await?;
+                    output.signal(b'3');
+                }
+                Message::Close(Target::Portal(name)) => {
+                    backend.close_portal(name).await?;
+                    output.signal(b'3');
+                }
+                other => return Err(SqlError::internal(format!("not an extended-protocol message: {other:?}"))),
+            }
+            Ok(())
+        };
+        attend(reader, phase, cancel, work).await
+    }
+
+    /// None: the client is gone.
+    async fn execute(&mut self, portal: &str, max_rows: u32) -> Option<Result<(), SqlError>> {
+        metrics::counter!("hyrax_sql_messages_total", "kind" => "execute").increment(1);
+        let (reader, phase, cancel, backend, output) = self.parts();
+        let mut result = attend(reader, phase, cancel, backend.execute(portal, max_rows, output)).await;
+        while let Ok(Outcome::CopyIn) = result {
+            result = self.copy_in().await?;
+        }
+        if let Ok(Outcome::Suspended) = result {
+            self.output.signal(b's');
+        }
+        if result.is_ok() {
+            self.report();
+        }
+        Some(result.map(|_| ()))
+    }
+
+    async fn sync(&mut self) -> Step {
+        self.skipping = false;
+        self.in_batch = false;
+        let (reader, phase, cancel, backend, _) = self.parts();
+        if let Err(error) = attend(reader, phase, cancel, backend.sync()).await
+            && let Step::End = self.fail(error)
+        {
+            return Step::End;
+        }
+        self.ready().await
+    }
+}

@@ -1,0 +1,210 @@
+//! The socket's two sides: frames in, bytes out, with or without TLS.
+//!
+//! [`Reader`] grows its buffer as bytes arrive, never by the length a client announces; a frame over the limit is read
+//! past and reported. All its futures may be dropped at any await: what was read stays in the buffer.
+
+use crate::decode;
+use crate::limits::READ_AHEAD;
+use bytes::{Buf, Bytes, BytesMut};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use types::SqlError;
+
+/// Room made for each read.
+const READ_STEP: usize = 8 << 10;
+
+/// A client's socket, in the clear or encrypted.
+pub(crate) enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    pub fn split(self) -> (Reader, Writer) {
+        match self {
+            Socket::Plain(stream) => {
+                let (read, write) = stream.into_split();
+                (Reader::new(Box::new(read)), Writer(Box::new(write)))
+            }
+            Socket::Tls(stream) => {
+                let (read, write) = tokio::io::split(*stream);
+                (Reader::new(Box::new(read)), Writer(Box::new(write)))
+            }
+        }
+    }
+
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Socket::Tls(_))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Socket::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
+        }
+    }
+}
+
+/// The side that writes.
+pub(crate) struct Writer(Box<dyn AsyncWrite + Send + Sync + Unpin>);
+
+impl Writer {
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).await?;
+        self.0.flush().await
+    }
+
+    /// Says goodbye (TLS close_notify, FIN); a client that is gone does not matter.
+    pub async fn close(&mut self) {
+        let _ = self.0.shutdown().await;
+    }
+
+    #[cfg(test)]
+    pub fn nowhere() -> Writer {
+        Writer(Box::new(tokio::io::sink()))
+    }
+}
+
+/// A message as it came.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    Message {
+        tag: u8,
+        body: Bytes,
+    },
+    /// Longer than the limit; its body has been read past.
+    TooLong {
+        tag: u8,
+    },
+}
+
+/// Why no frame came.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The socket failed: the client is gone, however it went.
+    Socket,
+    /// The stream can not be followed any further.
+    Protocol(SqlError),
+}
+
+/// The side that reads.
+pub(crate) struct Reader {
+    source: Box<dyn AsyncRead + Send + Sync + Unpin>,
+    buffer: BytesMut,
+    /// Longest body.
+    pub limit: usize,
+    /// A frame that is being read past: its tag and the bytes still to come.
+    skipping: Option<(u8, usize)>,
+    ended: bool,
+}
+
+impl Reader {
+    fn new(source: Box<dyn AsyncRead + Send + Sync + Unpin>) -> Reader {
+        let limit = crate::limits::STARTUP_LIMIT;
+        Reader { source, buffer: BytesMut::new(), limit, skipping: None, ended: false }
+    }
+
+    /// The next frame; None when the client has hung up.
+    pub async fn frame(&mut self) -> Result<Option<Frame>, ReadError> {
+        loop {
+            if let Some(frame) = self.take().map_err(ReadError::Protocol)? {
+                return Ok(Some(frame));
+            }
+            if self.fill().await.map_err(|_| ReadError::Socket)? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads ahead while a statement runs, up to a bound, and returns when the client has hung up.
+    pub async fn hung_up(&mut self) {
+        while self.buffer.len() < READ_AHEAD {
+            match self.fill().await {
+                Ok(0) | Err(_) => {
+                    self.ended = true;
+                    return;
+                }
+                Ok(_) => {}
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        if self.ended {
+            return Ok(0);
+        }
+        self.buffer.reserve(READ_STEP);
+        self.source.read_buf(&mut self.buffer).await
+    }
+
+    /// A frame that is whole in the buffer.
+    fn take(&mut self) -> Result<Option<Frame>, SqlError> {
+        if let Some((tag, left)) = self.skipping {
+            let here = left.min(self.buffer.len());
+            self.buffer.advance(here);
+            self.skipping = (here < left).then_some((tag, left - here));
+            return Ok(self.skipping.is_none().then_some(Frame::TooLong { tag }));
+        }
+        let Some((&[tag, a, b, c, d], _)) = self.buffer.split_first_chunk() else { return Ok(None) };
+        let length = i32::from_be_bytes([a, b, c, d]);
+        let Some(length) = usize::try_from(length).ok().and_then(|length| length.checked_sub(4)) else {
+            return Err(decode::violation("invalid message length"));
+        };
+        if length > self.limit {
+            self.buffer.advance(5);
+            self.skipping = Some((tag, length));
+            return self.take();
+        }
+        if self.buffer.len() < 5 + length {
+            return Ok(None);
+        }
+        self.buffer.advance(5);
+        Ok(Some(Frame::Message { tag, body: self.buffer.split_to(length).freeze() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(input: &'static [u8], limit: usize) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut reader = Reader::new(Box::new(input));
+        reader.limit = limit;
+        let mut seen = Vec::new();
+        loop {
+            match runtime.block_on(reader.frame()) {
+                Ok(Some(Frame::Message { tag, body })) => seen.push(format!("{} {}", tag as char, body.len())),
+                Ok(Some(Frame::TooLong { tag })) => seen.push(format!("{} too long", tag as char)),
+                Ok(None) => return seen,
+                Err(error) => {
+                    seen.push(match error {
+                        ReadError::Protocol(error) => error.message().to_owned(),
+                        ReadError::Socket => "socket".to_owned(),
+                    });
+                    return seen;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn frames_are_cut_from_the_stream() {
+        assert_eq!(frames(b"S\0\0\0\x04Q\0\0\0\x06a\0X\0\0", 100), ["S 0", "Q 2"]);
+        assert_eq!(frames(b"Q\0\0\0\x09abcdeS\0\0\0\x04", 4), ["Q too long", "S 0"]);
+        assert_eq!(frames(b"Q\0\0\0\x09abcde", 5), ["Q 5"]);
+        assert_eq!(frames(b"S\0\0\0\x04Q\0\0\0\x03", 100), ["S 0", "invalid message length"]);
+        assert_eq!(frames(b"Q\xff\xff\xff\xff", 100), ["invalid message length"]);
+    }
+}
