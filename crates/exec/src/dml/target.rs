@@ -82,7 +82,7 @@ impl Target {
     }
 
     /// Computes generated columns and checks what the row alone tells.
-    pub fn complete(&self, env: &EvalContext<'_>, row: &mut Vec<Datum>) -> Result<()> {
+    pub fn complete(&self, env: &EvalContext<'_>, row: &mut [Datum]) -> Result<()> {
         for (column, program) in &self.generated {
             let value = program.eval_row(env, RowRef::Datums(row))?;
             if let Some(place) = row.get_mut(*column) {

@@ -86,15 +86,13 @@ impl Target {
 
     async fn lock(&self, txn: &Transaction, slot: u16, key: &[u8]) -> Result<Outcome> {
         let reader = &self.reader;
-        let result = txn
-            .lock(&reader.table.at, slot, key, self.mode, self.wait, |locked| match locked {
-                Locked::Row { changed: false, .. } => Ok(Outcome::Same),
-                Locked::Row { value, ts, changed: true } => reader.datums(key, value, ts).map(Outcome::Changed),
-                Locked::Absent { .. } | Locked::Skipped => Ok(Outcome::Gone),
-            })
-            .await
-            .map_err(|e| lock_error(e, &reader.table.relation.name))?;
-        result
+        txn.lock(&reader.table.at, slot, key, self.mode, self.wait, |locked| match locked {
+            Locked::Row { changed: false, .. } => Ok(Outcome::Same),
+            Locked::Row { value, ts, changed: true } => reader.datums(key, value, ts).map(Outcome::Changed),
+            Locked::Absent { .. } | Locked::Skipped => Ok(Outcome::Gone),
+        })
+        .await
+        .map_err(|e| lock_error(e, &reader.table.relation.name))?
     }
 }
 

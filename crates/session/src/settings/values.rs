@@ -171,10 +171,10 @@ fn enumerated(parameter: &Parameter, text: &str, values: &[&str]) -> Result<Stri
         return Ok((*value).to_owned());
     }
     // Enumerations with `on` and `off` take the other spellings of a truth value, too.
-    if values.contains(&"on") {
-        if let Some(value) = parse_bool(&lower) {
-            return Ok(if value { "on" } else { "off" }.to_owned());
-        }
+    if values.contains(&"on")
+        && let Some(value) = parse_bool(&lower)
+    {
+        return Ok(if value { "on" } else { "off" }.to_owned());
     }
     let listed: Vec<&str> = values.iter().copied().filter(|v| *v != "debug").collect();
     Err(invalid(parameter, text).hint(format!("Available values: {}.", listed.join(", "))))
