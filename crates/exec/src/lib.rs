@@ -28,6 +28,8 @@ mod rows;
 mod run;
 mod spill;
 mod subplan;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod window;
 

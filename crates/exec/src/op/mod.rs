@@ -23,6 +23,8 @@ mod unique;
 mod virtuals;
 mod window;
 
+#[cfg(test)]
+pub(crate) use function::type_of;
 pub(crate) use keys::{SortKeys, encode_keys};
 pub(crate) use lock::{lock_error, lock_mode, wait_policy};
 pub(crate) use lookup_join::scan_type;
