@@ -125,7 +125,7 @@ async fn nulls_are_distinct_in_a_unique_index() {
     let t = t();
     let unique = index(20_011, &t, "t_b_key", &[2], true);
     let node = node(vec![object(&t)]).await;
-    let target = || target(&t, &[unique.clone()]);
+    let target = || target(&t, std::slice::from_ref(&unique));
     let rows = vec![vec![int(1), null(), str("")], vec![int(2), null(), str("")], vec![int(3), int(5), str("")]];
     node.run(insert_plan(insert(target(), rows))).await.expect("inserts");
     let is_null = KeyBounds { equal: vec![KeyEqual::IsNull], ..KeyBounds::default() };
