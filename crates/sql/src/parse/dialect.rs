@@ -118,7 +118,8 @@ impl Dialect for HyraxDialect {
     }
 
     fn is_table_alias(&self, kw: &Keyword, parser: &mut Parser<'_>) -> bool {
-        PostgreSqlDialect {}.is_table_alias(kw, parser)
+        // Reserved in PostgreSQL: what follows a query in CREATE SCHEMA is no alias.
+        !matches!(kw, Keyword::CREATE | Keyword::GRANT) && PostgreSqlDialect {}.is_table_alias(kw, parser)
     }
 
     fn supports_string_literal_column_alias(&self, explicit: bool) -> bool {

@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, Result};
 use crate::utility::ddl::*;
 use sqlparser::tokenizer::Token;
+use types::{SqlError, SqlState};
 
 impl Cursor<'_, '_> {
     pub(super) fn alter(&mut self) -> Result<Ddl> {
@@ -181,7 +182,13 @@ impl Cursor<'_, '_> {
     }
 
     fn option_names(&mut self) -> Result<Vec<String>> {
-        self.parenthesized(Self::option_name)
+        self.parenthesized(|c| {
+            let name = c.option_name()?;
+            if c.peek_token(&Token::Eq) {
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "RESET must not include values for parameters"));
+            }
+            Ok(name)
+        })
     }
 
     fn add(&mut self) -> Result<AlterAction> {

@@ -163,7 +163,16 @@ impl Cursor<'_, '_> {
 
     /// Skips the rest of a statement that is refused as a whole.
     pub(super) fn unsupported(&mut self, what: &str, position: u32) -> Result<Ddl> {
-        while !self.at_end() {
+        // The body of a rule has semicolons inside its parentheses.
+        let mut depth = 0_usize;
+        loop {
+            match self.parser.peek_token_ref().token {
+                Token::EOF => break,
+                Token::SemiColon if depth == 0 => break,
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
             self.advance();
         }
         Ok(Ddl::Unsupported { what: format!("{what} is not supported"), position })

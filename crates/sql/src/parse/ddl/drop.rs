@@ -207,6 +207,9 @@ impl Cursor<'_, '_> {
                 self.advance();
                 let name = self.identifier()?;
                 self.expect(&["on"])?;
+                if self.peek("domain") && self.peek_nth_word(1).is_some_and(|word| word != "is") {
+                    return self.unsupported("COMMENT ON CONSTRAINT ON DOMAIN", position);
+                }
                 CommentTarget::Constraint { name, relation: self.name()? }
             }
             _ => return self.unsupported(&format!("COMMENT ON {}", word.to_uppercase()), position),

@@ -213,6 +213,9 @@ impl Cursor<'_, '_> {
             Kind::ForeignKey(Box::new(self.references(vec![])?))
         } else if self.accept_word("generated") {
             self.generated()?
+        } else if self.peek("not") && !self.peek_words(&["not", "deferrable"]) && !self.peek_words(&["not", "valid"]) {
+            self.advance();
+            return Err(self.syntax_error());
         } else {
             return Ok(None);
         };

@@ -80,6 +80,7 @@ fn expressions_are_kept_with_their_place() {
 fn syntax_errors_are_postgresqls() {
     check_error("CREATE TABLE t (a int,)", "syntax error at or near \")\"", 23);
     check_error("CREATE TABLE t (select int)", "syntax error at or near \"select\"", 17);
+    check_error("CREATE TABLE t (a int NOT NUL)", "syntax error at or near \"NUL\"", 27);
     check_error("CREATE TABLE t", "syntax error at end of input", 15);
     check_error("DROP TABLE", "syntax error at end of input", 11);
     check_error("DROP TABLES t", "syntax error at or near \"TABLES\"", 6);
