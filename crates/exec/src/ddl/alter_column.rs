@@ -441,7 +441,7 @@ fn check_dependents(context: &DdlContext<'_>, relation: &Relation, column: &Colu
     if let Some(generated) = generated {
         let detail = format!("Column \"{}\" is used by generated column \"{}\".", column.name, generated.name);
         let message = "cannot alter type of a column used by a generated column";
-        return Err(error(SqlState::SYNTAX_ERROR, message).detail(detail));
+        return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail));
     }
     Ok(())
 }

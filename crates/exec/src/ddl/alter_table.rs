@@ -37,39 +37,40 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, alter: &AlterRelation) -
     Ok(())
 }
 
-/// ALTER TABLE may name views, sequences and indexes for actions that suit all of them.
+/// ALTER TABLE may name any relation for actions that suit it; the other forms only their own kind.
 fn check_word(alter: &AlterRelation, relation: &Relation) -> Result<()> {
-    let suits_all = alter.actions.iter().all(|a| {
-        use AlterAction::*;
-        matches!(a, Rename(_) | RenameColumn { .. } | SetSchema(_) | Owner(_))
-            || relation.kind == RelationKind::View
-                && matches!(
-                    a,
-                    AlterColumn {
-                        action: sql::utility::ddl::AlterColumn::SetDefault(_)
-                            | sql::utility::ddl::AlterColumn::DropDefault,
-                        ..
-                    } | SetOptions(_)
-                        | ResetOptions(_)
-                )
-    });
-    if alter.word == RelationWord::Table && suits_all {
-        return Ok(());
+    if alter.word != RelationWord::Table {
+        check_kind(alter.word, relation)?;
     }
-    if alter.word == RelationWord::Table && !matches!(relation.kind, RelationKind::Table | RelationKind::Collection) {
-        let what = match relation.kind {
-            RelationKind::View => "views",
-            RelationKind::MaterializedView => "materialized views",
-            RelationKind::Sequence => "sequences",
-            _ => "composite types",
-        };
-        let action = alter.actions.first().map(action_words).unwrap_or_default();
-        let message = format!("ALTER action {action} cannot be performed on relation \"{}\"", relation.name);
-        return Err(
-            error(SqlState::WRONG_OBJECT_TYPE, message).detail(format!("This operation is not supported for {what}."))
-        );
+    let Some(action) = alter.actions.iter().find(|a| !suits(a, relation.kind)) else { return Ok(()) };
+    let what = match relation.kind {
+        RelationKind::View => "views",
+        RelationKind::MaterializedView => "materialized views",
+        RelationKind::Sequence => "sequences",
+        _ => "composite types",
+    };
+    let message =
+        format!("ALTER action {} cannot be performed on relation \"{}\"", action_words(action), relation.name);
+    Err(error(SqlState::WRONG_OBJECT_TYPE, message).detail(format!("This operation is not supported for {what}.")))
+}
+
+fn suits(action: &AlterAction, kind: RelationKind) -> bool {
+    use AlterAction::*;
+    use sql::utility::ddl::AlterColumn as Column;
+    if matches!(kind, RelationKind::Table | RelationKind::Collection | RelationKind::Virtual) {
+        return true;
     }
-    check_kind(alter.word, relation)
+    match action {
+        Rename(_) | RenameColumn { .. } | SetSchema(_) | Owner(_) | Unsupported { .. } => true,
+        SetOptions(_) | ResetOptions(_) => kind != RelationKind::Sequence,
+        Hint => kind == RelationKind::MaterializedView,
+        AlterColumn { action: Column::SetDefault(_) | Column::DropDefault, .. } => kind == RelationKind::View,
+        AlterColumn {
+            action: Column::SetStatistics(_) | Column::SetStorage(_) | Column::SetOptions(_) | Column::ResetOptions(_),
+            ..
+        } => kind == RelationKind::MaterializedView,
+        _ => false,
+    }
 }
 
 fn action_words(action: &AlterAction) -> &'static str {
@@ -422,10 +423,13 @@ async fn alter_index(context: &mut DdlContext<'_>, index: Arc<Index>, alter: &Al
                 changed.options.retain(|(name, _)| !names.contains(name));
                 context.catalog.put(context.txn, Object::Index(changed))?;
             }
-            AlterAction::Owner(_) => {
-                let message = format!("cannot change owner of index \"{}\"", index.name);
-                return Err(error(SqlState::WRONG_OBJECT_TYPE, message)
-                    .hint("Change the ownership of the index's table, instead."));
+            AlterAction::Owner(role) => {
+                if context.role_id(role)? != relation.owner {
+                    let message = format!("cannot change owner of index \"{}\"", index.name);
+                    let hint = "Change the ownership of the index's table, instead.";
+                    let warning = error(SqlState::WRONG_OBJECT_TYPE, message).hint(hint);
+                    context.services.notice(warning.severity(types::Severity::Warning));
+                }
             }
             AlterAction::SetSchema(_) => {
                 let message = format!("cannot change schema of index \"{}\"", index.name);

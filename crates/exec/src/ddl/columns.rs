@@ -66,6 +66,22 @@ pub(super) fn check_type(name: &Name, ty: SqlType) -> Result<()> {
     Ok(())
 }
 
+/// Levels of row types in row types that are looked into.
+const ROW_DEPTH_MAX: usize = 32;
+
+/// A row cannot hold itself, at any depth.
+fn check_not_member(context: &DdlContext<'_>, relation: &Relation, ty: SqlType, depth: usize) -> Result<()> {
+    if relation.row_type != 0 && (ty.oid == relation.row_type || ty.oid == relation.row_array_type) {
+        let message = format!("composite type {} cannot be made a member of itself", relation.name);
+        return Err(error(SqlState::INVALID_TABLE_DEFINITION, message));
+    }
+    let Some(inner) = context.catalog.snapshot().relation_of_type(ty.oid) else { return Ok(()) };
+    if depth >= ROW_DEPTH_MAX {
+        return Err(error(SqlState::STATEMENT_TOO_COMPLEX, "row types are nested too deeply (limit 32)"));
+    }
+    inner.live_columns().try_for_each(|c| check_not_member(context, relation, c.ty.into(), depth + 1))
+}
+
 pub(super) fn check_name(name: &Name) -> Result<()> {
     if SYSTEM_COLUMNS.contains(&name.name.as_str()) {
         let message = format!("column name \"{}\" conflicts with a system column name", name.name);
@@ -193,6 +209,7 @@ pub(super) fn add_column(
     }
     let ResolvedType { ty, is_serial } = resolve_type(context, &definition.ty)?;
     check_type(name, ty)?;
+    check_not_member(context, relation, ty, 0)?;
     check_collation(&definition.collation, ty)?;
     let clauses = clauses(&relation.name, definition)?;
     let number = AttributeNumber::try_from(relation.columns.len() + 1).unwrap_or(AttributeNumber::MAX);
@@ -202,6 +219,8 @@ pub(super) fn add_column(
     if definition.collation.as_ref().is_some_and(|c| c.object() != "default") {
         column.collation = C_COLLATION;
     }
+    // Known before any expression is bound: one generated column may not read another.
+    column.is_generated = clauses.generated.is_some();
     if let Some(storage) = &definition.storage {
         column.storage = Some(storage_letter(storage)?);
     }

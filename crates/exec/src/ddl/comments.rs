@@ -13,6 +13,7 @@ pub(super) async fn comment(context: &mut DdlContext<'_>, target: &CommentTarget
     match target {
         CommentTarget::Relation { word: RelationWord::Index, name } => on_index(context, name, comment).await,
         CommentTarget::Relation { word, name } => {
+            check_no_index(context, *word, name)?;
             let relation = lock(context, name).await?;
             check_kind(*word, &relation)?;
             context.change_relation(relation.id, |r| r.comment = comment).map(drop)
@@ -79,6 +80,15 @@ async fn lock(context: &mut DdlContext<'_>, name: &ObjectName) -> Result<std::sy
     check_not_system(&relation)?;
     context.require_owner(Target::Relation(&relation))?;
     Ok(relation)
+}
+
+/// `"i" is not a table`, where others say that it is an index.
+fn check_no_index(context: &DdlContext<'_>, word: RelationWord, name: &ObjectName) -> Result<()> {
+    let snapshot = context.catalog.snapshot();
+    match names::find(snapshot, context.scope(), &name.parts)?.and_then(|id| snapshot.index(id)) {
+        Some(_) => check_kind(word, &new_relation(0, name.object(), RelationKind::Composite)),
+        None => Ok(()),
+    }
 }
 
 async fn on_index(context: &mut DdlContext<'_>, name: &ObjectName, comment: Option<String>) -> Result<()> {

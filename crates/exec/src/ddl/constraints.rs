@@ -57,7 +57,7 @@ pub(super) async fn add(
     use ConstraintDefinitionKind as Kind;
     let definition = &placed.definition;
     match &definition.kind {
-        Kind::Check { .. } => add_check(context, relation, placed).await,
+        Kind::Check { .. } => add_check(context, relation, placed, is_new).await,
         Kind::Unique { .. } => add_unique(context, relation, placed, is_new).await,
         Kind::UsingIndex { index, is_primary } => using_index(context, relation, definition, index, *is_primary).await,
         Kind::ForeignKey(key) => foreign_keys::add(context, relation, placed, key).await,
@@ -130,6 +130,7 @@ async fn add_check(
     context: &mut DdlContext<'_>,
     relation: &mut Relation,
     placed: &PlacedConstraint,
+    is_new: bool,
 ) -> Result<AddedConstraint> {
     let ConstraintDefinitionKind::Check { expression, no_inherit } = &placed.definition.kind else {
         return Ok(AddedConstraint::default());
@@ -137,6 +138,10 @@ async fn add_check(
     let snapshot = context.snapshot();
     let bound = context.services.bind_expression(&snapshot, Some(relation), expression, ExpressionUse::Check)?;
     let name = match &placed.definition.name {
+        Some(name) if is_new && relation.constraint_by_name(&name.name).is_some() => {
+            let message = format!("check constraint \"{}\" already exists", name.name);
+            return Err(error(SqlState::DUPLICATE_OBJECT, message));
+        }
         Some(name) => {
             check_constraint_name(relation, &name.name)?;
             name.name.clone()
@@ -250,8 +255,8 @@ async fn index_name(
     is_primary: bool,
 ) -> Result<String> {
     if let Some(name) = &definition.name {
-        check_constraint_name(relation, &name.name)?;
         context.claim_relation_name(relation.schema, &name.name).await?;
+        check_constraint_name(relation, &name.name)?;
         return Ok(name.name.clone());
     }
     let (schema, table) = (relation.schema, relation.name.clone());

@@ -174,7 +174,7 @@ impl DdlContext<'_> {
         let Some(id) = found else {
             let missing = names::no_relation(&name.parts);
             if if_exists {
-                self.skipping(missing.code(), missing.message());
+                self.skipping(SqlState::SUCCESSFUL_COMPLETION, missing.message());
                 return Ok(None);
             }
             return Err(missing.at(name.position));

@@ -117,11 +117,26 @@ fn refuse(
         _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
     };
     let detail = lines(reports, |(dependent, on)| {
-        format!("{} depends on {}", describe(snapshot, scope, *dependent), describe(snapshot, scope, *on))
+        format!(
+            "{} depends on {}",
+            describe(snapshot, scope, *dependent),
+            describe_used(snapshot, scope, *dependent, *on)
+        )
     });
     error(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
         .detail(detail)
         .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+}
+
+/// What a dependent uses of an object: a column in another table uses a relation's row type.
+fn describe_used(snapshot: &Snapshot, scope: NameScope<'_>, dependent: Part, on: Part) -> String {
+    if let (Part::Column(table, number), Part::Relation(id)) = (dependent, on)
+        && table != id
+        && let Some(column) = snapshot.relation(table).and_then(|r| r.column(number))
+    {
+        return format!("type {}", names::format_type(snapshot, scope, column.ty.oid, None));
+    }
+    describe(snapshot, scope, on)
 }
 
 fn notice_cascade(context: &DdlContext<'_>, snapshot: &Snapshot, reports: &[(Part, Part)]) {
@@ -184,7 +199,10 @@ fn of_relation(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
             all.push((Part::Relation(other.id), true));
         }
         if other.id != id {
-            for column in other.live_columns().filter(|c| uses_row_type(relation, c)) {
+            let mut columns: Vec<&Column> = other.live_columns().filter(|c| uses_row_type(relation, c)).collect();
+            // The array type depends on the row type: what uses it comes first.
+            columns.sort_by_key(|c| c.ty.oid != relation.row_array_type);
+            for column in columns {
                 all.push((Part::Column(other.id, column.number), false));
             }
         }
@@ -216,6 +234,11 @@ fn of_column(snapshot: &Snapshot, id: Oid, number: AttributeNumber) -> Vec<(Part
         }
         if other.sequence.as_ref().and_then(|s| s.owned_by) == Some((id, number)) {
             all.push((Part::Relation(other.id), true));
+        }
+    }
+    for (other, constraint, key) in snapshot.foreign_keys_to(id) {
+        if key.target_columns.contains(&number) && other.id != id {
+            all.push((Part::Constraint(other.id, constraint.id), false));
         }
     }
     for constraint in &relation.constraints {

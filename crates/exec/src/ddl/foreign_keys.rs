@@ -180,14 +180,13 @@ fn proving_index(
 }
 
 fn check_not_deferrable(target: &Relation, index: &Index) -> Result<()> {
-    let is_deferrable = target.constraints.iter().any(|c| {
-        c.deferrable
-            && matches!(c.kind, ConstraintKind::PrimaryKey { index: i } | ConstraintKind::Unique { index: i } if i == index.id)
-    });
-    if !is_deferrable {
-        return Ok(());
-    }
-    let message = format!("cannot use a deferrable unique constraint for referenced table \"{}\"", target.name);
+    let found = super::depend::constraint_of_index(target, index.id).filter(|c| c.deferrable);
+    let Some(constraint) = found else { return Ok(()) };
+    let what = match constraint.kind {
+        ConstraintKind::PrimaryKey { .. } => "primary key",
+        _ => "unique constraint",
+    };
+    let message = format!("cannot use a deferrable {what} for referenced table \"{}\"", target.name);
     Err(error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
 }
 

@@ -60,6 +60,7 @@ fn object_rights(grant: &GrantStatement, kind: Kind) -> Result<u32> {
     if grant.rights.is_empty() {
         return Ok(if grant.all_columns.is_empty() { kind.rights() } else { 0 });
     }
+    let is_default = matches!(grant.target, GrantTarget::Default(_));
     let mut rights = 0;
     for (word, columns, position) in &grant.rights {
         let Some(bit) = bit(word) else {
@@ -68,7 +69,9 @@ fn object_rights(grant: &GrantStatement, kind: Kind) -> Result<u32> {
         if !columns.is_empty() {
             continue;
         }
-        if kind.rights() & bit == 0 {
+        // What a sequence alone has is refused when the object turns out to be none.
+        let allowed = kind.rights() | if kind == Kind::Table && !is_default { privilege::ALL_SEQUENCE } else { 0 };
+        if allowed & bit == 0 {
             let message = format!("invalid privilege type {} for {}", word.to_uppercase(), kind.word());
             return Err(error(SqlState::INVALID_GRANT_OPERATION, message));
         }
@@ -243,6 +246,10 @@ fn grant_on_relation(
                 .notice(SqlError::new(SqlState::INVALID_GRANT_OPERATION, message).severity(Severity::Warning));
         }
         rights &= privilege::ALL_SEQUENCE;
+    }
+    if !is_sequence && rights & !privilege::ALL_TABLE != 0 {
+        let message = "invalid privilege type USAGE for table";
+        return Err(error(SqlState::INVALID_GRANT_OPERATION, message));
     }
     let mut changed = Relation::clone(relation);
     if rights != 0 {

@@ -31,6 +31,8 @@ mod scram;
 mod sequences;
 mod services;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod truncate;
 mod views;
 

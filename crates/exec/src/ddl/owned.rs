@@ -30,7 +30,9 @@ pub(super) fn uses(context: &DdlContext<'_>, role: Oid) -> Vec<String> {
     }
     let mut elsewhere = 0;
     for relation in snapshot.relations().filter(|r| r.database != 0) {
-        let on_columns = relation.columns.iter().any(|c| c.privileges.as_ref().is_some_and(mentions));
+        let columns: Vec<&Column> =
+            relation.live_columns().filter(|c| c.privileges.as_ref().is_some_and(mentions)).collect();
+        let on_columns = !columns.is_empty();
         let is_owner = relation.owner == role;
         if !is_owner && !mentions(&relation.privileges) && !on_columns {
             continue;
@@ -45,7 +47,10 @@ pub(super) fn uses(context: &DdlContext<'_>, role: Oid) -> Vec<String> {
         match is_owner {
             true if is_owned => {}
             true => lines.push(format!("owner of {what}")),
-            false => lines.push(format!("privileges for {what}")),
+            false if mentions(&relation.privileges) => lines.push(format!("privileges for {what}")),
+            false => {
+                lines.extend(columns.iter().map(|c| format!("privileges for column {} of {what}", c.name)));
+            }
         }
     }
     for default in
@@ -53,7 +58,8 @@ pub(super) fn uses(context: &DdlContext<'_>, role: Oid) -> Vec<String> {
     {
         let owner = context.role_name(default.role);
         let what = if default.kind == 'r' { "relations" } else { "sequences" };
-        lines.push(format!("privileges for default privileges on new {what} belonging to role {owner}"));
+        let verb = if default.role == role { "owner of" } else { "privileges for" };
+        lines.push(format!("{verb} default privileges on new {what} belonging to role {owner}"));
     }
     if elsewhere > 0 {
         lines.push(format!("{elsewhere} object{} in other databases", if elsewhere == 1 { "" } else { "s" }));

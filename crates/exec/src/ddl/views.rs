@@ -199,7 +199,10 @@ pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &Creat
 
 pub(super) async fn refresh(context: &mut DdlContext<'_>, name: &ObjectName, with_data: bool) -> Result<()> {
     let view = context.must_lock_relation(name).await?;
-    check_kind(RelationWord::MaterializedView, &view)?;
+    if check_kind(RelationWord::MaterializedView, &view).is_err() {
+        let message = format!("\"{}\" is not a materialized view", view.name);
+        return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message));
+    }
     context.require_owner(Target::Relation(&view))?;
     let Some(definition) = view.view.clone() else { return Ok(()) };
     let storage = super::rename::new_storage(context, &view).await?;

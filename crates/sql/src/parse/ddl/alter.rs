@@ -81,7 +81,8 @@ impl Cursor<'_, '_> {
                 return Ok(Ddl::AlterSequence { name, if_exists, options });
             }
         }
-        let actions = match self.single_action(position)? {
+        let has_schema = word != RelationWord::Index;
+        let actions = match self.single_action(has_schema, position)? {
             Some(action) => vec![action],
             None => self.list(|c| c.table_action(position))?,
         };
@@ -89,7 +90,7 @@ impl Cursor<'_, '_> {
     }
 
     /// Actions that stand alone.
-    fn single_action(&mut self, statement: u32) -> Result<Option<AlterAction>> {
+    fn single_action(&mut self, has_schema: bool, statement: u32) -> Result<Option<AlterAction>> {
         if self.accept(&["rename", "to"]) {
             return Ok(Some(AlterAction::Rename(self.identifier()?)));
         }
@@ -104,7 +105,7 @@ impl Cursor<'_, '_> {
             self.expect(&["to"])?;
             return Ok(Some(AlterAction::RenameColumn { from, to: self.identifier()? }));
         }
-        if self.accept(&["set", "schema"]) {
+        if has_schema && self.accept(&["set", "schema"]) {
             return Ok(Some(AlterAction::SetSchema(self.identifier()?)));
         }
         if self.peek_words(&["attach", "partition"]) || self.peek_words(&["detach", "partition"]) {
