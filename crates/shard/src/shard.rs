@@ -24,6 +24,9 @@ use storage::segment::{ApplyEntry, Recovered, Segment, StateImage};
 use storage::{KeyRange, Mutation, StorageError, StorageId, Timestamp};
 use tokio::sync::Notify;
 
+/// How long recent commits stay below the horizon.
+const RECENT_KEPT_US: u64 = 60_000_000;
+
 /// Why a shard did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
@@ -199,6 +202,12 @@ impl Shard {
 
     // ---- reads (R2, R3) --------------------------------------------------------------------
 
+    /// True where a read of the row at `at` misses nothing, without a wait. `max_read_ts` is raised first.
+    pub fn is_row_clear(&self, row: &RowKey, at: Timestamp) -> bool {
+        self.max_read_ts.fetch_max(at.0, Ordering::SeqCst);
+        !self.rows.is_pending(row.hash) && !self.wide.load(Ordering::SeqCst)
+    }
+
     /// Returns when a read of the row at `at` misses nothing. `max_read_ts` is raised first.
     pub async fn wait_for_row(&self, row: &RowKey, at: Timestamp) -> Result<()> {
         self.max_read_ts.fetch_max(at.0, Ordering::SeqCst);
@@ -244,6 +253,11 @@ impl Shard {
                 Some(slot) => slot.wait().await,
             }
         }
+    }
+
+    /// Whether `wait_for_wide` has anything to look at.
+    pub fn has_wide(&self) -> bool {
+        self.wide.load(Ordering::SeqCst)
     }
 
     /// After a lock was granted, where rows do not tell all: a large commit in flight over the row.
@@ -382,10 +396,12 @@ impl Shard {
         self.sequencer.lock().prepared_ids()
     }
 
-    /// Nobody reads below `horizon` any more.
+    /// Nobody reads below `horizon` any more. Recent commits are kept longer: locks of a READ COMMITTED transaction were
+    /// looked at below it.
     pub fn set_horizon(&self, horizon: Timestamp) {
         self.segment.set_horizon(horizon);
-        self.sequencer.lock().forget_recent_below(horizon);
+        let kept = Timestamp(horizon.0.saturating_sub(RECENT_KEPT_US << 12));
+        self.sequencer.lock().forget_recent_below(kept);
     }
 
     /// False while the log's disk is full.

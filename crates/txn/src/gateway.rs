@@ -70,7 +70,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { spans: 10_000, row_locks: 50_000, buffer_bytes: 2 << 30, commit_bytes: 4 << 20, stage_bytes: 1 << 20 }
+        Limits { spans: 10_000, row_locks: 50_000, buffer_bytes: 1 << 30, commit_bytes: 4 << 20, stage_bytes: 1 << 20 }
     }
 }
 

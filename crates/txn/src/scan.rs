@@ -31,6 +31,16 @@ pub struct Scan {
     is_done: bool,
     /// The snapshot for which this range was waited for.
     waited: Option<Timestamp>,
+    /// `snapshot` is registered for this scan.
+    holds: bool,
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        if self.holds {
+            self.txn.gateway().snapshots().release(self.txn.id(), self.snapshot);
+        }
+    }
 }
 
 /// How far one pass over the segment came.
@@ -50,7 +60,12 @@ impl Scan {
         range: KeyRange,
         direction: Direction,
     ) -> Scan {
-        Scan { txn, relation, snapshot, command, range, direction, is_done: false, waited: None }
+        let holds = txn.isolation() == Isolation::ReadCommitted && relation.home != Home::Temporary;
+        if holds {
+            // The next statement takes another snapshot; what this one sees must be kept for as long as it may be asked.
+            txn.gateway().snapshots().hold(txn.id(), snapshot);
+        }
+        Scan { txn, relation, snapshot, command, range, direction, is_done: false, waited: None, holds }
     }
 
     /// Visits up to `max` visible rows in key order (own writes of earlier commands included); stops early, after that
@@ -117,11 +132,15 @@ impl Scan {
 
     /// Once per snapshot: what comes later is stamped above it.
     async fn wait(&mut self, at: Timestamp) -> Result<()> {
-        if self.relation.home == Home::Temporary || self.waited == Some(at) {
+        if self.relation.home == Home::Temporary {
             return Ok(());
         }
         let gateway = self.txn.gateway();
+        // Each time: it may have slept for an hour.
         gateway.check_readable(&self.relation, at, self.txn.inner.options.as_of.is_some())?;
+        if self.waited == Some(at) {
+            return Ok(());
+        }
         if let Some(shard) = gateway.shard(self.relation.home) {
             let wait = shard.wait_for_range(self.relation.storage, &self.range, at);
             self.txn.limits().wait(wait).await??;

@@ -76,6 +76,14 @@ impl Log {
         let entry = replica.next_batch(term).expect("something in the open batch");
         self.entries.0.lock().push((term, entry));
     }
+    /// Another term begins on this node, without what was in flight. Returns the term; the shard does not serve it yet.
+    pub fn lead_again(&self) -> u64 {
+        let replica = self.replica.lock().clone().expect("running");
+        let term = self.term.fetch_add(1, Ordering::SeqCst);
+        replica.leader_stopped(term);
+        replica.leader_started(term + 1);
+        term + 1
+    }
     pub fn lose_leadership(&self) {
         let replica = self.replica.lock().take().expect("running");
         replica.leader_stopped(self.term.load(Ordering::SeqCst));
@@ -141,9 +149,13 @@ pub struct Node {
 }
 
 pub async fn start(disk: &Disk, limits: Limits) -> Node {
+    start_on(Host::real(), disk, limits).await
+}
+
+pub async fn start_on(host: Host, disk: &Disk, limits: Limits) -> Node {
     let logs = Arc::new(Logs(disk.clone(), Mutex::default()));
     let options = GatewayOptions {
-        host: Host::real(),
+        host,
         node_id: 1,
         folder: None,
         memory: Some(disk.memory.clone()),

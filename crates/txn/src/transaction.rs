@@ -236,7 +236,9 @@ impl Transaction {
         };
         gateway.check_readable(relation, at, self.inner.options.as_of.is_some())?;
         let row = RowKey::new(relation.storage, key);
-        self.limits().wait(shard.wait_for_row(&row, at)).await??;
+        if !shard.is_row_clear(&row, at) {
+            self.limits().wait(shard.wait_for_row(&row, at)).await??;
+        }
         let term = shard.term()?;
         let answer = {
             let view = shard.segment().view()?;
@@ -299,8 +301,10 @@ impl Transaction {
             },
         };
         if flying.is_none() {
-            self.limits().wait(shard.wait_for_wide(&row)).await??;
-            flying = shard.rows().look(&row);
+            if shard.has_wide() {
+                self.limits().wait(shard.wait_for_wide(&row)).await??;
+                flying = shard.rows().look(&row);
+            }
         }
         let newest = match self.newest(&shard, &row, flying) {
             Ok(newest) => newest,

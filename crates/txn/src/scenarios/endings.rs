@@ -279,3 +279,54 @@ async fn fates_are_forgotten_below_the_watermark() {
     let image = node.gateway.shard(Home::Data).expect("data").with_machine(|machine| machine.encode().len());
     assert!(image < 500, "outcomes do not pile up: {image}");
 }
+
+/// A wall clock that runs behind or ahead of the real one.
+struct Skewed(i64, host::RealClock);
+
+impl host::Clock for Skewed {
+    fn monotonic(&self) -> std::time::Duration {
+        self.1.monotonic()
+    }
+    fn wall(&self) -> i64 {
+        self.1.wall() + self.0
+    }
+}
+
+#[tokio::test]
+async fn clock_jump_over_a_restart_keeps_real_time_order() {
+    let disk = Disk::default();
+    let mut last = Timestamp::ZERO;
+    for skew_us in [0, 3_600_000_000, 0, -3_600_000_000, 60_000_000] {
+        let clock = Arc::new(Skewed(skew_us, host::RealClock::new()));
+        let node = start_on(Host { clock, ..Host::real() }, &disk, Limits::default()).await;
+        let reader = node.serializable().await;
+        assert!(reader.snapshot() > last, "a snapshot below what was answered would miss it");
+        assert_eq!(get(&reader, "a").await.expect("read").is_some(), last > Timestamp::ZERO);
+        let txn = node.serializable().await;
+        increment(&txn, "a").await.expect("locked");
+        last = txn.commit().await.expect("committed");
+    }
+}
+
+#[tokio::test]
+async fn portal_of_read_committed_keeps_its_moment() {
+    let node = node().await;
+    node.given(&[("a", "1"), ("b", "1"), ("c", "1")]).await;
+    let txn = node.begin(Isolation::ReadCommitted).await;
+    let mut portal = txn.scan(&T, None, KeyRange::all(), Direction::Forward);
+    let mut rows = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8], _: Timestamp| {
+        rows.push(format!("{}={}", text(key), text(value)));
+        ControlFlow::Continue(())
+    };
+    portal.next(1, &mut visit).await.expect("scanned");
+    node.given(&[("b", "2"), ("d", "2")]).await;
+    txn.begin_statement().await.expect("next");
+    let held = node.gateway.snapshots().horizon(node.gateway.oracle());
+    assert!(held < txn.snapshot(), "what the portal will read is not collected");
+    assert_eq!(get(&txn, "b").await.expect("read"), Some("2".into()));
+    portal.next(10, &mut visit).await.expect("scanned");
+    assert_eq!(rows, ["a=1", "b=1", "c=1"]);
+    drop(portal);
+    assert!(node.gateway.snapshots().horizon(node.gateway.oracle()) > held);
+}

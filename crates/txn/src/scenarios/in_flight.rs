@@ -44,13 +44,20 @@ async fn a_snapshot_below_the_stamp_does_not_wait() {
 async fn failed_check_is_a_read_and_raises_max_read_ts() {
     // What was not there for a snapshot can not come to be below it.
     let node = node().await;
+    let writer = node.begin(Isolation::ReadCommitted).await; // its own snapshot is the older
     let reader = node.serializable().await;
     assert_eq!(get(&reader, "a").await.expect("read"), None);
-    let writer = node.begin(Isolation::ReadCommitted).await;
     write(&writer, "a", "1").await.expect("locked");
     let stamp = writer.commit().await.expect("committed");
     assert!(stamp > reader.snapshot());
     assert_eq!(get(&reader, "a").await.expect("read"), None);
+    // The same for a range.
+    let writer = node.begin(Isolation::ReadCommitted).await;
+    let scanner = node.serializable().await;
+    assert_eq!(scan(&scanner, "b", "c", Direction::Forward).await.expect("scanned"), [""; 0]);
+    write(&writer, "b", "1").await.expect("locked");
+    assert!(writer.commit().await.expect("committed") > scanner.snapshot());
+    assert_eq!(scan(&scanner, "b", "c", Direction::Forward).await.expect("scanned"), [""; 0]);
 }
 
 #[tokio::test]
@@ -123,6 +130,41 @@ async fn dependency_lost_with_the_leader() {
     assert_eq!(outcome.to_sql().code().as_str(), "40003");
     let refused = two.commit().await.expect_err("what it has read is gone, and so is the leader");
     assert!(refused.retryable(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn dependency_lost_is_refused_by_the_next_leader() {
+    // Validation alone would pass: the version read has vanished, and the older one is back.
+    let node = node().await;
+    node.given(&[("n", "5")]).await;
+    node.data.hold();
+    let (one, two) = (node.begin(Isolation::ReadCommitted).await, node.begin(Isolation::ReadCommitted).await);
+    increment(&one, "n").await.expect("locked");
+    let mut first = pin!(one.commit());
+    assert!(poll(first.as_mut()).is_none());
+    increment(&two, "n").await.expect("locked");
+    let term = node.data.lead_again();
+    assert_eq!(first.await.expect_err("nobody knows"), TxnError::UnknownOutcome);
+    node.gateway.shard(Home::Data).expect("data").serve(term).await;
+    node.data.release();
+    assert!(is_conflict(&two.commit().await.expect_err("it has counted on 6")));
+    assert_eq!(node.value("n").await, Some("5".into()));
+}
+
+#[tokio::test]
+async fn new_leader_history_unknown() {
+    // R4: the next leader's stamps are above every read that its predecessor served.
+    let node = node().await;
+    let writer = node.begin(Isolation::ReadCommitted).await;
+    let reader = node.serializable().await;
+    assert_eq!(get(&reader, "a").await.expect("read"), None);
+    let term = node.data.lead_again();
+    let shard = node.gateway.shard(Home::Data).expect("data");
+    assert_eq!(get(&reader, "a").await.expect_err("it does not serve yet"), TxnError::NotServing);
+    shard.serve(term).await;
+    write(&writer, "a", "1").await.expect("locked");
+    assert!(writer.commit().await.expect("committed") > reader.snapshot());
+    assert_eq!(get(&reader, "a").await.expect("read"), None);
 }
 
 #[tokio::test]
