@@ -67,6 +67,28 @@ async fn nowait_skip_timeout_cancel_deadline() {
 }
 
 #[tokio::test]
+async fn who_gave_up_waiting_is_granted_nothing() {
+    let node = node().await;
+    let holder = node.serializable().await;
+    lock(&holder, "a", LockMode::Update).await.expect("locked");
+    let gone = node.begin(Isolation::ReadCommitted).await;
+    gone.set_lock_timeout(Some(Duration::from_millis(1)));
+    assert_eq!(lock(&gone, "a", LockMode::Update).await.expect_err("held"), TxnError::LockTimeout);
+    {
+        // Dropped while it waits, and dropped when it has just been granted.
+        gone.set_lock_timeout(None);
+        let mut waits = Box::pin(lock(&gone, "a", LockMode::Update));
+        assert!(poll(waits.as_mut()).is_none());
+        drop(waits);
+        let mut granted = Box::pin(lock(&gone, "a", LockMode::Update));
+        assert!(poll(granted.as_mut()).is_none());
+        holder.rollback();
+    }
+    let other = node.begin(Isolation::ReadCommitted).await;
+    lock_as(&other, "a", LockMode::Update, WaitPolicy::NoWait).await.expect("nobody has it");
+}
+
+#[tokio::test]
 async fn queue_is_first_come_first_served() {
     let node = node().await;
     let holder = node.serializable().await;
