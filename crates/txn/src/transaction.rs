@@ -300,11 +300,9 @@ impl Transaction {
                 None => return Ok(read(Locked::Skipped)),
             },
         };
-        if flying.is_none() {
-            if shard.has_wide() {
-                self.limits().wait(shard.wait_for_wide(&row)).await??;
-                flying = shard.rows().look(&row);
-            }
+        if flying.is_none() && shard.has_wide() {
+            self.limits().wait(shard.wait_for_wide(&row)).await??;
+            flying = shard.rows().look(&row);
         }
         let newest = match self.newest(&shard, &row, flying) {
             Ok(newest) => newest,
