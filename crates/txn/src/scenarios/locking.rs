@@ -71,13 +71,15 @@ async fn who_gave_up_waiting_is_granted_nothing() {
     let node = node().await;
     let holder = node.serializable().await;
     lock(&holder, "a", LockMode::Update).await.expect("locked");
+    // Another transaction each, or the release of one would hide what another has left behind.
+    let timed = node.begin(Isolation::ReadCommitted).await;
+    timed.set_lock_timeout(Some(Duration::from_millis(1)));
+    assert_eq!(lock(&timed, "a", LockMode::KeyShare).await.expect_err("held"), TxnError::LockTimeout);
+    let dropped = node.begin(Isolation::ReadCommitted).await;
     let gone = node.begin(Isolation::ReadCommitted).await;
-    gone.set_lock_timeout(Some(Duration::from_millis(1)));
-    assert_eq!(lock(&gone, "a", LockMode::Update).await.expect_err("held"), TxnError::LockTimeout);
     {
         // Dropped while it waits, and dropped when it has just been granted.
-        gone.set_lock_timeout(None);
-        let mut waits = Box::pin(lock(&gone, "a", LockMode::Update));
+        let mut waits = Box::pin(lock(&dropped, "a", LockMode::KeyShare));
         assert!(poll(waits.as_mut()).is_none());
         drop(waits);
         let mut granted = Box::pin(lock(&gone, "a", LockMode::Update));
