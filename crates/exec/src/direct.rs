@@ -271,12 +271,10 @@ impl Insert {
         }
         values.resize(self.target.width(), Datum::Null);
         self.target.complete(&env, &mut values)?;
-        let row = self.target.insert(&env, txn, values, None).await?;
-        if !self.target.references.is_empty() {
-            let mut pending = Pending::default();
-            pending.inserted(&self.target, &row.values);
-            pending.settle(&env, txn).await?;
-        }
+        let mut pending = Pending::default();
+        let row = self.target.insert(&env, txn, values, None, &mut pending).await?;
+        pending.inserted(&self.target, &row.values);
+        pending.settle(&env, txn).await?;
         give_back(&self.returning, &env, &row.values, out)?;
         Ok(1)
     }
@@ -302,12 +300,10 @@ impl Update {
             }
         }
         self.target.complete(&env, &mut values)?;
-        let row = self.target.update(&env, txn, &old, values, old.tail.clone()).await?;
-        if !self.target.references.is_empty() || !self.target.referenced_by.is_empty() {
-            let mut pending = Pending::default();
-            pending.updated(&self.target, &old.values, &row.values);
-            pending.settle(&env, txn).await?;
-        }
+        let mut pending = Pending::default();
+        let row = self.target.update(&env, txn, &old, values, old.tail.clone(), &mut pending).await?;
+        pending.updated(&self.target, &old.values, &row.values);
+        pending.settle(&env, txn).await?;
         give_back(&self.returning, &env, &row.values, out)?;
         Ok(1)
     }
@@ -325,11 +321,9 @@ impl Delete {
             return Ok(0);
         }
         self.target.delete(&env, txn, &row).await?;
-        if !self.target.referenced_by.is_empty() {
-            let mut pending = Pending::default();
-            pending.deleted(&self.target, &row.values);
-            pending.settle(&env, txn).await?;
-        }
+        let mut pending = Pending::default();
+        pending.deleted(&self.target, &row.values);
+        pending.settle(&env, txn).await?;
         give_back(&self.returning, &env, &row.values, out)?;
         Ok(1)
     }

@@ -12,6 +12,7 @@
 //! (writes), `rows` and `index` (what is stored), `direct` (the short path).
 
 mod aggregate;
+pub mod backfill;
 pub mod batch;
 pub mod budget;
 pub mod context;
@@ -27,6 +28,7 @@ pub mod output;
 mod rows;
 mod run;
 mod spill;
+mod stored;
 mod subplan;
 #[cfg(test)]
 mod tests;

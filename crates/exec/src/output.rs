@@ -7,6 +7,10 @@
 //! No allocation per row: lengths are patched in afterwards.
 
 use crate::batch::{Batch, Column, ColumnData};
+use crate::context::SessionAccess;
+use crate::functions::reg;
+use catalog::Snapshot;
+use std::sync::Arc;
 use types::row::RowView;
 use types::{Datum, FormatSettings, Result, SqlError, SqlState, SqlType, io};
 
@@ -35,6 +39,8 @@ pub struct RowBuffer<'a> {
     /// None: all text; one: for all columns; else per column.
     formats: &'a [ValueFormat],
     settings: &'a FormatSettings,
+    /// Where the names of `regclass` and its like come from; without them they are numbers.
+    names: Option<(&'a Arc<Snapshot>, &'a dyn SessionAccess)>,
     start: usize,
     column: usize,
     rows: u64,
@@ -42,7 +48,12 @@ pub struct RowBuffer<'a> {
 
 impl<'a> RowBuffer<'a> {
     pub fn new(out: &'a mut Vec<u8>, formats: &'a [ValueFormat], settings: &'a FormatSettings) -> RowBuffer<'a> {
-        RowBuffer { out, formats, settings, start: 0, column: 0, rows: 0 }
+        RowBuffer { out, formats, settings, names: None, start: 0, column: 0, rows: 0 }
+    }
+    /// Writes `regclass`, `regtype`, … by name.
+    pub fn with_names(mut self, catalog: &'a Arc<Snapshot>, session: &'a dyn SessionAccess) -> RowBuffer<'a> {
+        self.names = Some((catalog, session));
+        self
     }
     /// Rows written so far.
     pub fn rows(&self) -> u64 {
@@ -137,6 +148,9 @@ impl RowSink for RowBuffer<'_> {
             self.null();
             return Ok(());
         }
+        if self.names.is_some() && reg::is_reg(ty) {
+            return self.datum(&row.column(index)?, ty);
+        }
         let (format, settings) = (self.format(self.column), self.settings);
         self.value(|out| match format {
             ValueFormat::Text => row.write_text(index, ty, settings, out),
@@ -148,9 +162,13 @@ impl RowSink for RowBuffer<'_> {
             self.null();
             return Ok(());
         }
-        let (format, settings) = (self.format(self.column), self.settings);
+        let (format, settings, names) = (self.format(self.column), self.settings, self.names);
         self.value(|out| match format {
             ValueFormat::Text => {
+                if let (Some((catalog, session)), true) = (names, reg::is_reg(ty)) {
+                    reg::output(catalog, session, ty, value, out);
+                    return Ok(());
+                }
                 io::output(ty, value, settings, out);
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! ON CONFLICT: looks for the row that stands in the way, under the lock of the key both want.
 
 use super::Target;
+use super::foreign_key::Pending;
 use super::target::StoredRow;
 use crate::expr::{EvalContext, Program, RowRef};
 use foldhash::HashSet;
@@ -135,6 +136,7 @@ impl Conflict {
         target: &Target,
         existing: StoredRow,
         excluded: &[Datum],
+        pending: &mut Pending,
     ) -> Result<Option<(StoredRow, StoredRow)>> {
         let mut both = existing.values.clone();
         both.extend_from_slice(excluded);
@@ -158,7 +160,7 @@ impl Conflict {
             },
         };
         target.complete(env, &mut values)?;
-        let new = target.update(env, txn, &existing, values, tail).await?;
+        let new = target.update(env, txn, &existing, values, tail, pending).await?;
         Ok(Some((existing, new)))
     }
 }

@@ -14,6 +14,7 @@ use crate::context::BoxFuture;
 use crate::expr::EvalContext;
 use crate::index::IndexShape;
 use crate::rows::Table;
+use crate::stored;
 use catalog::{Constraint, ConstraintKind, ForeignKey, Index, IndexSource, ReferentialAction, Relation};
 use foldhash::HashSet;
 use sql::physical::PlanForeignKey;
@@ -21,7 +22,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use txn::{Direction, Isolation, KeyRange, LockMode, Locked, Transaction, TxnOptions, WaitPolicy};
 use types::key::{self, KeyOrder, prefix_end};
-use types::{CallContext, Datum, Result, SqlError, SqlType, builtin, compare};
+use types::{Datum, Result, SqlError, SqlType, compare};
 
 /// How deep cascades may go.
 const CASCADE_DEPTH_MAX: usize = 100;
@@ -125,28 +126,9 @@ impl ForeignKeyShape {
     }
 }
 
-/// A value of the other side's type. Foreign keys may join types that compare with each other.
-fn convert(env: &EvalContext<'_>, value: &Datum, from: SqlType, to: SqlType) -> Result<Datum> {
-    if value.is_null() || from.oid == to.oid {
-        return Ok(value.clone());
-    }
-    if let Some(cast) = builtin::cast(from.oid, to.oid) {
-        match (cast.method, builtin::proc_by_oid(cast.function)) {
-            (builtin::CastMethod::Binary, _) => return Ok(value.clone()),
-            (builtin::CastMethod::Function, Some(proc)) => {
-                if let Some(function) = types::functions::scalar(proc.symbol) {
-                    let call = CallContext { format: env.format, arg_types: &[from], result_type: to };
-                    return function(&call, std::slice::from_ref(value));
-                }
-            }
-            _ => {}
-        }
-    }
-    crate::expr::in_out(env, from, to, value)
-}
-
+/// Values of the other side's types: foreign keys may join types that compare with each other.
 fn convert_all(env: &EvalContext<'_>, values: &[Datum], from: &[SqlType], to: &[SqlType]) -> Result<Vec<Datum>> {
-    values.iter().zip(from).zip(to).map(|((v, from), to)| convert(env, v, *from, *to)).collect()
+    values.iter().zip(from).zip(to).map(|((v, from), to)| stored::convert(env, v, *from, *to)).collect()
 }
 
 /// What a statement leaves to be checked at its end.
@@ -157,17 +139,23 @@ pub(crate) struct Pending {
     seen: HashSet<(u32, Vec<u8>)>,
     /// Parents that are gone (None) or have another key.
     parents: Vec<(Arc<ForeignKeyShape>, Vec<Datum>, Option<Vec<Datum>>)>,
+    /// Keys of deferrable unique constraints.
+    uniques: Vec<deferred::DeferredCheck>,
 }
 
 impl Pending {
     pub fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.parents.is_empty()
+        self.children.is_empty() && self.parents.is_empty() && self.uniques.is_empty()
     }
 
     pub fn inserted(&mut self, target: &Target, row: &[Datum]) {
         for shape in &target.references {
             self.child(shape, pick(row, &shape.key.columns));
         }
+    }
+
+    pub fn unique(&mut self, check: deferred::DeferredCheck) {
+        self.uniques.push(check);
     }
 
     fn child(&mut self, shape: &Arc<ForeignKeyShape>, values: Vec<Datum>) {
@@ -249,6 +237,12 @@ fn settle<'a>(
             match shape.is_deferred(env) {
                 true => env.session.defer(deferred::child(shape, values)),
                 false => check_child(&shape, &values, env, txn).await?,
+            }
+        }
+        for check in std::mem::take(&mut pending.uniques) {
+            match check.is_deferred(env) {
+                true => env.session.defer(check),
+                false => check.run(env, txn).await?,
             }
         }
         Ok(())
@@ -452,9 +446,11 @@ async fn change_child(
             (ReferentialAction::Cascade, Some(new)) => {
                 let from = shape.parent_types.get(i).copied().unwrap_or(SqlType::UNKNOWN);
                 let to = shape.child_types.get(i).copied().unwrap_or(SqlType::UNKNOWN);
-                convert(env, new.get(i).unwrap_or(&Datum::Null), from, to)?
+                stored::convert(env, new.get(i).unwrap_or(&Datum::Null), from, to)?
             }
-            (ReferentialAction::SetDefault, _) => deferred::default_value(env, &target.table.relation, *attribute)?,
+            (ReferentialAction::SetDefault, _) => {
+                deferred::default_value(env, &target.table.relation, *attribute).await?
+            }
             _ => Datum::Null,
         };
         if let Some(place) = values.get_mut((*attribute as usize).wrapping_sub(1)) {
@@ -462,7 +458,7 @@ async fn change_child(
         }
     }
     target.complete(env, &mut values)?;
-    let written = target.update(env, txn, &row, values, row.tail.clone()).await?;
+    let written = target.update(env, txn, &row, values, row.tail.clone(), further).await?;
     if action == ReferentialAction::Cascade {
         // The parent's new key is there: what is left to look at are the row's other keys and its own children.
         let others = target.references.iter().filter(|r| r.constraint.id != shape.constraint.id);

@@ -85,7 +85,7 @@ impl InsertRows {
                 Met::Nobody => {}
                 Met::Nothing => return Ok(None),
                 Met::Row(existing) => {
-                    let updated = conflict.update(&env, &context.txn, &self.target, existing, &values).await?;
+                    let updated = conflict.update(&env, &context.txn, &self.target, existing, &values, pending).await?;
                     return Ok(updated.map(|(old, new)| {
                         pending.updated(&self.target, &old.values, &new.values);
                         self.written.insert(new.key);
@@ -94,7 +94,7 @@ impl InsertRows {
                 }
             }
         }
-        let row = self.target.insert(&env, &context.txn, values, tail).await?;
+        let row = self.target.insert(&env, &context.txn, values, tail, pending).await?;
         pending.inserted(&self.target, &row.values);
         if self.conflict.as_ref().is_some_and(Conflict::updates) {
             self.written.insert(row.key);

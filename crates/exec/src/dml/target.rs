@@ -9,6 +9,7 @@
 //! A unique key is decided by a lock on the key itself, absent or not: who holds it sees the newest version, and keeps others
 //! out until the commit is stamped.
 
+use super::foreign_key::Pending;
 use super::violation;
 use crate::expr::{EvalContext, Program, RowRef};
 use crate::index::{Entry, WriteIndex};
@@ -129,7 +130,7 @@ impl Target {
         key.iter().map(|a| row.get((*a as usize).wrapping_sub(1)).cloned().unwrap_or_default()).collect()
     }
 
-    fn primary_violation(&self, env: &EvalContext<'_>, row: &[Datum]) -> SqlError {
+    pub fn primary_violation(&self, env: &EvalContext<'_>, row: &[Datum]) -> SqlError {
         match &self.primary {
             Some(index) => violation::unique(env, &self.table.relation, index, &self.primary_values(row)),
             None => {
@@ -146,7 +147,7 @@ impl Target {
         }
     }
 
-    fn put(&self, txn: &Transaction, row: &StoredRow) -> Result<()> {
+    pub fn put(&self, txn: &Transaction, row: &StoredRow) -> Result<()> {
         let mut bytes = Vec::with_capacity(128);
         self.table.encode(row.slot, &row.values, row.tail.as_ref(), &mut bytes);
         Ok(txn.put(&self.table.at, row.slot, &row.key, &bytes)?)
@@ -159,6 +160,7 @@ impl Target {
         txn: &Transaction,
         values: Vec<Datum>,
         tail: Option<Jsonb>,
+        pending: &mut Pending,
     ) -> Result<StoredRow> {
         let (key, slot) = self.place(env, &values)?;
         let row = StoredRow { slot, key, values, tail };
@@ -166,7 +168,7 @@ impl Target {
         self.put(txn, &row)?;
         for index in &self.indexes {
             if let Some((entry, keys)) = index.entry(env, &row.values, row.slot, &row.key)? {
-                self.add_entry(env, txn, index, &entry, &keys).await?;
+                self.add_entry(env, txn, index, &entry, &keys, pending).await?;
             }
         }
         self.check_views(env, &row.values)?;
@@ -194,6 +196,7 @@ impl Target {
         index: &WriteIndex,
         entry: &Entry,
         keys: &[Datum],
+        pending: &mut Pending,
     ) -> Result<()> {
         let shape = &index.shape;
         if entry.is_exclusive && !shape.is_deferrable {
@@ -206,7 +209,7 @@ impl Target {
         }
         txn.put(&shape.at, entry.slot, &entry.key, &entry.value)?;
         if entry.is_exclusive && shape.is_deferrable {
-            super::deferred::unique(env, self, index, entry, keys)?;
+            pending.unique(super::deferred::unique(self, index, entry, keys)?);
         }
         Ok(())
     }
@@ -228,6 +231,7 @@ impl Target {
         old: &StoredRow,
         values: Vec<Datum>,
         tail: Option<Jsonb>,
+        pending: &mut Pending,
     ) -> Result<StoredRow> {
         let row = match self.table.has_hidden_key() {
             true => {
@@ -260,7 +264,7 @@ impl Target {
                         self.remove_entry(txn, index, &before).await?;
                     }
                     if let Some((after, keys)) = after {
-                        self.add_entry(env, txn, index, &after, &keys).await?;
+                        self.add_entry(env, txn, index, &after, &keys, pending).await?;
                     }
                 }
             }

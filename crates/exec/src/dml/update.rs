@@ -100,7 +100,7 @@ impl UpdateRows {
                 }
                 let mut values = batch.row(row);
                 let Some(locked) = self.lock(run, &context, &mut values).await? else { continue };
-                let new = self.write(run, &context, &locked.row, &values).await?;
+                let new = self.write(run, &context, &locked.row, &values, &mut pending).await?;
                 pending.updated(&self.target, &locked.row.values, &new.values);
                 run.rows_affected += 1;
                 if !self.returning.is_empty() {
@@ -144,6 +144,7 @@ impl UpdateRows {
         context: &Arc<StatementContext>,
         old: &StoredRow,
         input: &[Datum],
+        pending: &mut Pending,
     ) -> Result<StoredRow> {
         let mut values = old.values.clone();
         for (column, program) in &self.assignments {
@@ -162,7 +163,7 @@ impl UpdateRows {
         };
         let env = context.env();
         self.target.complete(&env, &mut values)?;
-        self.target.update(&env, &context.txn, old, values, tail).await
+        self.target.update(&env, &context.txn, old, values, tail, pending).await
     }
 }
 

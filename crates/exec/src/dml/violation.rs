@@ -68,7 +68,7 @@ pub(crate) fn view_check(env: &EvalContext<'_>, table: &Table, view: &str, row: 
 }
 
 /// `(a, lower(b))=(1, x)` of an index.
-fn index_key(env: &EvalContext<'_>, relation: &Relation, index: &Index, keys: &[Datum]) -> String {
+pub(crate) fn index_key(env: &EvalContext<'_>, relation: &Relation, index: &Index, keys: &[Datum]) -> String {
     let names: Vec<String> = index
         .columns
         .iter()
