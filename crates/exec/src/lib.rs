@@ -16,6 +16,7 @@ pub mod backfill;
 pub mod batch;
 pub mod budget;
 pub mod context;
+pub mod copy;
 pub mod ddl;
 pub mod direct;
 pub mod dml;

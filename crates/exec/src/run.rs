@@ -59,9 +59,26 @@ pub(crate) struct Run {
     pub depth: usize,
     /// How many rows the nearest LIMIT above still takes.
     pub wanted: Option<usize>,
+    /// Rows that came by COPY, for the plan's empty `Values`.
+    pub feed: std::collections::VecDeque<Batch>,
 }
 
 impl Run {
+    pub fn new(plan: Arc<Plan>, context: Arc<StatementContext>, measured: bool) -> Run {
+        Run {
+            outer: vec![Datum::Null; plan.outer_slots],
+            subplans: vec![],
+            ctes: vec![],
+            work_tables: vec![],
+            rows_affected: 0,
+            measures: measured.then(Vec::new),
+            depth: 0,
+            wanted: None,
+            feed: std::collections::VecDeque::new(),
+            context,
+            plan,
+        }
+    }
     pub fn env(&self) -> EvalContext<'_> {
         EvalContext { outer: &self.outer, ..self.context.env() }
     }
@@ -109,18 +126,7 @@ pub fn execute_measured(prepared: &Arc<Prepared>, context: Arc<StatementContext>
 impl Execution {
     fn new(prepared: &Arc<Prepared>, context: Arc<StatementContext>, measured: bool) -> Result<Execution> {
         let plan = prepared.plan.clone();
-        let mut run = Run {
-            outer: vec![Datum::Null; plan.outer_slots],
-            subplans: vec![],
-            ctes: vec![],
-            work_tables: vec![],
-            rows_affected: 0,
-            measures: measured.then(Vec::new),
-            depth: 0,
-            wanted: None,
-            context,
-            plan: plan.clone(),
-        };
+        let mut run = Run::new(plan.clone(), context, measured);
         let (mut root, mut output) = (None, vec![]);
         if let PlanBody::Tree(tree) = &plan.body {
             run.subplans = tree.subplans.iter().map(SubPlanState::new).collect();

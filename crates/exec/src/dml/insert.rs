@@ -5,6 +5,7 @@ use super::foreign_key::Pending;
 use super::{Returning, Target};
 use crate::batch::Batch;
 use crate::context::{BoxFuture, StatementContext};
+use crate::expr::Program;
 use crate::op::{Input, Operator};
 use crate::run::Run;
 use foldhash::{HashSet, HashSetExt};
@@ -22,6 +23,11 @@ pub(crate) struct InsertRows {
     returning: Returning,
     /// Keys of the rows that this statement wrote, for ON CONFLICT DO UPDATE.
     written: HashSet<Vec<u8>>,
+    pending: Pending,
+    /// Over the new row: rows for which it is not true are left out (COPY … WHERE).
+    filter: Option<Program>,
+    /// Rows taken from the input so far.
+    pub taken: u64,
     is_done: bool,
 }
 
@@ -35,6 +41,9 @@ impl InsertRows {
             conflict: plan.on_conflict.as_ref().map(Conflict::new).transpose()?,
             returning: Returning::new(&plan.returning)?,
             written: HashSet::new(),
+            pending: Pending::default(),
+            filter: None,
+            taken: 0,
             is_done: false,
         })
     }
@@ -50,16 +59,32 @@ impl InsertRows {
         (values, tail)
     }
 
-    async fn all(&mut self, run: &mut Run) -> Result<()> {
+    pub fn with_filter(mut self, filter: Option<Program>) -> InsertRows {
+        self.filter = filter;
+        self
+    }
+
+    /// The input again from its start (COPY hands it the next rows).
+    pub fn again(&mut self, run: &mut Run) {
+        self.input.rewind(run);
+    }
+
+    /// Writes all that the input has.
+    pub async fn load(&mut self, run: &mut Run) -> Result<()> {
         let context = run.context.clone();
-        let mut pending = Pending::default();
         while let Some(batch) = self.input.next(run).await? {
             for row in 0..batch.len {
                 if row % 128 == 0 {
                     run.check()?;
                 }
                 let (values, tail) = self.row(&batch, row);
-                if let Some(row) = self.one(&context, values, tail, &mut pending).await? {
+                self.taken += 1;
+                if let Some(filter) = &self.filter
+                    && !matches!(filter.eval_datums(run, &values).await?, Datum::Bool(true))
+                {
+                    continue;
+                }
+                if let Some(row) = self.one(&context, values, tail).await? {
                     run.rows_affected += 1;
                     if !self.returning.is_empty() {
                         self.returning.push(run, &row).await?;
@@ -67,7 +92,13 @@ impl InsertRows {
                 }
             }
         }
-        pending.settle(&context.env(), &context.txn).await
+        Ok(())
+    }
+
+    /// Checks what is checked at the end of the statement.
+    pub async fn settle(&mut self, run: &mut Run) -> Result<()> {
+        let context = run.context.clone();
+        std::mem::take(&mut self.pending).settle(&context.env(), &context.txn).await
     }
 
     /// Writes one row; None where ON CONFLICT leaves everything as it is.
@@ -76,9 +107,9 @@ impl InsertRows {
         context: &Arc<StatementContext>,
         mut values: Vec<Datum>,
         tail: Option<Jsonb>,
-        pending: &mut Pending,
     ) -> Result<Option<Vec<Datum>>> {
         let env = context.env();
+        let pending = &mut self.pending;
         self.target.complete(&env, &mut values)?;
         if let Some(conflict) = &self.conflict {
             match conflict.meet(&env, &context.txn, &self.target, &values, &self.written).await? {
@@ -108,7 +139,8 @@ impl Operator for InsertRows {
         Box::pin(async move {
             if !self.is_done {
                 self.is_done = true;
-                self.all(run).await?;
+                self.load(run).await?;
+                self.settle(run).await?;
             }
             self.returning.pop(run)
         })

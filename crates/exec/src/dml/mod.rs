@@ -5,7 +5,7 @@ mod conflict;
 mod deferred;
 mod delete;
 pub(crate) mod foreign_key;
-mod insert;
+pub(crate) mod insert;
 pub(crate) mod target;
 mod update;
 pub(crate) mod violation;

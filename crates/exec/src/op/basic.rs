@@ -42,6 +42,10 @@ impl Operator for Values {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
             let end = (self.next + BATCH_ROWS).min(self.rows.len());
+            if self.rows.is_empty() {
+                // The place in a COPY's plan where its rows come in.
+                return Ok(run.feed.pop_front());
+            }
             let Some(rows) = self.rows.get(self.next..end).filter(|r| !r.is_empty()) else { return Ok(None) };
             let mut builders: Vec<ColumnBuilder> = self.kinds.iter().map(|k| ColumnBuilder::new(*k)).collect();
             for row in rows {

@@ -1,5 +1,6 @@
 //! Plans by hand over a node in memory.
 
+mod copies;
 mod laws;
 mod statements;
 mod support;
