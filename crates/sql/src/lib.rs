@@ -7,8 +7,10 @@
 //! text --parse--> [Statement] --bind(catalog snapshot, parameter types)--> Bound --plan(statistics)--> Plan
 //! ```
 
+mod attributes;
 mod bind;
 mod cost;
+pub mod deparse;
 pub mod expr;
 pub mod logical;
 pub mod parse;
@@ -23,7 +25,9 @@ use std::sync::Arc;
 use types::builtin::Proc;
 use types::{FormatSettings, Oid, SqlType};
 
-pub use bind::{bind, parse_bind_expr};
+pub use attributes::used_attributes;
+pub use bind::{StoredUse, bind, bind_stored, parse_bind_expr, volatility};
+pub use deparse::Deparser;
 pub use expr::{Expr, ExprKind};
 pub use parse::{Statement, StatementKind, parse};
 pub use plan::{PlanContext, PlannerSettings, plan};
@@ -83,4 +87,3 @@ pub enum BoundKind {
 // pub fn plan(query: &logical::Query, context: &PlanContext) -> Result<physical::Plan>
 // pub struct PlanContext<'a> { catalog: &Arc<Snapshot>, rows: &dyn Fn(&Relation) -> u64 /* live row estimate */, settings: &PlannerSettings (enable_*, work_mem, …), parameters: Option<&[Datum]> }
 // pub fn explain(plan: &physical::Plan, query: &logical::Query, options: ExplainOptions, measured: Option<&[NodeMeasure]>) -> Vec<String>   (or json)
-// pub fn deparse_expr(...) -> String      as pg_get_expr prints

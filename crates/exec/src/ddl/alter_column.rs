@@ -304,10 +304,13 @@ fn conversion(
     using: Option<&SqlText>,
 ) -> Result<String> {
     if let Some(using) = using {
-        return Ok(context.services.bind_expression(snapshot, Some(relation), using, ExpressionUse::Using(new))?.text);
+        return Ok(context
+            .services
+            .bind_expression(snapshot, Some(relation), using, ExpressionUse::Using(new), &column.name)?
+            .text);
     }
     let text = SqlText { text: quote_ident(&column.name).to_string(), position: 0 };
-    match context.services.bind_expression(snapshot, Some(relation), &text, ExpressionUse::Using(new)) {
+    match context.services.bind_expression(snapshot, Some(relation), &text, ExpressionUse::Using(new), &column.name) {
         Ok(bound) => Ok(bound.text),
         Err(failed) if failed.code() == SqlState::DATATYPE_MISMATCH || failed.code() == SqlState::CANNOT_COERCE => {
             let target = typename::format_type(new.oid, Some(new.typmod));
@@ -335,7 +338,7 @@ fn convert_default(
     let Some(text) = column.default.clone() else { return Ok(()) };
     let usage = if column.is_generated { ExpressionUse::Generated(new) } else { ExpressionUse::Default(new) };
     let text = SqlText { text, position: 0 };
-    match context.services.bind_expression(snapshot, Some(changed), &text, usage) {
+    match context.services.bind_expression(snapshot, Some(changed), &text, usage, &column.name) {
         Ok(bound) => {
             if let Some(column) = column_mut(changed, column.number) {
                 column.default = Some(bound.text);
@@ -384,7 +387,8 @@ fn convert_checks(context: &DdlContext<'_>, changed: &mut Relation, number: Attr
         let ConstraintKind::Check { expression, columns, .. } = &mut constraint.kind else { continue };
         if columns.contains(&number) {
             let text = SqlText { text: expression.clone(), position: 0 };
-            *expression = context.services.bind_expression(&snapshot, Some(&base), &text, ExpressionUse::Check)?.text;
+            *expression =
+                context.services.bind_expression(&snapshot, Some(&base), &text, ExpressionUse::Check, "")?.text;
         }
     }
     Ok(())
@@ -405,7 +409,7 @@ async fn convert_indexes(context: &mut DdlContext<'_>, changed: &Relation, numbe
                 IndexSource::Expression(expression) => {
                     let text = SqlText { text: expression.clone(), position: 0 };
                     let bound =
-                        context.services.bind_expression(&snapshot, Some(changed), &text, ExpressionUse::Index)?;
+                        context.services.bind_expression(&snapshot, Some(changed), &text, ExpressionUse::Index, "")?;
                     (*expression, column.ty) = (bound.text, bound.ty.into());
                 }
                 IndexSource::Column(_) => {}

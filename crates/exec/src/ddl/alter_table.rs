@@ -243,7 +243,7 @@ async fn fill_missing(
     clauses: &columns::ColumnClauses<'_>,
 ) -> Result<bool> {
     let Some(column) = relation.column(number) else { return Ok(false) };
-    let ty = SqlType::from(column.ty);
+    let (ty, name) = (SqlType::from(column.ty), column.name.clone());
     let Some(text) = column.default.clone() else { return Ok(false) };
     if column.is_generated {
         return Ok(true);
@@ -251,7 +251,7 @@ async fn fill_missing(
     let snapshot = context.snapshot();
     if let Some(given) = clauses.default {
         let usage = super::services::ExpressionUse::Default(ty);
-        let bound = context.services.bind_expression(&snapshot, Some(relation), given, usage)?;
+        let bound = context.services.bind_expression(&snapshot, Some(relation), given, usage, &name)?;
         if bound.volatility == Volatility::Volatile {
             return Ok(true);
         }

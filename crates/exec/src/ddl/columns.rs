@@ -269,13 +269,13 @@ pub(super) fn bind_default(
 ) -> Result<()> {
     let snapshot = context.snapshot();
     let Some(column) = relation.column(number) else { return Ok(()) };
-    let ty = SqlType::from(column.ty);
+    let (ty, name) = (SqlType::from(column.ty), column.name.clone());
     let (text, usage) = match (clauses.default, clauses.generated) {
         (Some(text), _) => (text, ExpressionUse::Default(ty)),
         (None, Some(text)) => (text, ExpressionUse::Generated(ty)),
         (None, None) => return Ok(()),
     };
-    let bound = context.services.bind_expression(&snapshot, Some(relation), text, usage)?;
+    let bound = context.services.bind_expression(&snapshot, Some(relation), text, usage, &name)?;
     let is_generated = clauses.generated.is_some();
     if let Some(position) = is_generated.then(|| first_generated(relation, &bound.columns)).flatten() {
         let message = format!("cannot use generated column \"{position}\" in column generation expression");

@@ -136,7 +136,7 @@ async fn add_check(
         return Ok(AddedConstraint::default());
     };
     let snapshot = context.snapshot();
-    let bound = context.services.bind_expression(&snapshot, Some(relation), expression, ExpressionUse::Check)?;
+    let bound = context.services.bind_expression(&snapshot, Some(relation), expression, ExpressionUse::Check, "")?;
     let name = match &placed.definition.name {
         Some(name) if is_new && relation.constraint_by_name(&name.name).is_some() => {
             let message = format!("check constraint \"{}\" already exists", name.name);

@@ -279,7 +279,7 @@ fn bind_index_expression(
     relation: &Relation,
     text: &sql::utility::ddl::SqlText,
 ) -> Result<(IndexSource, SqlTypeStored, Oid, String)> {
-    let bound = context.services.bind_expression(snapshot, Some(relation), text, ExpressionUse::Index)?;
+    let bound = context.services.bind_expression(snapshot, Some(relation), text, ExpressionUse::Index, "")?;
     // `((a))` is the column a.
     if let [number] = bound.columns[..]
         && let Some(column) = relation.column(number)
@@ -326,7 +326,7 @@ pub(super) fn included(relation: &Relation, names: &[Name]) -> Result<Vec<Attrib
 fn bind_predicate(context: &DdlContext<'_>, relation: &Relation, create: &CreateIndex) -> Result<Option<String>> {
     let Some(text) = &create.predicate else { return Ok(None) };
     let snapshot = context.snapshot();
-    let bound = context.services.bind_expression(&snapshot, Some(relation), text, ExpressionUse::IndexPredicate)?;
+    let bound = context.services.bind_expression(&snapshot, Some(relation), text, ExpressionUse::IndexPredicate, "")?;
     Ok(Some(bound.text))
 }
 

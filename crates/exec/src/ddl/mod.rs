@@ -30,6 +30,7 @@ mod schemas;
 mod scram;
 mod sequences;
 mod services;
+mod sql_services;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ mod views;
 
 pub use context::{DdlContext, DdlOutcome};
 pub use services::{BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse};
+pub use sql_services::SqlServices;
 
 use sql::utility::ddl::{Ddl, DropKind};
 use types::{Result, SqlError};

@@ -52,13 +52,14 @@ pub struct BoundQuery {
 
 /// Implemented over `sql` and the operators. All of it happens in the statement's transaction.
 pub trait DdlServices: Send + Sync {
-    /// Errors have positions in the whole string.
+    /// Errors have positions in the whole string. `column`: whose value it is to become, for messages; or empty.
     fn bind_expression(
         &self,
         catalog: &Arc<Snapshot>,
         relation: Option<&Relation>,
         text: &SqlText,
         usage: ExpressionUse,
+        column: &str,
     ) -> Result<BoundExpression>;
 
     fn bind_query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<BoundQuery>;

@@ -87,6 +87,7 @@ impl DdlServices for Services {
         relation: Option<&Relation>,
         text: &SqlText,
         usage: ExpressionUse,
+        _: &str,
     ) -> Result<BoundExpression> {
         let columns: Vec<i16> = relation
             .iter()

@@ -214,6 +214,23 @@ impl Target {
         Ok(())
     }
 
+    /// Adds the entries of a row that is stored already.
+    pub async fn fill_indexes(
+        &self,
+        env: &EvalContext<'_>,
+        txn: &Transaction,
+        values: &[Datum],
+        slot: u16,
+        key: &[u8],
+    ) -> Result<()> {
+        for index in &self.indexes {
+            if let Some((entry, keys)) = index.entry(env, values, slot, key)? {
+                self.add_entry(env, txn, index, &entry, &keys).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn remove_entry(&self, txn: &Transaction, index: &WriteIndex, entry: &Entry) -> Result<()> {
         let shape = &index.shape;
         if entry.is_exclusive && !shape.is_deferrable {

@@ -242,6 +242,13 @@ impl Program {
             true => self.node.eval_waiting(Scope::Run(run), row, &Datum::Null).await,
         }
     }
+    /// The same outside of a plan: there are no subplans.
+    pub(crate) async fn eval_alone(&self, context: &EvalContext<'_>, row: &[Datum]) -> Result<Datum> {
+        match self.node.waits {
+            false => self.node.eval(context, RowRef::Datums(row), &Datum::Null),
+            true => self.node.eval_waiting(Scope::Direct(*context), row, &Datum::Null).await,
+        }
+    }
     /// Rows of the batch for which the predicate is true.
     pub(crate) async fn select(&self, run: &mut crate::run::Run, batch: &Batch) -> Result<Vec<u32>> {
         if !self.node.waits {

@@ -1,6 +1,7 @@
-//! Plans by hand over a node in memory.
+//! Plans by hand, and DDL with queries from text to rows, over a node in memory.
 
 mod copies;
+mod ddl;
 mod laws;
 mod statements;
 mod support;

@@ -2,7 +2,6 @@
 
 use crate::context::{BoxFuture, SessionAccess, SpillFolder, StatementContext};
 use crate::{Batch, DeferredCheck, DirectContext, MemoryBudget, NodeBudget, Prepared};
-use bytes::Bytes;
 use catalog::{Object, Relation, RelationKind, Snapshot};
 use consensus::{Consensus, Group, Replica};
 use host::{Host, TokioSpawn};
@@ -135,11 +134,7 @@ pub async fn node(objects: Vec<Object>) -> Node {
         spawn: Arc::new(TokioSpawn(tokio::runtime::Handle::current())),
         bootstrap: Box::new(|| txn::Bootstrap {
             cluster_id: [7; 16],
-            rows: vec![txn::Mutation {
-                relation: txn::StorageId(3),
-                key: Bytes::from_static(b"first"),
-                value: Some(Bytes::from_static(b"row")),
-            }],
+            rows: catalog::bootstrap::mutations().expect("the first rows"),
         }),
         limits: txn::Limits::default(),
     })

@@ -16,11 +16,14 @@ mod query;
 mod resolve;
 mod scope;
 mod select;
+mod stored;
 mod sugar;
 mod target;
 #[cfg(test)]
 mod tests;
 mod utility;
+
+pub use stored::{StoredUse, bind_stored, volatility};
 
 use crate::expr::{CallForm, Expr};
 use crate::logical::{ColumnId, ColumnInfo, Cte, PrivilegeCheck};

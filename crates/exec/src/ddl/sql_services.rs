@@ -1,0 +1,431 @@
+//! `DdlServices` over the binder and the operators: the real thing.
+
+use super::services::{BoundExpression, BoundQuery, DdlServices, ExpressionUse};
+use crate::context::{BoxFuture, StatementContext};
+use crate::dml::Target;
+use crate::expr::{Program, RowRef};
+use crate::rows::Table;
+use crate::run::{Execution, Prepared, execute};
+use catalog::privileges;
+use catalog::{ConstraintKind, Index, IndexSource, Relation, Snapshot};
+use sql::physical::{PlanIndex, PlanTarget};
+use sql::utility::ddl::SqlText;
+use sql::{BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, PlannerSettings, StoredUse};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use txn::{Direction, KeyRange, Scan};
+use types::{Datum, Oid, Result, SqlError, SqlState, SqlType};
+
+/// Rows read ahead while an index is filled or a table rewritten.
+const CHUNK: usize = 1_024;
+
+pub struct SqlServices {
+    pub context: Arc<StatementContext>,
+    /// Its `catalog` is replaced by what each call is given.
+    pub bind: BindContext,
+    pub settings: PlannerSettings,
+    /// Other sessions connected to a database.
+    pub sessions_in: Box<dyn Fn(Oid) -> usize + Send + Sync>,
+}
+
+/// A row as it was read: attribute n at `n - 1`, and its undeclared fields.
+type ReadRow = (Vec<Datum>, Option<types::json::Jsonb>, u16, Vec<u8>);
+
+impl SqlServices {
+    fn bind_context(&self, catalog: &Arc<Snapshot>) -> BindContext {
+        BindContext { catalog: catalog.clone(), ..self.bind.clone() }
+    }
+
+    /// Stored text names all but pg_catalog's objects in full.
+    fn stored_context(&self, catalog: &Arc<Snapshot>) -> BindContext {
+        BindContext { search_path: vec![catalog::PG_CATALOG_SCHEMA], ..self.bind_context(catalog) }
+    }
+
+    fn statement_context(&self, catalog: &Arc<Snapshot>) -> Arc<StatementContext> {
+        let c = &self.context;
+        Arc::new(StatementContext {
+            txn: c.txn.clone(),
+            gateway: c.gateway.clone(),
+            host: c.host.clone(),
+            catalog: catalog.clone(),
+            format: c.format.clone(),
+            parameters: Arc::from([]),
+            session: c.session.clone(),
+            cancel: c.cancel.clone(),
+            deadline: c.deadline,
+            memory: c.memory.clone(),
+            spill: c.spill.clone(),
+        })
+    }
+
+    fn query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<(sql::logical::Query, Vec<(Oid, u32)>)> {
+        let inside = |e| text.relocate(e);
+        let statements = sql::parse(&text.text, true).map_err(inside)?;
+        let Some(statement) = statements.first().filter(|s| s.is_select()) else {
+            return Err(SqlError::internal("a query was expected"));
+        };
+        let bound = sql::bind(statement, &self.bind_context(catalog), &[]).map_err(inside)?;
+        if !bound.parameters.is_empty() {
+            return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
+        }
+        match bound.kind {
+            BoundKind::Query(query) => Ok((*query, bound.depends_on)),
+            BoundKind::Utility(_) => Err(SqlError::internal("a query was expected")),
+        }
+    }
+
+    fn start(&self, catalog: &Arc<Snapshot>, query: &sql::logical::Query) -> Result<Execution> {
+        let gateway = &self.context.gateway;
+        let rows = |relation: &Relation| gateway.rows_estimate(&relation.reference());
+        let context = PlanContext { catalog, rows: &rows, settings: &self.settings, fold: None };
+        let plan = sql::plan(query, &[], &context)?;
+        execute(&Prepared::new(Arc::new(plan))?, self.statement_context(catalog))
+    }
+
+    /// A stored expression over a row of the relation: attribute n is input n - 1.
+    fn stored(
+        &self,
+        catalog: &Arc<Snapshot>,
+        relation: Option<&Relation>,
+        text: &str,
+        usage: StoredUse<'_>,
+    ) -> Result<Expr> {
+        let mut expr = sql::bind_stored(text, relation, &self.stored_context(catalog), usage)?;
+        expr.rewrite(&mut |e| {
+            if let ExprKind::Column(id) = e.kind {
+                e.kind = ExprKind::Input(id.0);
+            }
+        });
+        Ok(expr)
+    }
+
+    fn plan_index(&self, catalog: &Arc<Snapshot>, relation: &Relation, index: &Arc<Index>) -> Result<PlanIndex> {
+        let key = |column: &catalog::IndexColumn| match &column.source {
+            IndexSource::Column(n) => {
+                let position = u32::try_from(*n - 1).map_err(|_| SqlError::internal("an index on a system column"))?;
+                Ok(Expr::input(position, column.ty.into()))
+            }
+            IndexSource::Expression(text) => self.stored(catalog, Some(relation), text, StoredUse::Index),
+        };
+        let predicate = index.predicate.as_ref();
+        Ok(PlanIndex {
+            index: index.clone(),
+            keys: index.columns.iter().map(key).collect::<Result<_>>()?,
+            predicate: predicate
+                .map(|text| self.stored(catalog, Some(relation), text, StoredUse::IndexPredicate))
+                .transpose()?,
+        })
+    }
+
+    /// What rows of the relation are written through. Foreign keys are not its business.
+    fn target(&self, catalog: &Arc<Snapshot>, relation: &Arc<Relation>) -> Result<Target> {
+        let indexes = catalog.indexes_of(relation).map(|i| self.plan_index(catalog, relation, i));
+        let mut checks = vec![];
+        for constraint in &relation.constraints {
+            if let ConstraintKind::Check { expression, .. } = &constraint.kind
+                && constraint.is_validated
+            {
+                checks.push((
+                    constraint.name.clone(),
+                    self.stored(catalog, Some(relation), expression, StoredUse::Check)?,
+                ));
+            }
+        }
+        let mut generated = vec![];
+        for column in relation.live_columns().filter(|c| c.is_generated) {
+            let Some(text) = &column.default else { continue };
+            let usage = StoredUse::Generated { column: &column.name, ty: column.ty.into() };
+            generated.push((column.number, self.stored(catalog, Some(relation), text, usage)?));
+        }
+        Target::new(&PlanTarget {
+            relation: relation.clone(),
+            indexes: indexes.collect::<Result<_>>()?,
+            checks,
+            view_checks: vec![],
+            generated,
+            references: vec![],
+            referenced_by: vec![],
+        })
+    }
+}
+
+/// All rows of a relation, a chunk at a time.
+struct Rows {
+    table: Arc<Table>,
+    scan: Scan,
+}
+
+impl Rows {
+    fn new(services: &SqlServices, relation: &Arc<Relation>) -> Result<Rows> {
+        let table = Table::new(relation)?;
+        let scan = services.context.txn.scan(&table.at, None, KeyRange::all(), Direction::Forward);
+        Ok(Rows { table, scan })
+    }
+
+    /// Empty at the end.
+    async fn next(&mut self) -> Result<Vec<ReadRow>> {
+        let table = &self.table;
+        let width = i16::try_from(table.types.len()).unwrap_or(i16::MAX);
+        let mut rows: Vec<ReadRow> = vec![];
+        let mut failed = None;
+        self.scan
+            .next(CHUNK, |key, bytes, _| {
+                let read = || -> Result<ReadRow> {
+                    let (view, layout) = table.view(bytes)?;
+                    let values = (1..=width).map(|n| table.attribute(&view, layout, n)).collect::<Result<_>>()?;
+                    Ok((values, view.tail(), view.slot(), key.to_vec()))
+                };
+                match read() {
+                    Ok(row) => rows.push(row),
+                    Err(error) => failed = Some(error),
+                }
+                if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .await?;
+        failed.map_or(Ok(rows), Err)
+    }
+}
+
+/// A query that is run here has nobody else to ask for its rights.
+fn check_privileges(catalog: &Snapshot, query: &sql::logical::Query) -> Result<()> {
+    for check in &query.privileges {
+        let Some(relation) = catalog.relation(check.relation) else { continue };
+        if !privileges::has_column_privilege(catalog, check.role, relation, &check.columns, check.rights) {
+            return Err(privileges::denied(privileges::Target::Relation(relation)));
+        }
+    }
+    Ok(())
+}
+
+/// What PostgreSQL says when the rows that exist are not unique.
+fn not_unique(mut error: SqlError) -> SqlError {
+    if error.code() == SqlState::UNIQUE_VIOLATION {
+        let fields = error.fields_mut();
+        let index = fields.constraint.clone().unwrap_or_default();
+        fields.message = format!("could not create unique index \"{index}\"");
+        fields.detail = fields.detail.take().map(|d| d.replace(" already exists.", " is duplicated."));
+    }
+    error
+}
+
+fn stored_use<'a>(usage: ExpressionUse, column: &'a str) -> StoredUse<'a> {
+    match usage {
+        ExpressionUse::Default(ty) => StoredUse::Default { column, ty },
+        ExpressionUse::Generated(ty) => StoredUse::Generated { column, ty },
+        ExpressionUse::Using(ty) => StoredUse::Using { column, ty },
+        ExpressionUse::Check => StoredUse::Check,
+        ExpressionUse::IndexPredicate => StoredUse::IndexPredicate,
+        ExpressionUse::Index => StoredUse::Index,
+    }
+}
+
+/// The name PostgreSQL gives to an expression's column.
+fn expression_name(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Call { proc, form: sql::expr::CallForm::Function | sql::expr::CallForm::SqlSyntax, .. } => {
+            Some(proc.name.to_owned())
+        }
+        ExprKind::Call { args, form: sql::expr::CallForm::ImplicitCast, .. } => expression_name(args.first()?),
+        ExprKind::Relabel(arg, sql::expr::CallForm::ImplicitCast) => expression_name(arg),
+        ExprKind::Coalesce(_) => Some("coalesce".to_owned()),
+        ExprKind::Case { .. } => Some("case".to_owned()),
+        ExprKind::NullIf { .. } => Some("nullif".to_owned()),
+        _ => None,
+    }
+}
+
+impl DdlServices for SqlServices {
+    fn bind_expression(
+        &self,
+        catalog: &Arc<Snapshot>,
+        relation: Option<&Relation>,
+        text: &SqlText,
+        usage: ExpressionUse,
+        column: &str,
+    ) -> Result<BoundExpression> {
+        let context = if text.position == 0 { self.stored_context(catalog) } else { self.bind_context(catalog) };
+        let expr = sql::bind_stored(&text.text, relation, &context, stored_use(usage, column))
+            .map_err(|e| text.relocate(e))?;
+        let mut columns = vec![];
+        expr.any(&mut |e| {
+            if let ExprKind::Column(id) = e.kind
+                && let Ok(number) = i16::try_from(id.0 + 1)
+                && !columns.contains(&number)
+            {
+                columns.push(number);
+            }
+            false
+        });
+        columns.sort_unstable();
+        Ok(BoundExpression {
+            text: Deparser { catalog, relation }.expr(&expr)?,
+            ty: expr.ty,
+            columns,
+            volatility: sql::volatility(&expr),
+            name: expression_name(&expr),
+        })
+    }
+
+    fn bind_query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<BoundQuery> {
+        let (query, relations) = self.query(catalog, text)?;
+        let mut depends_on: Vec<(Oid, i16)> = relations.iter().map(|(id, _)| (*id, 0)).collect();
+        depends_on.extend(sql::used_attributes(&query));
+        depends_on.sort_unstable();
+        depends_on.dedup();
+        // Virtual relations cannot be dropped.
+        depends_on.retain(|(id, _)| *id >= types::oid::FIRST_USER_OID);
+        Ok(BoundQuery { text: text.text.clone(), columns: query.result, depends_on })
+    }
+
+    fn rename_expression(&self, catalog: &Arc<Snapshot>, old: &Relation, new: &Relation, text: &str) -> Result<String> {
+        let expr = sql::bind_stored(text, Some(old), &self.stored_context(catalog), StoredUse::Any)?;
+        Deparser { catalog, relation: Some(new) }.expr(&expr)
+    }
+
+    /// Views are kept as they were written: one that still binds is none the worse, any other keeps the rename from happening.
+    fn rename_query(&self, _: &Arc<Snapshot>, new: &Arc<Snapshot>, text: &str) -> Result<String> {
+        let text = SqlText { text: text.to_owned(), position: 0 };
+        match self.query(new, &text) {
+            Ok(_) => Ok(text.text),
+            Err(_) => Err(SqlError::unsupported("renaming what a view is made from is not supported")
+                .hint("Drop the view, rename, and create the view again.")),
+        }
+    }
+
+    fn evaluate<'a>(&'a self, catalog: &'a Arc<Snapshot>, text: &'a str, ty: SqlType) -> BoxFuture<'a, Result<Datum>> {
+        Box::pin(async move {
+            let usage = StoredUse::Default { column: "", ty };
+            let program = Program::compile(&self.stored(catalog, None, text, usage)?)?;
+            let context = self.statement_context(catalog);
+            program.eval_row(&context.env(), RowRef::None)
+        })
+    }
+
+    fn has_rows<'a>(&'a self, catalog: &'a Arc<Snapshot>, query: String) -> BoxFuture<'a, Result<Option<Vec<Datum>>>> {
+        Box::pin(async move {
+            let (query, _) = self.query(catalog, &SqlText { text: query, position: 0 })?;
+            let batch = self.start(catalog, &query)?.next().await?;
+            Ok(batch.map(|batch| batch.row(0)))
+        })
+    }
+
+    fn fill_index<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        relation: &'a Arc<Relation>,
+        index: &'a Arc<Index>,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let context = self.statement_context(catalog);
+            let plan = PlanTarget {
+                relation: relation.clone(),
+                indexes: vec![self.plan_index(catalog, relation, index)?],
+                checks: vec![],
+                view_checks: vec![],
+                generated: vec![],
+                references: vec![],
+                referenced_by: vec![],
+            };
+            let target = Target::new(&plan)?;
+            let mut rows = Rows::new(self, relation)?;
+            loop {
+                context.check()?;
+                let chunk = rows.next().await?;
+                if chunk.is_empty() {
+                    // A later action of the same statement reads what was written here.
+                    context.txn.next_command();
+                    return Ok(());
+                }
+                let env = context.env();
+                for (values, _, slot, key) in &chunk {
+                    target.fill_indexes(&env, &context.txn, values, *slot, key).await.map_err(not_unique)?;
+                }
+            }
+        })
+    }
+
+    fn rewrite<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        old: &'a Arc<Relation>,
+        new: &'a Arc<Relation>,
+        values: Vec<(i16, String)>,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let context = self.statement_context(catalog);
+            let mut programs = vec![];
+            for (attribute, text) in &values {
+                let place = usize::try_from(*attribute - 1).map_err(|_| SqlError::internal("a system column"))?;
+                let Some(column) = new.column(*attribute) else { continue };
+                // Implied casts are not in the text.
+                let usage = StoredUse::Using { column: &column.name, ty: column.ty.into() };
+                programs.push((place, Program::compile(&self.stored(catalog, Some(old), text, usage)?)?));
+            }
+            let target = self.target(catalog, new)?;
+            let mut rows = Rows::new(self, old)?;
+            loop {
+                context.check()?;
+                let chunk = rows.next().await?;
+                if chunk.is_empty() {
+                    // A later action of the same statement reads what was written here.
+                    context.txn.next_command();
+                    return Ok(());
+                }
+                let env = context.env();
+                for (old_values, tail, ..) in chunk {
+                    let mut row = old_values.clone();
+                    row.resize(target.width(), Datum::Null);
+                    for (place, program) in &programs {
+                        let value = program.eval_alone(&env, &old_values).await?;
+                        if let Some(slot) = row.get_mut(*place) {
+                            *slot = value;
+                        }
+                    }
+                    target.complete(&env, &mut row)?;
+                    target.insert(&env, &context.txn, row, tail).await.map_err(not_unique)?;
+                }
+            }
+        })
+    }
+
+    fn insert_query<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        relation: &'a Arc<Relation>,
+        query: &'a SqlText,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            let (query, _) = self.query(catalog, query)?;
+            check_privileges(catalog, &query)?;
+            let context = self.statement_context(catalog);
+            let target = self.target(catalog, relation)?;
+            let mut execution = self.start(catalog, &query)?;
+            let mut count = 0;
+            while let Some(batch) = execution.next().await? {
+                context.check()?;
+                let env = context.env();
+                for row in 0..batch.len {
+                    let mut values = batch.row(row);
+                    target.complete(&env, &mut values)?;
+                    target.insert(&env, &context.txn, values, None).await?;
+                    count += 1;
+                }
+            }
+            context.txn.next_command();
+            Ok(count)
+        })
+    }
+
+    fn notice(&self, notice: SqlError) {
+        self.context.session.notice(notice);
+    }
+    fn random(&self, bytes: &mut [u8]) {
+        self.context.host.random.fill(bytes);
+    }
+    fn input(&self, ty: SqlType, text: &str) -> Result<Datum> {
+        types::io::input(ty, text, &self.context.format)
+    }
+    fn sessions_in(&self, database: Oid) -> usize {
+        (self.sessions_in)(database)
+    }
+}
