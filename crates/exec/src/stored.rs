@@ -7,7 +7,7 @@ use sql::expr::{Expr, ExprKind};
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::{BindContext, parse_bind_expr};
 use std::sync::Arc;
-use types::{CallContext, Datum, Result, SqlType, builtin};
+use types::{CallContext, Datum, Result, SqlType, builtin, cast};
 
 /// Binds stored text. Names in it are qualified where a search path decided them.
 pub(crate) fn expression(env: &EvalContext<'_>, relation: &Relation, text: &str) -> Result<Expr> {
@@ -44,13 +44,13 @@ pub(crate) fn convert(env: &EvalContext<'_>, value: &Datum, from: SqlType, to: S
     if value.is_null() || from.oid == to.oid {
         return Ok(value.clone());
     }
-    if let Some(cast) = builtin::cast(from.oid, to.oid) {
-        match (cast.method, builtin::proc_by_oid(cast.function)) {
-            (builtin::CastMethod::Binary, _) => return Ok(value.clone()),
+    if let Some(found) = builtin::cast(from.oid, to.oid) {
+        match (found.method, builtin::proc_by_oid(found.function)) {
+            (builtin::CastMethod::Binary, _) => return Ok(cast::relabel(to, value.clone())),
             (builtin::CastMethod::Function, Some(proc)) if proc.args.len() == 1 => {
                 if let Some(function) = types::functions::scalar(proc.symbol) {
                     let call = CallContext { format: env.format, arg_types: &[from], result_type: to };
-                    return function(&call, std::slice::from_ref(value));
+                    return function(&call, std::slice::from_ref(value)).map(|result| cast::relabel(to, result));
                 }
             }
             _ => {}

@@ -3,6 +3,7 @@
 use super::services::{BoundExpression, BoundQuery, DdlServices, ExpressionUse};
 use crate::context::{BoxFuture, StatementContext};
 use crate::dml::Target;
+use crate::dml::foreign_key::Pending;
 use crate::expr::{Program, RowRef};
 use crate::rows::Table;
 use crate::run::{Execution, Prepared, execute};
@@ -328,17 +329,22 @@ impl DdlServices for SqlServices {
             };
             let target = Target::new(&plan)?;
             let mut rows = Rows::new(self, relation)?;
+            let mut pending = Pending::default();
             loop {
                 context.check()?;
                 let chunk = rows.next().await?;
                 if chunk.is_empty() {
+                    pending.settle(&context.env(), &context.txn).await.map_err(not_unique)?;
                     // A later action of the same statement reads what was written here.
                     context.txn.next_command();
                     return Ok(());
                 }
                 let env = context.env();
                 for (values, _, slot, key) in &chunk {
-                    target.fill_indexes(&env, &context.txn, values, *slot, key).await.map_err(not_unique)?;
+                    target
+                        .fill_indexes(&env, &context.txn, values, *slot, key, &mut pending)
+                        .await
+                        .map_err(not_unique)?;
                 }
             }
         })
@@ -363,10 +369,12 @@ impl DdlServices for SqlServices {
             }
             let target = self.target(catalog, new)?;
             let mut rows = Rows::new(self, old)?;
+            let mut pending = Pending::default();
             loop {
                 context.check()?;
                 let chunk = rows.next().await?;
                 if chunk.is_empty() {
+                    pending.settle(&context.env(), &context.txn).await.map_err(not_unique)?;
                     // A later action of the same statement reads what was written here.
                     context.txn.next_command();
                     return Ok(());
@@ -382,7 +390,7 @@ impl DdlServices for SqlServices {
                         }
                     }
                     target.complete(&env, &mut row)?;
-                    target.insert(&env, &context.txn, row, tail).await.map_err(not_unique)?;
+                    target.insert(&env, &context.txn, row, tail, &mut pending).await.map_err(not_unique)?;
                 }
             }
         })
@@ -400,6 +408,7 @@ impl DdlServices for SqlServices {
             let context = self.statement_context(catalog);
             let target = self.target(catalog, relation)?;
             let mut execution = self.start(catalog, &query)?;
+            let mut pending = Pending::default();
             let mut count = 0;
             while let Some(batch) = execution.next().await? {
                 context.check()?;
@@ -407,10 +416,11 @@ impl DdlServices for SqlServices {
                 for row in 0..batch.len {
                     let mut values = batch.row(row);
                     target.complete(&env, &mut values)?;
-                    target.insert(&env, &context.txn, values, None).await?;
+                    target.insert(&env, &context.txn, values, None, &mut pending).await?;
                     count += 1;
                 }
             }
+            pending.settle(&context.env(), &context.txn).await?;
             context.txn.next_command();
             Ok(count)
         })

@@ -222,10 +222,11 @@ impl Target {
         values: &[Datum],
         slot: u16,
         key: &[u8],
+        pending: &mut Pending,
     ) -> Result<()> {
         for index in &self.indexes {
             if let Some((entry, keys)) = index.entry(env, values, slot, key)? {
-                self.add_entry(env, txn, index, &entry, &keys).await?;
+                self.add_entry(env, txn, index, &entry, &keys, pending).await?;
             }
         }
         Ok(())

@@ -131,11 +131,11 @@ impl Statement {
 impl Binder<'_> {
     fn check_parts(&self, expr: &Expr, usage: StoredUse<'_>) -> Result<()> {
         let (place, places) = (usage.place(), usage.places());
-        if let Some(scope) = self.scopes.last() {
-            if !scope.aggregates.is_empty() {
-                let message = format!("aggregate functions are not allowed in {places}");
-                return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(expr.position));
-            }
+        if let Some(scope) = self.scopes.last()
+            && !scope.aggregates.is_empty()
+        {
+            let message = format!("aggregate functions are not allowed in {places}");
+            return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(expr.position));
         }
         let mut failed = None;
         expr.any(&mut |e| {
