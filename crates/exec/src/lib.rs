@@ -11,6 +11,7 @@
 //! Where to start: `context` (what a statement may use), `run` (an execution), `op` (operators), `expr` (evaluation), `dml`
 //! (writes), `rows` and `index` (what is stored), `direct` (the short path).
 
+mod admit;
 mod aggregate;
 pub mod backfill;
 pub mod batch;

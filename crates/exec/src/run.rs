@@ -54,6 +54,8 @@ pub(crate) struct Run {
     pub ctes: Vec<CteState>,
     /// Working tables of the recursive unions being computed: (number, rows).
     pub work_tables: Vec<(usize, Arc<Vec<Batch>>)>,
+    /// Raised with every round of a recursive union.
+    pub round: u64,
     pub rows_affected: u64,
     pub measures: Option<Vec<NodeMeasure>>,
     pub depth: usize,
@@ -70,6 +72,7 @@ impl Run {
             subplans: vec![],
             ctes: vec![],
             work_tables: vec![],
+            round: 0,
             rows_affected: 0,
             measures: measured.then(Vec::new),
             depth: 0,
@@ -126,6 +129,7 @@ pub fn execute_measured(prepared: &Arc<Prepared>, context: Arc<StatementContext>
 impl Execution {
     fn new(prepared: &Arc<Prepared>, context: Arc<StatementContext>, measured: bool) -> Result<Execution> {
         let plan = prepared.plan.clone();
+        crate::admit::admit(&plan, &context.catalog, context.txn.is_read_only())?;
         let mut run = Run::new(plan.clone(), context, measured);
         let (mut root, mut output) = (None, vec![]);
         if let PlanBody::Tree(tree) = &plan.body {

@@ -175,7 +175,7 @@ pub(crate) async fn finish_modifying_ctes(run: &mut Run) -> Result<()> {
 }
 
 /// Whether a tree reads a slot of an enclosing row that it does not fill itself.
-fn reads_outer(node: &PlanNode) -> bool {
+pub(crate) fn reads_outer(node: &PlanNode) -> bool {
     let (mut read, mut filled) = (HashSet::new(), HashSet::new());
     crate::walk::expressions(node, &mut |expr| slots(expr, &mut read, &mut filled));
     crate::walk::parameters(node, &mut |slot| {

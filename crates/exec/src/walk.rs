@@ -38,6 +38,11 @@ pub(crate) fn inputs(node: &PlanNode) -> Vec<&PlanNode> {
     }
 }
 
+/// Whether a node of the tree passes the test.
+pub(crate) fn any(node: &PlanNode, test: &dyn Fn(&PlanNode) -> bool) -> bool {
+    test(node) || inputs(node).into_iter().any(|input| any(input, test))
+}
+
 /// Slots that nested loops of the tree fill for their right sides.
 pub(crate) fn parameters(node: &PlanNode, f: &mut dyn FnMut(u32)) {
     if let Op::NestedLoop { parameters, .. } = &node.op {

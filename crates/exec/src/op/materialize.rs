@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::budget::Reservation;
 use crate::context::BoxFuture;
 use crate::run::Run;
+use sql::physical::{Op, PlanNode};
 use types::Result;
 
 pub(crate) struct Materialize {
@@ -13,17 +14,42 @@ pub(crate) struct Materialize {
     is_complete: bool,
     at: usize,
     memory: Option<Reservation>,
+    /// The input reads a slot of an enclosing row: what was kept is void at each rewind.
+    reads_outer: bool,
+    /// The input reads a working table: what was kept is void in the next round of its recursive union.
+    reads_work_table: bool,
+    round: u64,
 }
 
 impl Materialize {
-    pub fn new(input: Input) -> Materialize {
-        Materialize { input, batches: vec![], is_complete: false, at: 0, memory: None }
+    pub fn new(input: Input, plan: &PlanNode) -> Materialize {
+        Materialize {
+            input,
+            batches: vec![],
+            is_complete: false,
+            at: 0,
+            memory: None,
+            reads_outer: crate::subplan::reads_outer(plan),
+            reads_work_table: crate::walk::any(plan, &|n| matches!(n.op, Op::WorkTableScan { .. })),
+            round: 0,
+        }
+    }
+
+    fn forget(&mut self, run: &mut Run) {
+        self.batches.clear();
+        self.memory = None;
+        self.is_complete = false;
+        self.at = 0;
+        self.input.rewind(run);
     }
 }
 
 impl Operator for Materialize {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
+            if self.reads_work_table && std::mem::replace(&mut self.round, run.round) != run.round {
+                self.forget(run);
+            }
             if let Some(batch) = self.batches.get(self.at) {
                 self.at += 1;
                 return Ok(Some(batch.clone()));
@@ -41,8 +67,10 @@ impl Operator for Materialize {
             Ok(Some(batch))
         })
     }
-    /// The planner puts Materialize only over inputs that read no outer slot, so what was kept stays true.
-    fn rewind(&mut self, _run: &mut Run) {
+    fn rewind(&mut self, run: &mut Run) {
         self.at = 0;
+        if self.reads_outer {
+            self.forget(run);
+        }
     }
 }

@@ -133,7 +133,7 @@ pub(crate) fn build(node: &PlanNode, measured: bool) -> Result<Input> {
         Op::RecursiveUnion { number, all, base, step } => {
             Box::new(recursive::RecursiveUnion::new(*number, *all, input(base)?, input(step)?, &base.types))
         }
-        Op::Materialize { input: below } => Box::new(materialize::Materialize::new(input(below)?)),
+        Op::Materialize { input: below } => Box::new(materialize::Materialize::new(input(below)?, below)),
         Op::LockRows { input: below, targets } => Box::new(lock::LockRows::new(input(below)?, &below.types, targets)?),
         Op::Insert(insert) => crate::dml::insert(input(&insert.input)?, insert)?,
         Op::Update(update) => crate::dml::update(input(&update.input)?, update)?,

@@ -90,6 +90,7 @@ impl Operator for RecursiveUnion {
                         self.in_base = false;
                         self.working = Arc::new(std::mem::take(&mut self.fresh));
                         self.is_done = self.working.is_empty();
+                        run.round += 1;
                         self.step.rewind(run);
                     }
                 }

@@ -1,0 +1,81 @@
+//! May this plan run? Rights on relations, and writes in read-only transactions. Asked once per execution.
+
+use catalog::privileges::{self, Target};
+use catalog::{Relation, Snapshot, privilege};
+use sql::logical::{CommandTag, PrivilegeCheck};
+use sql::physical::{Direct, Op, Plan, PlanBody, PlanNode};
+use types::{Result, SqlError, SqlState};
+
+/// 42501 or 25006.
+pub(crate) fn admit(plan: &Plan, catalog: &Snapshot, is_read_only: bool) -> Result<()> {
+    for check in &plan.privileges {
+        allowed(check, catalog)?;
+    }
+    if is_read_only && !plan.is_read_only {
+        refuse_write(plan)?;
+    }
+    Ok(())
+}
+
+/// Rights that may be held on columns, too.
+const OF_COLUMNS: u32 = privilege::SELECT | privilege::INSERT | privilege::UPDATE | privilege::REFERENCES;
+
+fn allowed(check: &PrivilegeCheck, catalog: &Snapshot) -> Result<()> {
+    let Some(relation) = catalog.relation(check.relation) else { return Ok(()) };
+    let target = Target::Relation(relation);
+    if privileges::has_privilege(catalog, check.role, target, check.rights) {
+        return Ok(());
+    }
+    // What is missing on the relation may be there on each of the columns.
+    for bit in (0..32).map(|bit| 1 << bit).filter(|bit| check.rights & bit != 0) {
+        let on_columns = bit & OF_COLUMNS != 0
+            && privileges::has_column_privilege(catalog, check.role, relation, &check.columns, bit);
+        if !on_columns && !privileges::has_privilege(catalog, check.role, target, bit) {
+            return Err(privileges::denied(target));
+        }
+    }
+    Ok(())
+}
+
+/// Temporary relations may be written in a read-only transaction.
+fn refuse_write(plan: &Plan) -> Result<()> {
+    let refuse = |what: &str| {
+        let message = format!("cannot execute {what} in a read-only transaction");
+        Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message))
+    };
+    let word = match plan.tag {
+        CommandTag::Select => "SELECT FOR UPDATE",
+        CommandTag::Insert => "INSERT",
+        CommandTag::Update => "UPDATE",
+        CommandTag::Delete => "DELETE",
+        CommandTag::Merge => "MERGE",
+    };
+    let mut written = vec![];
+    match &plan.body {
+        PlanBody::Direct(direct) => written.push(match direct {
+            Direct::Get { target, .. } => &target.relation,
+            Direct::Insert { target, .. } | Direct::Update { target, .. } | Direct::Delete { target, .. } => {
+                &target.relation
+            }
+        }),
+        PlanBody::Tree(tree) => {
+            let others = tree.ctes.iter().map(|c| &c.root).chain(tree.subplans.iter().map(|s| &s.root));
+            std::iter::once(&tree.root).chain(others).for_each(|root| targets(root, &mut written));
+        }
+    }
+    match written.iter().all(|r| r.is_temporary) {
+        true => Ok(()),
+        false => refuse(word),
+    }
+}
+
+fn targets<'p>(node: &'p PlanNode, out: &mut Vec<&'p std::sync::Arc<Relation>>) {
+    match &node.op {
+        Op::Insert(insert) => out.push(&insert.target.relation),
+        Op::Update(update) => out.push(&update.target.relation),
+        Op::Delete(delete) => out.push(&delete.target.relation),
+        Op::LockRows { targets, .. } => out.extend(targets.iter().map(|t| &t.relation)),
+        _ => {}
+    }
+    crate::walk::inputs(node).into_iter().for_each(|input| targets(input, out));
+}
