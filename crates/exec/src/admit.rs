@@ -1,4 +1,8 @@
 //! May this plan run? Rights on relations, and writes in read-only transactions. Asked once per execution.
+//!
+//! I1  A plan that does not say which columns it reads or writes (`PrivilegeCheck::columns` empty) needs the right on the
+//!     whole relation: a right on one column must not open the others. PostgreSQL lets a right on any column do for
+//!     `SELECT count(*)`; that takes a binder that tells "no column" from "not said".
 
 use catalog::privileges::{self, Target};
 use catalog::{Relation, Snapshot, privilege};
@@ -29,6 +33,7 @@ fn allowed(check: &PrivilegeCheck, catalog: &Snapshot) -> Result<()> {
     // What is missing on the relation may be there on each of the columns.
     for bit in (0..32).map(|bit| 1 << bit).filter(|bit| check.rights & bit != 0) {
         let on_columns = bit & OF_COLUMNS != 0
+            && !check.columns.is_empty()
             && privileges::has_column_privilege(catalog, check.role, relation, &check.columns, bit);
         if !on_columns && !privileges::has_privilege(catalog, check.role, target, bit) {
             return Err(privileges::denied(target));
@@ -78,4 +83,42 @@ fn targets<'p>(node: &'p PlanNode, out: &mut Vec<&'p std::sync::Arc<Relation>>) 
         _ => {}
     }
     crate::walk::inputs(node).into_iter().for_each(|input| targets(input, out));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalog::{Grant, Object};
+    use types::SqlType;
+
+    const ROLE: u32 = 16_400;
+    const TABLE: u32 = 20_000;
+
+    /// A role that may SELECT column 1 of `t (a, b)`, and nothing else.
+    fn catalog() -> Snapshot {
+        let mut relation = crate::tests::support::table(TABLE, "t", &[("a", SqlType::INT4), ("b", SqlType::INT4)]);
+        relation.columns[0].privileges =
+            Some(Some(vec![Grant { grantee: ROLE, grantor: relation.owner, rights: privilege::SELECT, grantable: 0 }]));
+        let mut snapshot = Snapshot::with_builtins();
+        snapshot.put(Object::Role(catalog::bootstrap::new_role(ROLE, "reader")));
+        snapshot.put(Object::Relation(relation));
+        snapshot
+    }
+
+    #[track_caller]
+    fn check(rights: u32, columns: &[i16], is_allowed: bool) {
+        let check = PrivilegeCheck { relation: TABLE, role: ROLE, rights, columns: columns.to_vec() };
+        let code = allowed(&check, &catalog()).err().map(|e| e.code());
+        assert_eq!(code, (!is_allowed).then_some(SqlState::INSUFFICIENT_PRIVILEGE), "{columns:?}");
+    }
+
+    #[test]
+    fn a_right_on_one_column_opens_that_column_alone() {
+        check(privilege::SELECT, &[1], true);
+        check(privilege::SELECT, &[2], false);
+        check(privilege::SELECT, &[1, 2], false);
+        check(privilege::SELECT, &[], false);
+        check(privilege::SELECT | privilege::UPDATE, &[1], false);
+        check(privilege::DELETE, &[1], false);
+    }
 }

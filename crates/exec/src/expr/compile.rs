@@ -35,6 +35,7 @@ fn kind(expr: &Expr) -> Result<Kind> {
         ExprKind::Outer(n) => Kind::Outer(*n as usize),
         ExprKind::CaseValue => Kind::CaseValue,
         ExprKind::Call { proc, args, variadic_array, form } => call(proc, args, *variadic_array, *form, expr.ty)?,
+        ExprKind::Relabel(arg, _) if types::io::is_oid_like(arg.ty.oid) != types::io::is_oid_like(expr.ty.oid) => Kind::Represent(boxed(arg)?),
         ExprKind::Relabel(arg, _) => Kind::Relabel(boxed(arg)?),
         ExprKind::InOut(arg, _) => Kind::InOut(boxed(arg)?),
         ExprKind::ArrayCoerce { array, element, .. } => Kind::ArrayCoerce(boxed(array)?, boxed(element)?),
@@ -167,7 +168,12 @@ fn waits(kind: &Kind) -> bool {
     match kind {
         Kind::Const(_) | Kind::Parameter(_) | Kind::Input(_) | Kind::Outer(_) | Kind::CaseValue => false,
         Kind::Call(call) => matches!(call.target, Target::Async(_)) || any(&call.args),
-        Kind::Relabel(a) | Kind::InOut(a) | Kind::Not(a) | Kind::BoolTest(a, _) | Kind::Field(a, _) => a.waits,
+        Kind::Relabel(a)
+        | Kind::Represent(a)
+        | Kind::InOut(a)
+        | Kind::Not(a)
+        | Kind::BoolTest(a, _)
+        | Kind::Field(a, _) => a.waits,
         Kind::DocumentPath(a, _) | Kind::Grouping(a, _) => a.waits,
         Kind::IsNull { arg, .. } => arg.waits,
         Kind::InSet { left, .. } => left.waits,

@@ -122,6 +122,8 @@ pub(crate) enum Kind {
     Call(Box<Call>),
     /// Same value, other type.
     Relabel(Box<Node>),
+    /// The same between int4 and the OID types, which PostgreSQL calls one representation and `Datum` does not.
+    Represent(Box<Node>),
     InOut(Box<Node>),
     ArrayCoerce(Box<Node>, Box<Node>),
     RowCoerce(Box<Node>, Vec<Node>),

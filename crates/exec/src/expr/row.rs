@@ -63,7 +63,12 @@ impl Node {
     pub(super) fn strict_children(&self) -> SmallVec<[Option<&Node>; 4]> {
         match &self.kind {
             Kind::Call(call) => call.args.iter().map(Some).collect(),
-            Kind::Relabel(a) | Kind::InOut(a) | Kind::Not(a) | Kind::BoolTest(a, _) | Kind::Field(a, _) => {
+            Kind::Relabel(a)
+            | Kind::Represent(a)
+            | Kind::InOut(a)
+            | Kind::Not(a)
+            | Kind::BoolTest(a, _)
+            | Kind::Field(a, _) => {
                 smallvec::smallvec![Some(&**a)]
             }
             Kind::DocumentPath(a, _) | Kind::Grouping(a, _) => smallvec::smallvec![Some(&**a)],
@@ -93,6 +98,7 @@ impl Node {
         match &self.kind {
             Kind::Call(call) => call.apply(context, args),
             Kind::Relabel(_) => Ok(first.clone()),
+            Kind::Represent(_) => Ok(types::cast::relabel(self.ty, first.clone())),
             Kind::InOut(arg) => in_out(context, arg.ty, self.ty, first),
             Kind::Not(_) => Ok(if first.is_null() { Datum::Null } else { Datum::Bool(!is_true(first)) }),
             Kind::IsNull { negated, of_row, .. } => Ok(Datum::Bool(record::is_null(first, *of_row, *negated))),

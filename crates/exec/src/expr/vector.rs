@@ -114,6 +114,7 @@ impl Node {
             }
             // The others that evaluate all arguments.
             Kind::InOut(_)
+            | Kind::Represent(_)
             | Kind::BoolTest(..)
             | Kind::Distinct { .. }
             | Kind::NullIf { .. }

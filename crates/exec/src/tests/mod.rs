@@ -3,5 +3,6 @@
 mod copies;
 mod ddl;
 mod laws;
+mod queries;
 mod statements;
-mod support;
+pub(crate) mod support;

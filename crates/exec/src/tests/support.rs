@@ -459,3 +459,62 @@ pub fn all(relation: &Arc<Relation>) -> Plan {
     let exprs = types.iter().enumerate().map(|(i, ty)| Expr::input(i as u32, *ty)).collect();
     plan(node_of(Op::Project { input: Box::new(seq_scan(relation, None)), exprs }, &types))
 }
+
+/// A session's way: text, bound, planned, executed.
+impl Node {
+    fn bind_context(&self) -> sql::BindContext {
+        sql::BindContext {
+            catalog: self.catalog.clone(),
+            database: catalog::POSTGRES_DATABASE,
+            search_path: vec![catalog::PG_CATALOG_SCHEMA, catalog::PUBLIC_SCHEMA],
+            creation_schema: Some(catalog::PUBLIC_SCHEMA),
+            temporary_schema: None,
+            role: catalog::POSTGRES_ROLE,
+            session_role: catalog::POSTGRES_ROLE,
+            format: Arc::new(FormatSettings::default()),
+            standard_conforming_strings: true,
+            is_implemented: crate::functions::is_implemented,
+        }
+    }
+
+    pub fn plan_sql(&self, text: &str, settings: &sql::PlannerSettings) -> Result<Plan> {
+        let statements = sql::parse(text, true)?;
+        let bound = sql::bind(&statements[0], &self.bind_context(), &[])?;
+        let sql::BoundKind::Query(query) = &bound.kind else { panic!("no query: {text}") };
+        let rows =
+            |relation: &Relation| self.gateway.rows_estimate(&crate::rows::relation_ref(relation, relation.storage));
+        let context = sql::PlanContext { catalog: &self.catalog, rows: &rows, settings, fold: None };
+        sql::plan(query, &bound.parameters, &context)
+    }
+
+    /// The rows of a statement as text, `|` between columns and a line for each; or its error.
+    pub async fn sql(&self, text: &str) -> String {
+        self.sql_with(text, &sql::PlannerSettings::default()).await
+    }
+
+    pub async fn sql_with(&self, text: &str, settings: &sql::PlannerSettings) -> String {
+        let plan = match self.plan_sql(text, settings) {
+            Ok(plan) => plan,
+            Err(error) => return show_error(&error),
+        };
+        let types: Vec<SqlType> = plan.result.iter().map(|c| c.ty).collect();
+        match self.run(plan).await {
+            Ok((rows, _)) => rows.iter().map(|row| self.line(row, &types)).collect::<Vec<_>>().join("\n"),
+            Err(error) => show_error(&error),
+        }
+    }
+
+    fn line(&self, row: &[Datum], types: &[SqlType]) -> String {
+        let format = FormatSettings::default();
+        let value = |(value, ty): (&Datum, &SqlType)| {
+            let mut out = vec![];
+            match (value, crate::functions::reg::is_reg(*ty)) {
+                (Datum::Null, _) => out.extend_from_slice(b"NULL"),
+                (_, true) => crate::functions::reg::output(&self.catalog, &*self.session, *ty, value, &mut out),
+                _ => types::io::output(*ty, value, &format, &mut out),
+            }
+            String::from_utf8(out).expect("text")
+        };
+        row.iter().zip(types).map(value).collect::<Vec<_>>().join("|")
+    }
+}
