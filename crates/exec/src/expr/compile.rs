@@ -35,7 +35,9 @@ fn kind(expr: &Expr) -> Result<Kind> {
         ExprKind::Outer(n) => Kind::Outer(*n as usize),
         ExprKind::CaseValue => Kind::CaseValue,
         ExprKind::Call { proc, args, variadic_array, form } => call(proc, args, *variadic_array, *form, expr.ty)?,
-        ExprKind::Relabel(arg, _) if types::io::is_oid_like(arg.ty.oid) != types::io::is_oid_like(expr.ty.oid) => Kind::Represent(boxed(arg)?),
+        ExprKind::Relabel(arg, _) if types::io::is_oid_like(arg.ty.oid) != types::io::is_oid_like(expr.ty.oid) => {
+            Kind::Represent(boxed(arg)?)
+        }
         ExprKind::Relabel(arg, _) => Kind::Relabel(boxed(arg)?),
         ExprKind::InOut(arg, _) => Kind::InOut(boxed(arg)?),
         ExprKind::ArrayCoerce { array, element, .. } => Kind::ArrayCoerce(boxed(array)?, boxed(element)?),
