@@ -13,7 +13,6 @@
 
 mod admit;
 mod aggregate;
-pub mod backfill;
 pub mod batch;
 pub mod budget;
 pub mod context;

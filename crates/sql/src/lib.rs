@@ -81,9 +81,3 @@ pub enum BoundKind {
     /// Everything else.
     Utility(Box<utility::Utility>),
 }
-
-// CONTRACT of the entry points (the planner's work):
-//
-// pub fn plan(query: &logical::Query, context: &PlanContext) -> Result<physical::Plan>
-// pub struct PlanContext<'a> { catalog: &Arc<Snapshot>, rows: &dyn Fn(&Relation) -> u64 /* live row estimate */, settings: &PlannerSettings (enable_*, work_mem, …), parameters: Option<&[Datum]> }
-// pub fn explain(plan: &physical::Plan, query: &logical::Query, options: ExplainOptions, measured: Option<&[NodeMeasure]>) -> Vec<String>   (or json)

@@ -265,7 +265,7 @@ pub enum Node {
         lateral: bool,
     },
     /// `groups` are columns of the input (computed by a Project below). Several `sets` (indexes into groups): GROUPING SETS;
-    /// then `set_id` numbers the set of each output row and groups not in it are NULL.
+    /// then `set_id` tells the set of each output row as a bit mask (bit g: group g is in it) and groups not in it are NULL.
     Aggregate {
         input: Box<Node>,
         groups: Vec<ColumnId>,

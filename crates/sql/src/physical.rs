@@ -234,7 +234,7 @@ pub enum Op {
         /// Over left ++ inner columns.
         residual: Option<Expr>,
     },
-    /// Output: group keys (NULL where not in the set), calls, then the set id if there are `sets`.
+    /// Output: group keys (NULL where not in the set), calls, then, if there are `sets`, the set id (bit g: group g is in it).
     HashAggregate {
         input: Box<PlanNode>,
         groups: Vec<Expr>,
