@@ -271,6 +271,12 @@ impl TransactionCatalog {
         self.current.relations().filter(|r| r.is_temporary).cloned().collect()
     }
 
+    /// The session lets go of all its TEMP objects. Not in a transaction that has changed any.
+    pub fn forget_temporary(&mut self) {
+        self.temporary.clear();
+        self.rebuild();
+    }
+
     // --- savepoints and the end
 
     pub fn mark(&self) -> CatalogMark {
@@ -303,6 +309,11 @@ impl TransactionCatalog {
 
     /// The transaction has committed: temporary objects stay, dropped storage goes.
     pub fn after_commit(&mut self) {
+        if self.changes.is_empty() && self.dropped.is_empty() {
+            self.created.clear();
+            self.fences.clear();
+            return self.refresh();
+        }
         let gateway = self.catalog.gateway().clone();
         for (home, storage) in self.dropped.drain(..) {
             gateway.drop_storage(home, storage);

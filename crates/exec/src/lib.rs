@@ -41,5 +41,6 @@ pub use budget::{MemoryBudget, NodeBudget};
 pub use context::{BoxFuture, DirectContext, SessionAccess, SpillFolder, StatementContext};
 pub use dml::{DeferredCheck, run_deferred};
 pub use expr::fold;
+pub use functions::reg::input_value as input;
 pub use op::as_of;
-pub use run::{Execution, NodeMeasure, Prepared, execute, execute_measured};
+pub use run::{Execution, NodeMeasure, Prepared, evaluate, execute, execute_measured};

@@ -28,6 +28,11 @@ impl Prepared {
     pub fn is_direct(&self) -> bool {
         self.direct.is_some()
     }
+    /// A read of one row by its key without a lock: alone in its transaction it needs none (`Gateway::get_latest`).
+    pub fn is_lone_read(&self) -> bool {
+        matches!(&self.plan.body, PlanBody::Direct(sql::physical::Direct::Get { lock: None, .. }))
+            && self.plan.is_read_only
+    }
     /// Types of the result's columns.
     pub fn types(&self) -> Vec<SqlType> {
         self.plan.result.iter().map(|c| c.ty).collect()
@@ -114,6 +119,11 @@ pub struct Execution {
     is_done: bool,
     /// A data-modifying statement's rows are all computed before the first is handed out, as PostgreSQL's portals do.
     started: bool,
+}
+
+/// The value of an expression over no columns and no subqueries.
+pub async fn evaluate(expr: &sql::Expr, context: &StatementContext) -> Result<Datum> {
+    crate::expr::Program::compile(expr)?.eval_alone(&context.env(), &[]).await
 }
 
 /// Starts a plan. Nothing runs before the first `next`.

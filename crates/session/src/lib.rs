@@ -1,9 +1,36 @@
-//! Level 5. A client's state without a socket: settings, prepared statements, portals, the state of its transaction.
+//! Level 5. A client's session without a socket: settings, statements, portals, the state of its transaction.
 //!
-//! Owns what PostgreSQL calls a backend's session; `wire`, the HTTP API and the simulator all drive it. Knows no sockets
-//! and no message formats.
+//! Owns what PostgreSQL calls a backend's session; `wire`'s connections, the HTTP API and the simulator all drive it. Knows no
+//! sockets and no message formats: answers go to a `Sink`.
+//!
+//! Where to start: `session` (both protocols' entry), `query` (running one statement), `transaction` (what begins and ends with
+//! it), `state` (what running statements see of the session), `statement` and `portal`.
 
 pub mod block;
+mod copy;
+mod cursor;
+mod derived;
+mod explain;
+mod extended;
 pub mod formats;
+mod portal;
+mod prepared;
+mod query;
+mod random;
+mod roles;
+mod row_store;
 pub mod search_path;
+mod session;
 pub mod settings;
+mod shared;
+mod sink;
+mod state;
+mod statement;
+mod transaction;
+mod utility;
+
+pub use extended::Binding;
+pub use session::{Login, Outcome, Session};
+pub use shared::Shared;
+pub use sink::{Sink, SinkMark};
+pub use state::SessionState;

@@ -26,7 +26,7 @@ use types::builtin::Proc;
 use types::{FormatSettings, Oid, SqlType};
 
 pub use attributes::used_attributes;
-pub use bind::{StoredUse, bind, bind_stored, parse_bind_expr, volatility};
+pub use bind::{StoredUse, bind, bind_stored, coerce_arguments, parse_bind_expr, volatility};
 pub use deparse::Deparser;
 pub use expr::{Expr, ExprKind};
 pub use parse::{Statement, StatementKind, parse};

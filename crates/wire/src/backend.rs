@@ -117,8 +117,15 @@ pub trait Backend: Send {
     /// Writes RowDescription or NoData.
     async fn describe_portal(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError>;
 
-    /// Runs a portal for at most `max_rows` rows; 0 means all.
-    async fn execute(&mut self, portal: &str, max_rows: u32, output: &mut Output) -> Result<Outcome, SqlError>;
+    /// Runs a portal for at most `max_rows` rows; 0 means all. `is_last`: the client's Sync is known to follow, so that what is
+    /// also the first of its batch stands alone in its transaction.
+    async fn execute(
+        &mut self,
+        portal: &str,
+        max_rows: u32,
+        is_last: bool,
+        output: &mut Output,
+    ) -> Result<Outcome, SqlError>;
 
     /// Drops a prepared statement; no error if there is none.
     async fn close_statement(&mut self, name: &str) -> Result<(), SqlError>;

@@ -72,7 +72,8 @@ impl Connection {
     async fn execute(&mut self, portal: &str, max_rows: u32) -> Option<Result<(), SqlError>> {
         metrics::counter!("hyrax_sql_messages_total", "kind" => "execute").increment(1);
         let (reader, phase, cancel, backend, output) = self.parts();
-        let mut result = attend(reader, phase, cancel, backend.execute(portal, max_rows, output)).await;
+        let is_last = reader.next_tag() == Some(b'S');
+        let mut result = attend(reader, phase, cancel, backend.execute(portal, max_rows, is_last, output)).await;
         while let Ok(Outcome::CopyIn) = result {
             result = self.copy_in().await?;
         }

@@ -29,7 +29,7 @@ pub use auth::AuthMethod;
 pub use backend::{Backend, BackendFactory, Bind, Cancel, Format, Outcome, Role, StartupParameters, TransactionStatus};
 pub use limits::{MESSAGE_LIMIT, OUTPUT_BUFFER, STARTUP_LIMIT};
 pub use listener::{Phase, Service, Settings, serve};
-pub use output::{Column, Output, Row};
+pub use output::{Column, Output, OutputMark, Row};
 pub use scram::Verifier;
 pub use tls::{TlsError, server_config};
 

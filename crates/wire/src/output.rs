@@ -14,6 +14,16 @@ pub struct Output {
     buffer: Vec<u8>,
     writer: Writer,
     broken: bool,
+    /// How often the buffer has been written.
+    flushes: u64,
+}
+
+/// A place in the stream of answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutputMark {
+    pub flushes: u64,
+    /// Bytes in the buffer.
+    pub bytes: usize,
 }
 
 /// One column of a RowDescription.
@@ -39,19 +49,43 @@ fn format_code(format: Format) -> i16 {
 
 impl Output {
     pub(crate) fn new(writer: Writer) -> Output {
-        Output { buffer: Vec::with_capacity(4096), writer, broken: false }
+        Output { buffer: Vec::with_capacity(4096), writer, broken: false, flushes: 0 }
+    }
+
+    /// The buffer itself, for whole frames (DataRow, CopyData) that somebody else writes.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.buffer.len() >= OUTPUT_BUFFER
+    }
+
+    /// What has been written so far.
+    pub fn mark(&self) -> OutputMark {
+        OutputMark { flushes: self.flushes, bytes: self.buffer.len() }
+    }
+
+    /// Takes back all since the mark. False: some of it has left.
+    pub fn rewind(&mut self, mark: OutputMark) -> bool {
+        let is_here = self.flushes == mark.flushes;
+        if is_here {
+            self.buffer.truncate(mark.bytes);
+        }
+        is_here
     }
 
     /// Writes the buffer to the socket if it is full; waits for a client that does not read. An error (08006) says
     /// that the client is gone: the backend returns it.
     pub async fn flow(&mut self) -> Result<(), SqlError> {
-        if self.buffer.len() < OUTPUT_BUFFER { Ok(()) } else { self.flush().await }
+        if self.is_full() { self.flush().await } else { Ok(()) }
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), SqlError> {
         if self.buffer.is_empty() && !self.broken {
             return Ok(());
         }
+        self.flushes += 1;
         if !self.broken {
             self.broken = self.writer.write_all(&self.buffer).await.is_err();
         }

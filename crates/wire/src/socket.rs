@@ -114,6 +114,11 @@ impl Reader {
         Reader { source, buffer: BytesMut::new(), limit, skipping: None, ended: false }
     }
 
+    /// The tag of the next frame, if any of it is here.
+    pub fn next_tag(&self) -> Option<u8> {
+        if self.skipping.is_some() { None } else { self.buffer.first().copied() }
+    }
+
     /// The next frame; None when the client has hung up.
     pub async fn frame(&mut self) -> Result<Option<Frame>, ReadError> {
         loop {

@@ -36,6 +36,17 @@ pub(crate) fn is_reg(ty: SqlType) -> bool {
     )
 }
 
+/// The text form of a value of any type; names of catalog objects are looked up for the session.
+pub fn input_value(
+    ty: SqlType,
+    text: &str,
+    format: &types::FormatSettings,
+    catalog: &Arc<Snapshot>,
+    session: &dyn SessionAccess,
+) -> Result<Datum> {
+    if is_reg(ty) { input(catalog, session, ty, text) } else { types::io::input(ty, text, format) }
+}
+
 /// Calls `f` with what names are looked up in.
 pub(crate) fn with_scope<R>(session: &dyn SessionAccess, f: impl FnOnce(NameScope<'_>) -> R) -> R {
     let path = session.search_path();

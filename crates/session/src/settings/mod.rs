@@ -155,6 +155,14 @@ impl Settings {
         Ok(())
     }
 
+    /// What the server knows and nobody sets (`is_superuser`), or sets by a statement of its own (`session_authorization`).
+    pub fn set_fact(&mut self, name: &'static str, value: &str) {
+        let parameter = find(name);
+        let stack = Stack { base: value.to_owned(), ..Stack::default() };
+        self.values.insert(key(parameter, name).into_owned(), stack);
+        self.changed(parameter);
+    }
+
     fn store(&mut self, parameter: Option<&'static Parameter>, name: &str, value: String, local: bool) -> Result<()> {
         let key = key(parameter, name).into_owned();
         let before = self.values.get(&key).cloned();

@@ -24,6 +24,7 @@ mod tests;
 mod utility;
 
 pub use stored::{StoredUse, bind_stored, volatility};
+pub use utility::coerce_arguments;
 
 use crate::expr::{CallForm, Expr};
 use crate::logical::{ColumnId, ColumnInfo, Cte, PrivilegeCheck};

@@ -3,14 +3,20 @@
 use super::query::BoundQuery;
 use super::scope::{Clause, Scope};
 use super::{Binder, unsupported};
-use crate::expr::Expr;
+use crate::expr::{CallForm, Expr};
 use crate::logical::{CommandTag, Query};
-use crate::parse::{Statement, Syntax};
+use crate::parse::{Lines, Statement, Syntax};
 use crate::utility::ddl::Ddl;
 use crate::utility::{Explained, Utility};
-use crate::{BoundKind, ResultColumn};
+use crate::{BindContext, BoundKind, ResultColumn};
 use sqlparser::ast::{self, SetExpr};
-use types::{Result, SqlError};
+use types::builtin::CastContext;
+use types::{Result, SqlError, SqlState, SqlType, typename};
+
+/// Arguments of EXECUTE, converted to the types of the prepared statement's parameters. 42804 where one does not convert.
+pub fn coerce_arguments(args: Vec<Expr>, types: &[SqlType], context: &BindContext) -> Result<Vec<Expr>> {
+    Binder::new(context, Lines::default()).coerce_all(args, types)
+}
 
 impl Statement {
     pub(crate) fn as_query(&self) -> Option<&ast::Query> {
@@ -123,6 +129,26 @@ impl Binder<'_> {
             Syntax::Execute { name, args } => Explained::Execute { name: name.clone(), args: self.arguments(args)? },
             _ => Explained::Utility,
         })
+    }
+
+    /// Arguments of EXECUTE as values of the statement's parameters.
+    fn coerce_all(&mut self, args: Vec<Expr>, types: &[SqlType]) -> Result<Vec<Expr>> {
+        let coerced = args.into_iter().zip(types).enumerate().map(|(index, (arg, ty))| {
+            let (from, position) = (arg.ty, arg.position);
+            let cast = self.try_coerce(arg, *ty, CastContext::Assignment, CallForm::ImplicitCast)?;
+            cast.ok_or_else(|| {
+                let message = format!(
+                    "parameter ${} of type {} cannot be coerced to the expected type {}",
+                    index + 1,
+                    typename::format_type(from.oid, None),
+                    typename::format_type(ty.oid, None)
+                );
+                SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+                    .hint("You will need to rewrite or cast the expression.")
+                    .at(position)
+            })
+        });
+        coerced.collect()
     }
 
     /// Arguments of EXECUTE: expressions over no columns.

@@ -1,0 +1,92 @@
+//! COPY: FROM STDIN takes pieces of data between two calls of the session, TO STDOUT sends rows as they come.
+
+use crate::query::Standing;
+use crate::session::{Outcome, Session};
+use crate::sink::Sink;
+use exec::copy::{CopyIn, CopyOut};
+use sql::utility::{Copy, CopyDirection, CopyKind};
+use std::sync::Arc;
+use types::{Result, SqlError, SqlState};
+
+/// A COPY FROM STDIN that waits for data.
+pub(crate) struct CopyUnderway {
+    /// None: it failed, and what the client still sends is dropped.
+    work: Option<CopyIn>,
+    standing: Standing,
+}
+
+impl Session {
+    pub(crate) async fn run_copy(&mut self, copy: &Copy, standing: Standing, sink: &mut dyn Sink) -> Result<Outcome> {
+        match &copy.direction {
+            CopyDirection::From { insert, relation, filter, .. } => {
+                let prepared = self.plan_query(insert, &[])?;
+                self.before_write(&prepared).await?;
+                self.begin_statement().await?;
+                let context = self.statement_context(Arc::from([]))?;
+                let table = self.catalog.snapshot().relation(*relation).map_or(String::new(), |r| r.name.clone());
+                let plan = prepared.plan.clone();
+                let work = CopyIn::new(plan, context, &copy.format, &table, &copy.columns, filter.as_ref())?;
+                sink.copy_in(copy.format.kind == CopyKind::Binary, copy.columns.len());
+                self.copy = Some(CopyUnderway { work: Some(work), standing });
+                Ok(Outcome::CopyIn)
+            }
+            CopyDirection::To { query } => {
+                let prepared = self.plan_query(query, &[])?;
+                self.before_write(&prepared).await?;
+                self.begin_statement().await?;
+                let context = self.statement_context(Arc::from([]))?;
+                let mut execution = exec::execute(&prepared, context.clone())?;
+                sink.copy_out(copy.format.kind == CopyKind::Binary, copy.columns.len());
+                let mut out = CopyOut::new(&copy.format, &copy.columns, true, context);
+                out.begin(sink.buffer())?;
+                while let Some(batch) = execution.next().await? {
+                    out.batch(&batch, sink.buffer())?;
+                    if sink.is_full() {
+                        self.settle().await?;
+                        sink.flow().await?;
+                    }
+                }
+                out.end(sink.buffer())?;
+                sink.copy_done();
+                let tag = format!("COPY {}", out.rows);
+                self.complete(&tag, standing.commits(), sink).await?;
+                Ok(Outcome::Completed)
+            }
+        }
+    }
+
+    /// A piece of COPY data; pieces end anywhere.
+    pub async fn copy_data(&mut self, data: &[u8]) -> Result<()> {
+        let Some(work) = self.copy.as_mut().and_then(|copy| copy.work.as_mut()) else { return Ok(()) };
+        let result = work.push(data).await;
+        if result.is_err() {
+            self.fail();
+        }
+        result
+    }
+
+    /// The data has ended; goes on with the rest of a string of statements.
+    pub async fn copy_done(&mut self, sink: &mut dyn Sink) -> Result<Outcome> {
+        let Some(CopyUnderway { work: Some(work), standing }) = self.copy.take() else {
+            return Ok(Outcome::Completed);
+        };
+        let result = self.finish_copy(work, standing, sink).await;
+        if let Err(error) = result {
+            self.fail();
+            self.send_notices(sink);
+            return Err(error);
+        }
+        self.run_queue(false, sink).await
+    }
+
+    async fn finish_copy(&mut self, work: CopyIn, standing: Standing, sink: &mut dyn Sink) -> Result<()> {
+        let rows = work.finish().await?;
+        self.complete(&format!("COPY {rows}"), standing.commits(), sink).await
+    }
+
+    /// The client gave up.
+    pub async fn copy_fail(&mut self, message: &str) -> SqlError {
+        self.fail();
+        SqlError::new(SqlState::QUERY_CANCELED, format!("COPY from stdin failed: {message}"))
+    }
+}

@@ -1,0 +1,260 @@
+//! The extended protocol: statements and portals by name. The protocol's own messages are its driver's business.
+
+use crate::block::BlockState;
+use crate::portal::{Portal, Source};
+use crate::query::{Attempts, Standing};
+use crate::session::{Outcome, Session};
+use crate::shared::wall;
+use crate::sink::Sink;
+use crate::statement::PreparedStatement;
+use exec::output::ValueFormat;
+use sql::ResultColumn;
+use std::sync::Arc;
+use types::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, io};
+
+/// What a client sends with Bind.
+pub struct Binding<'a> {
+    pub portal: &'a str,
+    pub statement: &'a str,
+    /// One for each value.
+    pub parameter_formats: &'a [ValueFormat],
+    /// NULL is None.
+    pub values: &'a [Option<&'a [u8]>],
+    /// None, one, or one for each column.
+    pub result_formats: Vec<ValueFormat>,
+}
+
+fn no_statement(name: &str) -> SqlError {
+    let message = match name {
+        "" => "unnamed prepared statement does not exist".to_owned(),
+        name => format!("prepared statement \"{name}\" does not exist"),
+    };
+    SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+}
+
+fn no_portal(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+}
+
+impl Session {
+    /// Makes an error count for the transaction.
+    fn failing<T>(&mut self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.fail();
+        }
+        result
+    }
+
+    /// Prepares a statement. A type of 0 is left to inference.
+    pub async fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
+        let result = self.try_parse(name, text, types);
+        self.failing(result)
+    }
+
+    fn try_parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
+        self.refresh()?;
+        let given: Vec<Option<SqlType>> =
+            types.iter().map(|oid| Some(SqlType::new(*oid)).filter(|_| *oid != 0)).collect();
+        if name.is_empty() {
+            self.statements.remove("");
+        } else if self.statements.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        self.check_count(self.statements.len(), "prepared statements")?;
+        let statement = self.statement_of(text, &given)?;
+        self.block.check_runnable(statement.is_transaction_control() || statement.syntax.is_none())?;
+        if self.block != BlockState::Failed {
+            self.planned(&statement)?;
+        }
+        self.statements.insert(name.to_owned(), statement);
+        Ok(())
+    }
+
+    fn statement(&self, name: &str) -> Result<Arc<PreparedStatement>> {
+        self.statements.get(name).cloned().ok_or_else(|| no_statement(name))
+    }
+
+    pub async fn bind(&mut self, binding: Binding<'_>) -> Result<()> {
+        let result = self.try_bind(binding);
+        self.failing(result)
+    }
+
+    fn try_bind(&mut self, binding: Binding<'_>) -> Result<()> {
+        let statement = self.statement(binding.statement)?;
+        self.block.check_runnable(statement.is_transaction_control() || statement.syntax.is_none())?;
+        self.refresh()?;
+        let planned = self.planned(&statement)?;
+        if planned.parameters.len() != binding.values.len() {
+            let message = format!(
+                "bind message supplies {} parameters, but prepared statement \"{}\" requires {}",
+                binding.values.len(),
+                binding.statement,
+                planned.parameters.len()
+            );
+            return Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message));
+        }
+        let columns = planned.columns.len();
+        if binding.result_formats.len() > 1 && binding.result_formats.len() != columns {
+            let message = format!(
+                "bind message has {} result formats but query has {columns} columns",
+                binding.result_formats.len()
+            );
+            return Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message));
+        }
+        let mut parameters = Vec::with_capacity(binding.values.len());
+        for (index, ((ty, value), format)) in
+            planned.parameters.iter().zip(binding.values).zip(binding.parameter_formats).enumerate()
+        {
+            let datum = self
+                .parameter(*ty, *value, *format)
+                .map_err(|error| self.at_parameter(error, index, binding.portal))?;
+            parameters.push(datum);
+        }
+        if !binding.portal.is_empty() && self.portals.contains_key(binding.portal) {
+            let message = format!("cursor \"{}\" already exists", binding.portal);
+            return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, message));
+        }
+        self.check_count(self.portals.len(), "portals")?;
+        self.next_portal += 1;
+        let mut portal =
+            Portal::new(self.next_portal, statement, planned, Arc::from(parameters), binding.result_formats);
+        portal.created = wall(&self.shared.host);
+        self.portals.insert(binding.portal.to_owned(), portal);
+        Ok(())
+    }
+
+    fn parameter(&self, ty: SqlType, value: Option<&[u8]>, format: ValueFormat) -> Result<Datum> {
+        let Some(bytes) = value else { return Ok(Datum::Null) };
+        match format {
+            ValueFormat::Binary => io::receive(ty, bytes),
+            ValueFormat::Text => {
+                let text = io::utf8(bytes)?;
+                let format: &FormatSettings = &self.derived.format;
+                exec::input(ty, text, format, self.catalog.snapshot(), &*self.state)
+            }
+        }
+    }
+
+    /// PostgreSQL tells which parameter did not read in the error's context.
+    fn at_parameter(&self, error: SqlError, index: usize, portal: &str) -> SqlError {
+        let portal = if portal.is_empty() { "unnamed portal".to_owned() } else { format!("portal \"{portal}\"") };
+        error.context(format!("{portal} parameter ${}", index + 1))
+    }
+
+    /// Types of the parameters, and the columns of the result.
+    pub async fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Vec<ResultColumn>)> {
+        let result = self.try_describe(name);
+        self.failing(result)
+    }
+
+    fn try_describe(&mut self, name: &str) -> Result<(Vec<Oid>, Vec<ResultColumn>)> {
+        let statement = self.statement(name)?;
+        if statement.syntax.is_none() {
+            return Ok((vec![], vec![]));
+        }
+        self.refresh()?;
+        let planned = self.planned(&statement)?;
+        if !planned.columns.is_empty() {
+            self.block.check_runnable(false)?;
+        }
+        Ok((planned.parameters.iter().map(|ty| ty.oid).collect(), planned.columns.clone()))
+    }
+
+    /// The columns of a portal's result, and their formats.
+    pub async fn describe_portal(&mut self, name: &str) -> Result<(Vec<ResultColumn>, Vec<ValueFormat>)> {
+        let result = match self.portals.get(name) {
+            Some(portal) => Ok((portal.planned.columns.clone(), portal.formats.clone())),
+            None => Err(no_portal(name)),
+        };
+        self.failing(result)
+    }
+
+    /// Runs a portal for at most `max_rows` rows; 0 means all. `is_last`: Sync is known to follow, so that the statement stands alone
+    /// if it is also the first.
+    pub async fn execute(&mut self, name: &str, max_rows: u32, is_last: bool, sink: &mut dyn Sink) -> Result<Outcome> {
+        self.state.cancel.clear();
+        let Some(mut portal) = self.portals.remove(name) else {
+            self.fail();
+            return Err(no_portal(name));
+        };
+        self.set_query(&portal.statement.text);
+        let result = self.execute_portal(&mut portal, max_rows, is_last, sink).await;
+        match result {
+            Ok(outcome) => {
+                let lives = self.open.is_some() || portal.is_held();
+                let is_unnamed_and_over = name.is_empty() && outcome == Outcome::Completed;
+                if lives && !is_unnamed_and_over || self.copy.is_some() {
+                    self.portals.insert(name.to_owned(), portal);
+                }
+                Ok(outcome)
+            }
+            Err(error) => {
+                self.fail();
+                self.send_notices(sink);
+                Err(error)
+            }
+        }
+    }
+
+    async fn execute_portal(
+        &mut self,
+        portal: &mut Portal,
+        max_rows: u32,
+        is_last: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        let statement = portal.statement.clone();
+        self.block.check_runnable(statement.is_transaction_control() || statement.syntax.is_none())?;
+        if statement.is_transaction_control() {
+            self.control(&statement, sink).await?;
+            return Ok(Outcome::Completed);
+        }
+        let is_first = self.block == BlockState::Idle && matches!(portal.source, Source::Fresh);
+        let standing = match is_first && is_last && max_rows == 0 {
+            true => Standing::Alone,
+            false => Standing::Among { is_last: false },
+        };
+        let mut attempts = Attempts::new(standing, sink);
+        loop {
+            let result = self.try_portal(portal, max_rows, standing, sink).await;
+            match self.ends(&mut attempts, result, sink) {
+                Some(result) => return result,
+                None => portal.source = Source::Fresh,
+            }
+        }
+    }
+
+    async fn try_portal(
+        &mut self,
+        portal: &mut Portal,
+        max_rows: u32,
+        standing: Standing,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        if matches!(portal.source, Source::Fresh) {
+            self.refresh()?;
+            portal.planned = self.planned(&portal.statement)?;
+        }
+        self.run_portal(portal, max_rows, standing, false, sink).await
+    }
+
+    pub async fn close_statement(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+
+    pub async fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+
+    /// Sync: ends the implicit transaction.
+    pub async fn sync(&mut self) -> Result<()> {
+        let result = self.end_implicit().await;
+        self.failing(result)
+    }
+
+    /// The protocol was broken: an error that the session did not raise.
+    pub fn protocol_error(&mut self) {
+        self.fail();
+    }
+}

@@ -1,0 +1,98 @@
+//! PREPARE, EXECUTE and DEALLOCATE: the same statements that the extended protocol names.
+
+use crate::portal::Portal;
+use crate::query::Standing;
+use crate::session::{Outcome, Session};
+use crate::sink::Sink;
+use crate::statement::PreparedStatement;
+use sql::{Expr, ResultColumn, Statement};
+use std::sync::Arc;
+use types::{Datum, Result, SqlError, SqlState, SqlType};
+
+fn missing(name: &str) -> SqlError {
+    let message = format!("prepared statement \"{name}\" does not exist");
+    SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+}
+
+impl Session {
+    pub(crate) fn prepare(&mut self, name: &str, types: &[SqlType], syntax: &Arc<Statement>) -> Result<()> {
+        if self.statements.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        self.check_count(self.statements.len(), "prepared statements")?;
+        let given = types.iter().copied().map(Some).collect();
+        let now = crate::shared::wall(&self.shared.host);
+        let statement = PreparedStatement::from_sql(Arc::from(syntax.text()), syntax.clone(), given, now);
+        self.planned(&statement)?;
+        self.statements.insert(name.to_owned(), statement);
+        Ok(())
+    }
+
+    /// Named statements for pg_prepared_statements: (name, text, when in microseconds since 2000, whether PREPARE made it).
+    pub fn prepared_statements(&self) -> Vec<(String, Arc<str>, i64, bool)> {
+        let mut all: Vec<_> =
+            self.statements.iter().map(|(n, s)| (n.clone(), s.text.clone(), s.prepared_at, s.from_sql)).collect();
+        all.sort();
+        all
+    }
+
+    pub(crate) fn deallocate(&mut self, name: Option<&str>) -> Result<&'static str> {
+        match name {
+            None => {
+                self.statements.clear();
+                Ok("DEALLOCATE ALL")
+            }
+            Some(name) => match self.statements.remove(name) {
+                Some(_) => Ok("DEALLOCATE"),
+                None => Err(missing(name)),
+            },
+        }
+    }
+
+    /// The columns that EXECUTE returns; none where the statement is not there (running it says so).
+    pub(crate) fn executed_columns(&self, name: &str) -> Vec<ResultColumn> {
+        self.statements.get(name).and_then(|s| s.columns()).unwrap_or_default()
+    }
+
+    pub(crate) async fn run_execute(
+        &mut self,
+        name: &str,
+        args: &[Expr],
+        max_rows: u32,
+        standing: Standing,
+        describes: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        let statement = self.statements.get(name).cloned().ok_or_else(|| missing(name))?;
+        let planned = self.planned(&statement)?;
+        let parameters = self.arguments(name, args, &planned.parameters).await?;
+        self.next_portal += 1;
+        let mut portal = Portal::new(self.next_portal, statement, planned, parameters, vec![]);
+        // Boxed: a statement that executes may itself be one that was prepared.
+        Box::pin(self.run_portal(&mut portal, max_rows, standing, describes, sink)).await
+    }
+
+    /// The values of EXECUTE's arguments.
+    pub(crate) async fn arguments(&mut self, name: &str, args: &[Expr], types: &[SqlType]) -> Result<Arc<[Datum]>> {
+        if args.len() != types.len() {
+            let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).detail(format!(
+                "Expected {} parameters but got {}.",
+                types.len(),
+                args.len()
+            )));
+        }
+        if args.is_empty() {
+            return Ok(Arc::from([]));
+        }
+        let coerced = sql::coerce_arguments(args.to_vec(), types, &self.bind_context())?;
+        self.begin_statement().await?;
+        let context = self.statement_context(Arc::from([]))?;
+        let mut values = Vec::with_capacity(coerced.len());
+        for arg in &coerced {
+            values.push(exec::evaluate(arg, &context).await?);
+        }
+        Ok(Arc::from(values))
+    }
+}

@@ -1,0 +1,361 @@
+//! Running one statement: queries with their rows, others through `utility`.
+
+use crate::block::{Action, BlockState};
+use crate::portal::{Portal, Source};
+use crate::row_store::RowStore;
+use crate::session::{Outcome, Session};
+use crate::sink::{Sink, SinkMark};
+use crate::statement::{PreparedStatement, Work};
+use exec::output::{RowBuffer, ValueFormat};
+use exec::{DirectContext, MemoryBudget, Prepared, StatementContext};
+use sql::ResultColumn;
+use sql::logical::CommandTag;
+use sql::utility::TransactionModes;
+use std::sync::Arc;
+use txn::Timestamp;
+use types::{Datum, Result, SqlError, SqlState};
+
+/// Times that a statement is executed again after a conflict of Hyrax's own making (`distributed-core.md` §4).
+const ATTEMPTS_MAX: usize = 10;
+/// Rows handed to the client between two looks at its buffer.
+const SLICE_ROWS: usize = 1_024;
+
+/// How a statement stands to its transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    /// Its own transaction, begun and committed with it: it may be executed again.
+    Alone,
+    /// In a block, or in a string or pipeline with others before or after it. `is_last`: the implicit block ends with it.
+    Among { is_last: bool },
+}
+
+/// How often a statement has been executed, and where its answers begin.
+pub(crate) struct Attempts {
+    standing: Standing,
+    mark: SinkMark,
+    count: usize,
+}
+
+impl Attempts {
+    pub fn new(standing: Standing, sink: &mut dyn Sink) -> Attempts {
+        Attempts { standing, mark: sink.mark(), count: 0 }
+    }
+}
+
+impl Standing {
+    pub fn commits(self) -> bool {
+        matches!(self, Standing::Alone | Standing::Among { is_last: true })
+    }
+}
+
+pub(crate) fn tag(command: CommandTag, rows: u64) -> String {
+    match command {
+        CommandTag::Select => format!("SELECT {rows}"),
+        CommandTag::Insert => format!("INSERT 0 {rows}"),
+        CommandTag::Update => format!("UPDATE {rows}"),
+        CommandTag::Delete => format!("DELETE {rows}"),
+        CommandTag::Merge => format!("MERGE {rows}"),
+    }
+}
+
+fn may_try_again(error: &SqlError) -> bool {
+    error.code() == SqlState::SERIALIZATION_FAILURE || error.code() == SqlState::DEADLOCK_DETECTED
+}
+
+impl Session {
+    /// One statement of a simple-query string.
+    pub(crate) async fn run_in_string(
+        &mut self,
+        statement: &Arc<PreparedStatement>,
+        is_alone: bool,
+        is_last: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        self.block.check_runnable(statement.is_transaction_control())?;
+        if statement.is_transaction_control() {
+            self.control(statement, sink).await?;
+            return Ok(Outcome::Completed);
+        }
+        let standing = match self.block == BlockState::Idle && is_alone {
+            true => Standing::Alone,
+            false => Standing::Among { is_last },
+        };
+        let mut attempts = Attempts::new(standing, sink);
+        loop {
+            let result = self.try_in_string(statement, standing, sink).await;
+            if let Some(result) = self.ends(&mut attempts, result, sink) {
+                return result;
+            }
+        }
+    }
+
+    async fn try_in_string(
+        &mut self,
+        statement: &Arc<PreparedStatement>,
+        standing: Standing,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        self.refresh()?;
+        let planned = self.planned(statement)?;
+        if !planned.parameters.is_empty() {
+            return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
+        }
+        self.next_portal += 1;
+        let mut portal = Portal::new(self.next_portal, statement.clone(), planned, Arc::from([]), vec![]);
+        self.run_portal(&mut portal, 0, standing, true, sink).await
+    }
+
+    /// What an attempt came to; None: it is to be made again, from the start and in a new transaction.
+    pub(crate) fn ends(
+        &mut self,
+        attempts: &mut Attempts,
+        result: Result<Outcome>,
+        sink: &mut dyn Sink,
+    ) -> Option<Result<Outcome>> {
+        attempts.count += 1;
+        let is_again = attempts.standing == Standing::Alone
+            && attempts.count < ATTEMPTS_MAX
+            && result.as_ref().is_err_and(may_try_again)
+            && sink.rewind(attempts.mark);
+        if !is_again {
+            self.retry_age = Timestamp::ZERO;
+            return Some(result);
+        }
+        let age = self.open.as_ref().map_or(Timestamp::ZERO, |open| open.txn.age());
+        self.retry_age = self.retry_age.max(age);
+        self.abort();
+        self.block = BlockState::Idle;
+        self.state.take_notices();
+        metrics::counter!("hyrax_statement_retries_total").increment(1);
+        None
+    }
+
+    /// Opens the implicit transaction if none is open, and takes the statement's snapshot.
+    pub(crate) async fn begin_statement(&mut self) -> Result<()> {
+        self.ensure_transaction();
+        let Some(open) = &mut self.open else { return Err(SqlError::internal("no transaction is open")) };
+        open.has_run = true;
+        let (txn, timeout) = (&open.txn, self.derived.statement_timeout);
+        let now = || self.shared.host.clock.monotonic();
+        txn.set_deadline(timeout.map(|t| now() + t));
+        txn.set_lock_timeout(self.derived.lock_timeout);
+        self.state.start_statement(crate::shared::wall(&self.shared.host));
+        Ok(txn.begin_statement().await?)
+    }
+
+    pub(crate) fn ensure_transaction(&mut self) {
+        if self.block.start_statement() == Action::Start || self.open.is_none() {
+            let age = self.retry_age;
+            self.open_transaction(&TransactionModes::default(), age);
+        }
+    }
+
+    pub(crate) fn statement_context(&self, parameters: Arc<[Datum]>) -> Result<Arc<StatementContext>> {
+        let deadline = self.derived.statement_timeout.map(|t| self.shared.host.clock.monotonic() + t);
+        Ok(Arc::new(StatementContext {
+            txn: self.transaction()?.clone(),
+            gateway: self.shared.gateway.clone(),
+            host: self.shared.host.clone(),
+            catalog: self.catalog.snapshot().clone(),
+            format: self.derived.format.clone(),
+            parameters,
+            session: self.state.clone(),
+            cancel: self.state.cancel.clone(),
+            deadline,
+            memory: self.memory(),
+            spill: self.shared.spill.clone(),
+        }))
+    }
+
+    pub(crate) fn memory(&self) -> Arc<MemoryBudget> {
+        MemoryBudget::new(self.derived.work_mem, self.shared.memory.clone())
+    }
+
+    /// Runs a portal, or goes on with it, for at most `max_rows` rows (0: all).
+    pub(crate) async fn run_portal(
+        &mut self,
+        portal: &mut Portal,
+        max_rows: u32,
+        standing: Standing,
+        describes: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        let planned = portal.planned.clone();
+        match &planned.work {
+            Work::Nothing => {
+                sink.empty_query();
+                Ok(Outcome::Completed)
+            }
+            Work::Utility(utility) => {
+                let utility = utility.clone();
+                self.run_utility(&utility, portal, max_rows, standing, describes, sink).await
+            }
+            Work::Query(prepared) => {
+                if describes && !planned.columns.is_empty() {
+                    sink.row_description(&planned.columns, &portal.formats);
+                }
+                if prepared.is_direct() && matches!(portal.source, Source::Fresh) && portal.cursor.is_none() {
+                    return self.run_direct(prepared, portal, standing, sink).await;
+                }
+                self.start_portal(portal).await?;
+                self.send_portal(prepared, portal, max_rows, standing, sink).await
+            }
+        }
+    }
+
+    /// A statement by full key: no operators, no batches.
+    async fn run_direct(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        portal: &mut Portal,
+        standing: Standing,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        portal.source = Source::Done;
+        let is_lone_read = standing == Standing::Alone && prepared.is_lone_read();
+        if is_lone_read {
+            let now = crate::shared::wall(&self.shared.host);
+            self.state.start_transaction(now, self.state.facts());
+            self.state.start_statement(now);
+            self.derived.set_now(now);
+        } else {
+            self.before_write(prepared).await?;
+            self.begin_statement().await?;
+        }
+        let txn = self.open.as_ref().map(|open| &open.txn).filter(|_| !is_lone_read);
+        let context = DirectContext {
+            txn,
+            gateway: &self.shared.gateway,
+            host: &self.shared.host,
+            catalog: self.catalog.snapshot(),
+            format: &self.derived.format,
+            parameters: &portal.parameters,
+            session: &*self.state,
+        };
+        let buffer = sink.buffer();
+        let mut rows =
+            RowBuffer::new(buffer, &portal.formats, &self.derived.format).with_names(context.catalog, &*self.state);
+        let count = exec::direct::run(prepared, &context, &mut rows).await?;
+        let tag = tag(prepared.plan.tag, count);
+        self.complete(&tag, standing.commits(), sink).await?;
+        Ok(Outcome::Completed)
+    }
+
+    /// What else of this session still computes rows must not see what is going to be written.
+    pub(crate) async fn before_write(&mut self, prepared: &Prepared) -> Result<()> {
+        if !prepared.plan.is_read_only {
+            self.store_running().await?;
+            if self.open.as_ref().is_some_and(|o| o.facts.read_only && !o.txn.is_read_only()) {
+                let command = match prepared.plan.tag {
+                    CommandTag::Select => "SELECT",
+                    CommandTag::Insert => "INSERT",
+                    CommandTag::Update => "UPDATE",
+                    CommandTag::Delete => "DELETE",
+                    CommandTag::Merge => "MERGE",
+                };
+                return Err(read_only(command));
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes what suspended portals have left, so that a write does not show in them.
+    pub(crate) async fn store_running(&mut self) -> Result<()> {
+        for portal in self.portals.values_mut().filter(|p| p.is_running()) {
+            portal.store_all().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a portal's query, if it has not been started.
+    pub(crate) async fn start_portal(&mut self, portal: &mut Portal) -> Result<()> {
+        if !matches!(portal.source, Source::Fresh) {
+            return Ok(());
+        }
+        let Work::Query(prepared) = &portal.planned.work else { return Ok(()) };
+        self.before_write(prepared).await?;
+        self.begin_statement().await?;
+        let context = self.statement_context(portal.parameters.clone())?;
+        let execution = exec::execute(prepared, context.clone())?;
+        let keeps = portal.cursor.is_some_and(|c| c.scroll != Some(false));
+        portal.source = Source::Rows(Box::new(RowStore::new(execution, keeps, &context.memory)));
+        Ok(())
+    }
+
+    async fn send_portal(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        portal: &mut Portal,
+        max_rows: u32,
+        standing: Standing,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        let Source::Rows(rows) = &mut portal.source else {
+            let tag = tag(prepared.plan.tag, 0);
+            self.complete(&tag, standing.commits(), sink).await?;
+            return Ok(Outcome::Completed);
+        };
+        let limit = if max_rows == 0 { u64::MAX } else { u64::from(max_rows) };
+        let columns = &portal.planned.columns;
+        let (sent, is_over) = self.send_rows(rows, limit, columns, &portal.formats, sink).await?;
+        if !is_over {
+            self.settle().await?;
+            self.send_notices(sink);
+            return Ok(Outcome::Suspended);
+        }
+        let count = match prepared.plan.tag {
+            CommandTag::Select => sent,
+            _ => rows.rows_affected(),
+        };
+        portal.source = Source::Done;
+        let tag = tag(prepared.plan.tag, count);
+        self.complete(&tag, standing.commits(), sink).await?;
+        Ok(Outcome::Completed)
+    }
+
+    /// Sends at most `limit` rows; how many, and whether those were the last.
+    pub(crate) async fn send_rows(
+        &self,
+        rows: &mut RowStore,
+        limit: u64,
+        columns: &[ResultColumn],
+        formats: &[ValueFormat],
+        sink: &mut dyn Sink,
+    ) -> Result<(u64, bool)> {
+        let types: Vec<_> = columns.iter().map(|c| c.ty).collect();
+        let mut sent = 0;
+        while sent < limit {
+            let max = usize::try_from(limit - sent).unwrap_or(usize::MAX).min(SLICE_ROWS);
+            let Some(batch) = rows.next(max).await? else { return Ok((sent, true)) };
+            sent += batch.len as u64;
+            if types.is_empty() {
+                continue;
+            }
+            let mut out = RowBuffer::new(sink.buffer(), formats, &self.derived.format)
+                .with_names(self.catalog.snapshot(), &*self.state);
+            out.batch(&batch, &types)?;
+            if sink.is_full() {
+                self.settle().await?;
+                sink.flow().await?;
+            }
+        }
+        Ok((sent, false))
+    }
+
+    /// BEGIN, COMMIT and their like.
+    pub(crate) async fn control(&mut self, statement: &PreparedStatement, sink: &mut dyn Sink) -> Result<()> {
+        self.refresh()?;
+        let planned = self.planned(statement)?;
+        let Work::Utility(utility) = &planned.work else { return Err(SqlError::internal("not a control statement")) };
+        let tag = self.run_control(&utility.clone()).await?;
+        self.settle().await?;
+        self.send_notices(sink);
+        sink.command_complete(tag);
+        Ok(())
+    }
+}
+
+pub(crate) fn read_only(command: &str) -> SqlError {
+    let message = format!("cannot execute {command} in a read-only transaction");
+    SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message)
+}

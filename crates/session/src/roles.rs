@@ -1,0 +1,170 @@
+//! SET ROLE, SET SESSION AUTHORIZATION, SET CONSTRAINTS, and the session's TEMP objects at the end of transactions.
+
+use crate::session::Session;
+use catalog::{OnCommit, Relation, privileges};
+use sql::utility::ddl::{Ddl, DropKind, ObjectName};
+use std::sync::Arc;
+use types::{Result, SqlError, SqlState};
+
+impl Session {
+    fn role_named(&self, name: &str) -> Result<Arc<catalog::Role>> {
+        self.catalog
+            .snapshot()
+            .role_by_name(name)
+            .cloned()
+            .ok_or_else(|| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("role \"{name}\" does not exist")))
+    }
+
+    pub(crate) fn set_role(&mut self, role: Option<&str>, local: bool) -> Result<()> {
+        use exec::SessionAccess;
+        let value = match role {
+            None => "none".to_owned(),
+            Some(name) => {
+                let role = self.role_named(name)?;
+                if !privileges::is_member(self.catalog.snapshot(), self.state.session_user(), role.id) {
+                    let message = format!("permission denied to set role \"{name}\"");
+                    return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+                }
+                role.name.clone()
+            }
+        };
+        self.state.settings.lock().set("role", &[value], local)?;
+        self.follow_roles();
+        Ok(())
+    }
+
+    pub(crate) fn set_session_authorization(&mut self, role: Option<&str>, local: bool) -> Result<()> {
+        let login = self.role_name(self.state.login_user);
+        let name = match role {
+            None => login,
+            Some(name) => {
+                let role = self.role_named(name)?;
+                let may = privileges::is_superuser(self.catalog.snapshot(), self.state.login_user);
+                if !may && role.id != self.state.login_user {
+                    let message = "permission denied to set session authorization";
+                    return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+                }
+                role.name.clone()
+            }
+        };
+        let mut settings = self.state.settings.lock();
+        settings.set("session_authorization", &[name], local)?;
+        settings.set("role", &["none".to_owned()], local)?;
+        drop(settings);
+        self.follow_roles();
+        Ok(())
+    }
+
+    /// The roles are what the settings say: they go back with them.
+    pub(crate) fn follow_roles(&self) {
+        let (role, session) = {
+            let settings = self.state.settings.lock();
+            let get = |name| settings.get(name).unwrap_or_default().to_owned();
+            (get("role"), get("session_authorization"))
+        };
+        let catalog = self.catalog.snapshot();
+        let session = catalog.role_by_name(&session).map_or(self.state.login_user, |r| r.id);
+        self.state.set_session_user(session);
+        let current = catalog.role_by_name(&role).filter(|_| role != "none").map_or(session, |r| r.id);
+        self.state.set_current_user(current);
+    }
+
+    /// SET CONSTRAINTS. What becomes immediate is checked at once.
+    pub(crate) async fn set_constraints(&mut self, names: Option<&[Vec<String>]>, deferred: bool) -> Result<()> {
+        if !self.block.is_in_block() {
+            let message = "SET CONSTRAINTS can only be used in transaction blocks";
+            self.warn(Some(crate::utility::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, message)));
+        }
+        let ids = match names {
+            None => None,
+            Some(names) => Some(self.constraints_named(names)?),
+        };
+        self.state.set_constraints(|modes| match &ids {
+            None => {
+                modes.all = Some(deferred);
+                modes.by_id.clear();
+            }
+            Some(ids) => modes.by_id.extend(ids.iter().map(|id| (*id, deferred))),
+        });
+        if deferred || self.state.deferred_count() == 0 {
+            return Ok(());
+        }
+        let checks = self.state.take_deferred(|check| match &ids {
+            None => true,
+            Some(ids) => ids.contains(&check.constraint),
+        })?;
+        self.begin_statement().await?;
+        let context = self.statement_context(Arc::from([]))?;
+        exec::run_deferred(&context, checks).await
+    }
+
+    fn constraints_named(&self, names: &[Vec<String>]) -> Result<Vec<u32>> {
+        let catalog = self.catalog.snapshot();
+        let mut ids = vec![];
+        for name in names {
+            let Some(own) = name.last() else { continue };
+            let schemas: Vec<u32> = match name.len() {
+                1 => self.derived.path.schemas.clone(),
+                _ => {
+                    let schema = name.get(name.len() - 2).map_or("", String::as_str);
+                    catalog.schema_by_name(self.state.database, schema).map(|s| s.id).into_iter().collect()
+                }
+            };
+            let mut is_known = false;
+            for relation in catalog.relations().filter(|r| schemas.contains(&r.schema)) {
+                for constraint in relation.constraints.iter().filter(|c| c.name == *own) {
+                    is_known = true;
+                    if !constraint.deferrable {
+                        let message = format!("constraint \"{own}\" is not deferrable");
+                        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+                    }
+                    ids.push(constraint.id);
+                }
+            }
+            if !is_known {
+                let message = format!("constraint \"{own}\" does not exist");
+                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+            }
+        }
+        Ok(ids)
+    }
+
+    // --- TEMP objects
+
+    fn object_name(&self, relation: &Relation) -> ObjectName {
+        ObjectName { parts: vec!["pg_temp".to_owned(), relation.name.clone()], position: 0 }
+    }
+
+    /// ON COMMIT of the session's TEMP tables, before the commit itself.
+    pub(crate) async fn on_commit(&mut self, temporary: Vec<Arc<Relation>>) -> Result<()> {
+        for relation in temporary {
+            let name = self.object_name(&relation);
+            let ddl = match relation.on_commit {
+                OnCommit::PreserveRows => continue,
+                OnCommit::DeleteRows => Ddl::Truncate { relations: vec![name], restart_identity: false, cascade: true },
+                OnCommit::Drop => drop_table(name),
+            };
+            if self.catalog.snapshot().relation(relation.id).is_some() {
+                self.derived.refresh(&self.state, self.catalog.snapshot())?;
+                self.run_ddl(&Arc::new(ddl)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops all TEMP objects: DISCARD, and the session's end.
+    pub(crate) async fn drop_temporary(&mut self) {
+        if self.catalog.temporary_relations().is_empty() {
+            return;
+        }
+        for relation in self.catalog.temporary_relations() {
+            self.shared.gateway.drop_temporary(self.state.id, txn::StorageId(relation.storage));
+        }
+        self.catalog.forget_temporary();
+        self.state.set_temporary_schema(None);
+    }
+}
+
+fn drop_table(name: ObjectName) -> Ddl {
+    Ddl::Drop { kind: DropKind::Table, names: vec![name], if_exists: true, cascade: true, concurrently: false }
+}

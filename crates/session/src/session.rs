@@ -1,0 +1,357 @@
+//! One client's session: its statements, its transaction, and what both protocols do with them.
+//!
+//! ```text
+//! simple("a; b")      parse all -> for each: run_in_string -> end of string commits the implicit block
+//! parse/bind/execute  statements and portals by name; sync commits the implicit block
+//! ```
+//!
+//! A session is driven by one task at a time. Whoever drives it hands in a `Sink`; an `Err` is the statement's error, and the
+//! session has already done what an error does to its transaction.
+
+use crate::block::BlockState;
+use crate::copy::CopyUnderway;
+use crate::derived::Derived;
+use crate::portal::Portal;
+use crate::settings::Settings;
+use crate::shared::{Shared, wall};
+use crate::sink::Sink;
+use crate::state::{Identity, SessionState, is_wanted};
+use crate::statement::PreparedStatement;
+use crate::transaction::OpenTransaction;
+use catalog::privileges::{self, Target};
+use catalog::{TransactionCatalog, privilege};
+use foldhash::{HashMap, HashMapExt};
+use sql::StatementKind;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use txn::CancelReason;
+use types::{Oid, Result, SqlError, SqlState, SqlType};
+
+/// Statements whose text and plan are kept although nobody has prepared them.
+const REMEMBERED_MAX: usize = 256;
+/// Longer texts are not remembered.
+const REMEMBERED_BYTES_MAX: usize = 16 << 10;
+/// Prepared statements and portals of one session.
+const NAMED_MAX: usize = 100_000;
+
+/// Who connects, and with which settings.
+pub struct Login {
+    pub user: String,
+    pub database: String,
+    /// `application_name` and the like, in the client's order; `options` has been taken apart.
+    pub settings: Vec<(String, String)>,
+    pub process_id: i32,
+    pub client: Option<SocketAddr>,
+    pub server: Option<SocketAddr>,
+}
+
+/// How a piece of work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Completed,
+    /// The portal has given as many rows as were asked for, and may have more.
+    Suspended,
+    /// COPY FROM STDIN waits for its data.
+    CopyIn,
+}
+
+pub struct Session {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<SessionState>,
+    pub(crate) catalog: TransactionCatalog,
+    pub(crate) block: BlockState,
+    pub(crate) open: Option<OpenTransaction>,
+    pub(crate) statements: HashMap<String, Arc<PreparedStatement>>,
+    /// Texts that came by themselves; emptied when full.
+    remembered: HashMap<Arc<str>, Arc<PreparedStatement>>,
+    pub(crate) portals: HashMap<String, Portal>,
+    pub(crate) next_portal: u64,
+    /// Of the attempt before, while a statement is executed again: it keeps its place in queues.
+    pub(crate) retry_age: txn::Timestamp,
+    pub(crate) derived: Derived,
+    /// What is left of a string of statements.
+    pub(crate) queue: VecDeque<Arc<PreparedStatement>>,
+    pub(crate) copy: Option<CopyUnderway>,
+}
+
+impl Session {
+    /// A session for a client that has proved who it is. FATAL errors: the database, or the right to use it, is missing.
+    pub fn new(shared: Arc<Shared>, login: Login) -> Result<Session> {
+        let catalog = TransactionCatalog::new(shared.catalog.clone());
+        let snapshot = catalog.snapshot().clone();
+        let no_role = || {
+            let message = format!("role \"{}\" does not exist", login.user);
+            SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
+        };
+        let role = snapshot.role_by_name(&login.user).ok_or_else(no_role)?;
+        let database = snapshot.database_by_name(&login.database).ok_or_else(|| {
+            let message = format!("database \"{}\" does not exist", login.database);
+            SqlError::new(SqlState::INVALID_CATALOG_NAME, message)
+        })?;
+        if !database.allow_connections {
+            let message = format!("database \"{}\" is not currently accepting connections", database.name);
+            return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+        }
+        let target = Target::Database(database);
+        if !privileges::has_privilege(&snapshot, role.id, target, privilege::CONNECT) {
+            let message = format!("permission denied for database \"{}\"", database.name);
+            return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .detail("User does not have CONNECT privilege."));
+        }
+        let settings = start_settings(database, role, &login)?;
+        let identity = Identity {
+            process_id: login.process_id,
+            database: database.id,
+            database_name: database.name.clone(),
+            user: role.id,
+            client: login.client,
+            server: login.server,
+        };
+        Ok(Session {
+            state: SessionState::new(shared.clone(), identity, settings),
+            shared,
+            catalog,
+            block: BlockState::Idle,
+            open: None,
+            statements: HashMap::new(),
+            remembered: HashMap::new(),
+            portals: HashMap::new(),
+            next_portal: 0,
+            retry_age: txn::Timestamp::ZERO,
+            derived: Derived::default(),
+            queue: VecDeque::new(),
+            copy: None,
+        })
+    }
+
+    pub fn state(&self) -> &Arc<SessionState> {
+        &self.state
+    }
+
+    pub fn block(&self) -> BlockState {
+        self.block
+    }
+
+    /// Asks what runs to stop. From any thread.
+    pub fn cancel_flag(&self) -> txn::CancelFlag {
+        self.state.cancel.clone()
+    }
+
+    pub fn cancel(&self) {
+        self.state.cancel.raise(CancelReason::User);
+    }
+
+    /// Settings to tell the client of (ParameterStatus).
+    pub fn parameter_changes(&mut self) -> Vec<(String, String)> {
+        let changes = self.state.settings.lock().take_reported();
+        changes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Notices that no statement has sent.
+    pub fn take_notices(&mut self) -> Vec<SqlError> {
+        let least = self.derived.client_min_messages.clone();
+        self.state.take_notices().into_iter().filter(|n| is_wanted(n, &least)).collect()
+    }
+
+    /// The client has gone.
+    pub async fn end(&mut self) {
+        self.portals.clear();
+        self.copy = None;
+        self.abort();
+        self.block = BlockState::Idle;
+        self.drop_temporary().await;
+    }
+
+    // --- statements from text
+
+    fn parse_all(&self, text: &str) -> Result<Vec<sql::Statement>> {
+        sql::parse(text, self.derived.standard_conforming_strings)
+    }
+
+    /// The statement of a text, from memory where it has been seen.
+    pub(crate) fn statement_of(&mut self, text: &str, given: &[Option<SqlType>]) -> Result<Arc<PreparedStatement>> {
+        if let Some(known) = self.remembered.get(text).filter(|s| s.given() == given) {
+            return Ok(known.clone());
+        }
+        let mut all = self.parse_all(text)?;
+        if all.len() > 1 {
+            let message = "cannot insert multiple commands into a prepared statement";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let syntax = all.pop().map(Arc::new);
+        let statement = PreparedStatement::new(Arc::from(text), syntax, given.to_vec(), wall(&self.shared.host));
+        self.remember(&statement);
+        Ok(statement)
+    }
+
+    fn remember(&mut self, statement: &Arc<PreparedStatement>) {
+        if statement.text.len() > REMEMBERED_BYTES_MAX || statement.kind() != StatementKind::Query {
+            return;
+        }
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.clear();
+        }
+        self.remembered.insert(statement.text.clone(), statement.clone());
+    }
+
+    pub(crate) fn forget_plans(&mut self) {
+        self.remembered.clear();
+    }
+
+    fn statements_of(&mut self, text: &str) -> Result<VecDeque<Arc<PreparedStatement>>> {
+        if let Some(known) = self.remembered.get(text).filter(|s| s.given().is_empty()) {
+            return Ok(VecDeque::from([known.clone()]));
+        }
+        let all = self.parse_all(text)?;
+        let now = wall(&self.shared.host);
+        let is_one = all.len() == 1;
+        let mut statements = VecDeque::with_capacity(all.len());
+        for syntax in all {
+            let own: Arc<str> = if is_one { Arc::from(text) } else { Arc::from(syntax.text()) };
+            statements.push_back(PreparedStatement::new(own, Some(Arc::new(syntax)), vec![], now));
+        }
+        if let Some(statement) = statements.front().filter(|_| is_one) {
+            let statement = statement.clone();
+            self.remember(&statement);
+        }
+        Ok(statements)
+    }
+
+    // --- the simple protocol
+
+    /// Runs a string of statements.
+    pub async fn simple(&mut self, text: &str, sink: &mut dyn Sink) -> Result<Outcome> {
+        self.state.cancel.clear();
+        // As PostgreSQL, a string ends what is unnamed.
+        self.statements.remove("");
+        self.portals.remove("");
+        self.set_query(text);
+        self.queue = match self.derived_first().and_then(|()| self.statements_of(text)) {
+            Ok(statements) => statements,
+            Err(error) => {
+                self.fail();
+                return Err(error);
+            }
+        };
+        if self.queue.is_empty() {
+            sink.empty_query();
+            return Ok(Outcome::Completed);
+        }
+        let is_alone = self.queue.len() == 1;
+        self.run_queue(is_alone, sink).await
+    }
+
+    /// The session has not run anything yet: what it derives from its settings is not there.
+    fn derived_first(&mut self) -> Result<()> {
+        if self.derived.epoch == 0 { self.refresh() } else { Ok(()) }
+    }
+
+    pub(crate) async fn run_queue(&mut self, is_alone: bool, sink: &mut dyn Sink) -> Result<Outcome> {
+        while let Some(statement) = self.queue.pop_front() {
+            let is_last = self.queue.is_empty();
+            match self.run_in_string(&statement, is_alone, is_last, sink).await {
+                Ok(Outcome::CopyIn) => return Ok(Outcome::CopyIn),
+                Ok(_) => {}
+                Err(error) => {
+                    self.fail();
+                    self.send_notices(sink);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Outcome::Completed)
+    }
+
+    pub(crate) fn send_notices(&mut self, sink: &mut dyn Sink) {
+        if !self.state.has_notices() {
+            return;
+        }
+        for notice in self.take_notices() {
+            sink.notice(&notice);
+        }
+    }
+
+    /// A statement is through: what it owes its transaction, its notices, its tag. `commits`: it ends the implicit block.
+    pub(crate) async fn complete(&mut self, tag: &str, commits: bool, sink: &mut dyn Sink) -> Result<()> {
+        if commits {
+            self.end_implicit().await?;
+        } else {
+            self.settle().await?;
+        }
+        self.send_notices(sink);
+        sink.command_complete(tag);
+        Ok(())
+    }
+
+    /// Nothing that is told may be undone: waits for what locks have shown in flight.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        match &self.open {
+            Some(open) => Ok(open.txn.settle().await?),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn end_implicit(&mut self) -> Result<()> {
+        match self.block.end_implicit() {
+            crate::block::Action::Commit => self.commit().await,
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn set_query(&self, text: &str) {
+        let mut query = self.state.query.lock();
+        if **query != *text {
+            *query = Arc::from(text);
+        }
+        self.state.activity.fetch_or(8, Ordering::Relaxed);
+    }
+
+    /// No statement runs now.
+    pub fn idle(&self) {
+        let state = match self.block {
+            BlockState::Idle | BlockState::Implicit => 0,
+            BlockState::InBlock => 1,
+            BlockState::Failed => 2,
+        };
+        self.state.activity.store(state, Ordering::Relaxed);
+    }
+
+    pub(crate) fn check_count(&self, count: usize, what: &str) -> Result<()> {
+        if count < NAMED_MAX {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("too many {what} in this session")))
+    }
+
+    pub(crate) fn role_name(&self, id: Oid) -> String {
+        self.catalog.snapshot().role(id).map_or_else(|| id.to_string(), |r| r.name.clone())
+    }
+}
+
+/// The settings a session starts with: the database's, the role's, the client's.
+fn start_settings(database: &catalog::Database, role: &catalog::Role, login: &Login) -> Result<Settings> {
+    let mut settings = Settings::default();
+    let stored = |settings: &mut Settings, name: &str, value: &str| {
+        // A stored value that no longer fits must not lock anybody out.
+        if let Err(error) = settings.set_base(name, &[value.to_owned()]) {
+            tracing::warn!(%error, name, "a stored setting was not applied");
+        }
+    };
+    for (_, name, value) in database.settings.iter().filter(|(role, ..)| *role == 0) {
+        stored(&mut settings, name, value);
+    }
+    for (name, value) in &role.settings {
+        stored(&mut settings, name, value);
+    }
+    for (_, name, value) in database.settings.iter().filter(|(id, ..)| *id == role.id) {
+        stored(&mut settings, name, value);
+    }
+    for (name, value) in &login.settings {
+        settings.set_base(name, std::slice::from_ref(value))?;
+    }
+    settings.set_fact("session_authorization", &role.name);
+    settings.set_fact("is_superuser", if role.is_superuser { "on" } else { "off" });
+    Ok(settings)
+}

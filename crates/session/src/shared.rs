@@ -1,0 +1,75 @@
+//! What all sessions of a node share.
+
+use crate::state::SessionState;
+use catalog::{Catalog, Snapshot};
+use exec::{NodeBudget, SpillFolder};
+use host::Host;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use txn::{Gateway, SessionId};
+use types::Oid;
+
+/// 2000-01-01 UTC in microseconds since 1970.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// One per node.
+pub struct Shared {
+    pub host: Host,
+    pub gateway: Arc<Gateway>,
+    pub catalog: Arc<Catalog>,
+    /// Memory for the statements of all sessions.
+    pub memory: Arc<NodeBudget>,
+    pub spill: SpillFolder,
+    /// Microseconds since 2000-01-01 UTC.
+    pub started: i64,
+    next: AtomicU64,
+    sessions: Mutex<BTreeMap<u64, Weak<SessionState>>>,
+}
+
+impl Shared {
+    pub fn new(
+        host: Host,
+        gateway: Arc<Gateway>,
+        catalog: Arc<Catalog>,
+        memory: Arc<NodeBudget>,
+        spill: SpillFolder,
+    ) -> Arc<Shared> {
+        let started = wall(&host);
+        let sessions = Mutex::default();
+        Arc::new(Shared { host, gateway, catalog, memory, spill, started, next: AtomicU64::new(1), sessions })
+    }
+
+    pub(crate) fn next_id(&self) -> SessionId {
+        SessionId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn enter(&self, state: &Arc<SessionState>) {
+        self.sessions.lock().insert(state.id.0, Arc::downgrade(state));
+    }
+
+    pub(crate) fn leave(&self, id: SessionId) {
+        self.sessions.lock().remove(&id.0);
+        self.gateway.end_session(id);
+    }
+
+    /// The node's sessions, oldest first.
+    pub fn sessions(&self) -> Vec<Arc<SessionState>> {
+        self.sessions.lock().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Sessions connected to a database, but for one.
+    pub(crate) fn sessions_in(&self, database: Oid, but: SessionId) -> usize {
+        self.sessions().iter().filter(|s| s.database == database && s.id != but).count()
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.catalog.current()
+    }
+}
+
+/// The wall clock, in microseconds since 2000-01-01 UTC.
+pub(crate) fn wall(host: &Host) -> i64 {
+    host.clock.wall().saturating_sub(EPOCH_MICROS)
+}

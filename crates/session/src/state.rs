@@ -1,0 +1,332 @@
+//! The part of a session that running statements look at: `exec::SessionAccess` over it.
+//!
+//! Shared with the operators of the session's statements and, for pg_stat_activity, with other sessions. Each field behind its own
+//! short lock, none held while another is taken.
+
+use crate::random::SessionRandom;
+use crate::search_path::{self, SearchPath};
+use crate::settings::Settings;
+use crate::shared::Shared;
+use catalog::sequences::SessionSequences;
+use catalog::{Relation, Snapshot};
+use exec::{BoxFuture, DeferredCheck, SessionAccess};
+use foldhash::HashMap;
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
+use txn::{CancelFlag, Isolation, SessionId};
+use types::{Oid, Result, Severity, SqlError, SqlState};
+
+/// Checks that one transaction may put off (54000 beyond).
+const DEFERRED_MAX: usize = 10_000_000;
+/// Notices kept for one statement; the rest is dropped.
+const NOTICES_MAX: usize = 10_000;
+
+/// Which constraints SET CONSTRAINTS has named in this transaction.
+#[derive(Default)]
+pub(crate) struct ConstraintModes {
+    pub all: Option<bool>,
+    pub by_id: HashMap<Oid, bool>,
+}
+
+/// Settings that belong to the running transaction, apart from `Settings` because each BEGIN changes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TransactionFacts {
+    pub isolation: Isolation,
+    pub read_only: bool,
+    pub deferrable: bool,
+}
+
+pub struct SessionState {
+    pub id: SessionId,
+    pub process_id: i32,
+    pub database: Oid,
+    pub database_name: String,
+    pub client: Option<SocketAddr>,
+    pub server: Option<SocketAddr>,
+    /// Microseconds since 2000-01-01 UTC.
+    pub connected: i64,
+    pub cancel: CancelFlag,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) settings: Mutex<Settings>,
+    current_user: AtomicU32,
+    session_user: AtomicU32,
+    /// Of the login; SET SESSION AUTHORIZATION DEFAULT goes back to it.
+    pub(crate) login_user: Oid,
+    temporary_schema: AtomicU32,
+    transaction_time: AtomicI64,
+    statement_time: AtomicI64,
+    /// 0 idle, 1 in a transaction, 2 failed; with 8: a statement runs.
+    pub(crate) activity: AtomicU8,
+    pub(crate) query: Mutex<Arc<str>>,
+    facts: Mutex<TransactionFacts>,
+    path: Mutex<Arc<SearchPath>>,
+    notices: Mutex<Vec<SqlError>>,
+    random: Mutex<SessionRandom>,
+    sequences: Mutex<SessionSequences>,
+    deferred: Mutex<Vec<DeferredCheck>>,
+    overflow: Mutex<bool>,
+    constraints: Mutex<ConstraintModes>,
+}
+
+/// Who a session is.
+pub(crate) struct Identity {
+    pub process_id: i32,
+    pub database: Oid,
+    pub database_name: String,
+    pub user: Oid,
+    pub client: Option<SocketAddr>,
+    pub server: Option<SocketAddr>,
+}
+
+impl SessionState {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Identity, settings: Settings) -> Arc<SessionState> {
+        let now = crate::shared::wall(&shared.host);
+        let random = SessionRandom::from_seed(shared.host.random.next_u64());
+        let state = Arc::new(SessionState {
+            id: shared.next_id(),
+            process_id: identity.process_id,
+            database: identity.database,
+            database_name: identity.database_name,
+            client: identity.client,
+            server: identity.server,
+            connected: now,
+            cancel: CancelFlag::new(),
+            settings: Mutex::new(settings),
+            current_user: AtomicU32::new(identity.user),
+            session_user: AtomicU32::new(identity.user),
+            login_user: identity.user,
+            temporary_schema: AtomicU32::new(0),
+            transaction_time: AtomicI64::new(now),
+            statement_time: AtomicI64::new(now),
+            activity: AtomicU8::new(0),
+            query: Mutex::new(Arc::from("")),
+            facts: Mutex::default(),
+            path: Mutex::new(Arc::new(SearchPath { schemas: vec![], creation: None })),
+            notices: Mutex::default(),
+            random: Mutex::new(random),
+            sequences: Mutex::default(),
+            deferred: Mutex::default(),
+            overflow: Mutex::new(false),
+            constraints: Mutex::default(),
+            shared: shared.clone(),
+        });
+        shared.enter(&state);
+        state
+    }
+
+    pub(crate) fn set_current_user(&self, role: Oid) {
+        self.current_user.store(role, Ordering::Relaxed);
+    }
+    pub(crate) fn set_session_user(&self, role: Oid) {
+        self.session_user.store(role, Ordering::Relaxed);
+    }
+    pub(crate) fn set_temporary_schema(&self, schema: Option<Oid>) {
+        self.temporary_schema.store(schema.unwrap_or(0), Ordering::Relaxed);
+    }
+    pub(crate) fn start_transaction(&self, now: i64, facts: TransactionFacts) {
+        self.transaction_time.store(now, Ordering::Relaxed);
+        self.set_facts(facts);
+    }
+    pub(crate) fn set_facts(&self, facts: TransactionFacts) {
+        *self.facts.lock() = facts;
+    }
+    pub(crate) fn facts(&self) -> TransactionFacts {
+        *self.facts.lock()
+    }
+    pub(crate) fn start_statement(&self, now: i64) {
+        self.statement_time.store(now, Ordering::Relaxed);
+    }
+    pub(crate) fn take_notices(&self) -> Vec<SqlError> {
+        std::mem::take(&mut *self.notices.lock())
+    }
+    pub(crate) fn has_notices(&self) -> bool {
+        !self.notices.lock().is_empty()
+    }
+
+    /// After a change of the catalog, of the setting or of the role.
+    pub(crate) fn resolve_path(&self, catalog: &Snapshot) -> Arc<SearchPath> {
+        let setting = self.settings.lock().get("search_path").unwrap_or_default().to_owned();
+        let user = self.current_user();
+        let role = catalog.role(user).map_or("", |role| role.name.as_str());
+        let path = search_path::resolve(&setting, catalog, self.database, role, self.temporary_schema());
+        let mut kept = self.path.lock();
+        if **kept != path {
+            *kept = Arc::new(path);
+        }
+        kept.clone()
+    }
+
+    // --- what was put off
+
+    pub(crate) fn deferred_count(&self) -> usize {
+        self.deferred.lock().len()
+    }
+    pub(crate) fn cut_deferred(&self, count: usize) {
+        self.deferred.lock().truncate(count);
+    }
+    /// All, or those that SET CONSTRAINTS has made immediate. 54000 if some could not be kept.
+    pub(crate) fn take_deferred(&self, wanted: impl Fn(&DeferredCheck) -> bool) -> Result<Vec<DeferredCheck>> {
+        if std::mem::take(&mut *self.overflow.lock()) {
+            let message = format!("a transaction can put off {DEFERRED_MAX} checks of constraints");
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+                .hint("SET CONSTRAINTS ALL IMMEDIATE checks as the transaction goes on."));
+        }
+        let mut deferred = self.deferred.lock();
+        let (taken, kept) = std::mem::take(&mut *deferred).into_iter().partition(|check| wanted(check));
+        *deferred = kept;
+        Ok(taken)
+    }
+    pub(crate) fn set_constraints(&self, change: impl FnOnce(&mut ConstraintModes)) {
+        change(&mut self.constraints.lock());
+    }
+    pub(crate) fn end_transaction(&self) {
+        self.deferred.lock().clear();
+        *self.overflow.lock() = false;
+        let mut constraints = self.constraints.lock();
+        if constraints.all.is_some() || !constraints.by_id.is_empty() {
+            *constraints = ConstraintModes::default();
+        }
+    }
+    pub(crate) fn discard_sequences(&self) {
+        self.sequences.lock().discard();
+    }
+}
+
+pub(crate) fn isolation_name(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::ReadCommitted => "read committed",
+        Isolation::RepeatableRead => "repeatable read",
+        Isolation::Serializable => "serializable",
+    }
+}
+
+fn on_off(flag: bool) -> String {
+    if flag { "on" } else { "off" }.to_owned()
+}
+
+impl SessionAccess for SessionState {
+    fn database(&self) -> Oid {
+        self.database
+    }
+    fn database_name(&self) -> String {
+        self.database_name.clone()
+    }
+    fn current_user(&self) -> Oid {
+        self.current_user.load(Ordering::Relaxed)
+    }
+    fn session_user(&self) -> Oid {
+        self.session_user.load(Ordering::Relaxed)
+    }
+    fn backend_pid(&self) -> i32 {
+        self.process_id
+    }
+    fn client_address(&self) -> Option<(String, u16)> {
+        self.client.map(|a| (a.ip().to_canonical().to_string(), a.port()))
+    }
+    fn server_address(&self) -> Option<(String, u16)> {
+        self.server.map(|a| (a.ip().to_canonical().to_string(), a.port()))
+    }
+    fn server_start_time(&self) -> i64 {
+        self.shared.started
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        match name.to_ascii_lowercase().as_str() {
+            "transaction_isolation" => Some(isolation_name(self.facts().isolation).to_owned()),
+            "transaction_read_only" => Some(on_off(self.facts().read_only)),
+            "transaction_deferrable" => Some(on_off(self.facts().deferrable)),
+            _ => self.settings.lock().get(name).map(str::to_owned),
+        }
+    }
+    fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
+        self.settings.lock().set(name, &[value.to_owned()], local)
+    }
+    fn search_path(&self) -> Vec<Oid> {
+        self.path.lock().schemas.clone()
+    }
+    fn temporary_schema(&self) -> Option<Oid> {
+        Some(self.temporary_schema.load(Ordering::Relaxed)).filter(|id| *id != 0)
+    }
+    fn notice(&self, notice: SqlError) {
+        let mut notices = self.notices.lock();
+        if notices.len() < NOTICES_MAX {
+            notices.push(notice);
+        }
+    }
+
+    fn transaction_time(&self) -> i64 {
+        self.transaction_time.load(Ordering::Relaxed)
+    }
+    fn statement_time(&self) -> i64 {
+        self.statement_time.load(Ordering::Relaxed)
+    }
+    fn random(&self) -> f64 {
+        self.random.lock().next_fraction()
+    }
+    fn set_seed(&self, seed: f64) {
+        *self.random.lock() = SessionRandom::from_fraction(seed);
+    }
+
+    fn next_value<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<i64>> {
+        Box::pin(async move {
+            let value = self.shared.catalog.sequences().nextval(sequence).await?;
+            self.sequences.lock().record(sequence.id, value);
+            Ok(value)
+        })
+    }
+    fn set_value<'a>(&'a self, sequence: &'a Arc<Relation>, value: i64, is_called: bool) -> BoxFuture<'a, Result<i64>> {
+        Box::pin(async move {
+            self.shared.catalog.sequences().setval(sequence, value, is_called).await?;
+            if is_called {
+                self.sequences.lock().record_setval(sequence.id, value);
+            }
+            Ok(value)
+        })
+    }
+    fn current_value(&self, sequence: &Relation) -> Result<i64> {
+        self.sequences.lock().currval(sequence)
+    }
+    fn last_value(&self) -> Result<i64> {
+        self.sequences.lock().lastval().map(|(_, value)| value)
+    }
+
+    fn is_deferred(&self, constraint: Oid, initially_deferred: bool) -> bool {
+        let modes = self.constraints.lock();
+        modes.by_id.get(&constraint).copied().or(modes.all).unwrap_or(initially_deferred)
+    }
+    fn defer(&self, check: DeferredCheck) {
+        let mut deferred = self.deferred.lock();
+        if deferred.len() < DEFERRED_MAX {
+            deferred.push(check);
+        } else {
+            *self.overflow.lock() = true;
+        }
+    }
+}
+
+impl Drop for SessionState {
+    fn drop(&mut self) {
+        self.shared.leave(self.id);
+    }
+}
+
+/// Whether `client_min_messages` lets a notice through.
+pub(crate) fn is_wanted(notice: &SqlError, least: &str) -> bool {
+    let rank = match notice.fields().severity {
+        Severity::Debug => 1,
+        Severity::Log => 2,
+        Severity::Notice => 3,
+        Severity::Warning => 4,
+        // INFO always goes out.
+        _ => 5,
+    };
+    rank >= match least {
+        "error" | "fatal" | "panic" => 5,
+        "warning" => 4,
+        "notice" => 3,
+        "log" => 2,
+        _ => 1,
+    }
+}
