@@ -128,13 +128,18 @@ pub fn objects() -> Vec<Object> {
 
 /// The first rows of the meta shard, for `txn::Bootstrap`.
 pub fn mutations() -> Result<Vec<Mutation>, SqlError> {
+    rows_of(&objects())
+}
+
+/// The same for objects that were changed first (a password of role postgres).
+pub fn rows_of(objects: &[Object]) -> Result<Vec<Mutation>, SqlError> {
     let mut all = vec![Mutation {
         relation: rows::COUNTERS,
         key: Bytes::from_static(rows::OID_COUNTER_KEY),
         value: Some(rows::encode_id(FIRST_USER_OID).into()),
     }];
-    for object in objects() {
-        all.extend(rows::mutations(&object)?);
+    for object in objects {
+        all.extend(rows::mutations(object)?);
     }
     Ok(all)
 }

@@ -36,8 +36,21 @@ pub trait Files: Send + Sync {
         let _ = path;
         Ok(u64::MAX)
     }
+    /// Takes a file for this process alone, making it if absent; None if another process has it. Given back when the
+    /// handle is dropped, or the process ends in any way.
+    fn lock(&self, path: &Path) -> io::Result<Option<FileLock>>;
     /// Writes a whole small file so that after a crash the old or the new content is there.
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+}
+
+/// Holds a file for this process.
+pub struct FileLock(#[allow(dead_code)] Option<std::fs::File>);
+
+impl FileLock {
+    /// For file systems that no other process can reach.
+    pub fn unshared() -> FileLock {
+        FileLock(None)
+    }
 }
 
 pub struct RealFiles;
@@ -102,6 +115,14 @@ impl Files for RealFiles {
             return Err(io::Error::last_os_error());
         }
         Ok(about.f_bavail.saturating_mul(about.f_frsize))
+    }
+    fn lock(&self, path: &Path) -> io::Result<Option<FileLock>> {
+        let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(FileLock(Some(file)))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        }
     }
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let part = path.with_extension("part");

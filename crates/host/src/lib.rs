@@ -1,4 +1,4 @@
-//! Level 0. The world outside the process, as handles: clock, randomness, files, tasks.
+//! Level 0. The world outside the process, as handles: clock, randomness, files, tasks; and the process's own limits.
 //!
 //! Owns every call to the operating system's clock, entropy, file system and thread or task creation; nothing above
 //! calls them directly (a `tidy` test enforces it), so a node runs unchanged when the handles are simulated.
@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod files;
+pub mod process;
 pub mod random;
 pub mod spawn;
 

@@ -31,7 +31,7 @@ pub use limits::{MESSAGE_LIMIT, OUTPUT_BUFFER, STARTUP_LIMIT};
 pub use listener::{Phase, Service, Settings, serve};
 pub use output::{Column, Output, OutputMark, Row};
 pub use scram::Verifier;
-pub use tls::{TlsError, server_config};
+pub use tls::{TlsConfig, TlsError, server_config};
 
 /// PostgreSQL's version that Hyrax answers as.
 pub const POSTGRES_VERSION: &str = "15.18";

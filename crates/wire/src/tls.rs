@@ -3,7 +3,10 @@
 use std::io::BufReader;
 use std::sync::Arc;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto};
+use tokio_rustls::rustls::{RootCertStore, crypto};
+
+/// What connections are encrypted with.
+pub use tokio_rustls::rustls::ServerConfig as TlsConfig;
 
 /// Why a certificate or a key can not be used; a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +19,7 @@ fn failed(what: &str) -> impl Fn(&dyn std::fmt::Display) -> TlsError + '_ {
 
 /// A server's configuration from the PEM text of its certificate chain and key. With `client_ca` every client must show a
 /// certificate that it signed.
-pub fn server_config(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<Arc<TlsConfig>, TlsError> {
     let chain = rustls_pemfile::certs(&mut BufReader::new(certificate))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| failed("the certificate can not be read")(&error))?;
@@ -24,7 +27,7 @@ pub fn server_config(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -
         .map_err(|error| failed("the key can not be read")(&error))?
         .ok_or_else(|| TlsError("the key file holds no private key".to_owned()))?;
     let provider = Arc::new(crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone())
+    let builder = TlsConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| failed("TLS")(&error))?;
     let builder = match client_ca {

@@ -141,6 +141,9 @@ impl Files for DiskFiles {
     fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
         Err(io::ErrorKind::Unsupported.into())
     }
+    fn lock(&self, _: &Path) -> io::Result<Option<host::files::FileLock>> {
+        Ok(Some(host::files::FileLock::unshared()))
+    }
     fn replace(&self, _: &Path, _: &[u8]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
