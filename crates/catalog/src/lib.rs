@@ -15,6 +15,7 @@
 //! `rows` bytes on disk; `names`, `privileges`, `layout`, `sequences`, `virtuals` what is asked of it.
 
 pub mod bootstrap;
+pub mod definitions;
 pub mod descriptor;
 pub mod layout;
 pub mod names;

@@ -8,7 +8,7 @@ use crate::rows::relation_ref;
 use crate::run::Run;
 use catalog::Relation;
 use catalog::names::NameScope;
-use catalog::virtuals::{self, VirtualContext};
+use catalog::virtuals::{self, Row, VirtualContext};
 use sql::Expr;
 use sql::logical::ScanColumn;
 use sql::physical::ScanTarget;
@@ -21,7 +21,7 @@ pub(crate) struct VirtualScan {
     types: Vec<SqlType>,
     equal: Vec<(i16, Program)>,
     filter: Option<Program>,
-    rows: Option<std::vec::IntoIter<Vec<Datum>>>,
+    rows: Option<std::vec::IntoIter<Row>>,
 }
 
 impl VirtualScan {
@@ -41,7 +41,7 @@ impl VirtualScan {
         })
     }
 
-    async fn compute(&self, run: &mut Run) -> Result<Vec<Vec<Datum>>> {
+    async fn compute(&self, run: &mut Run) -> Result<Vec<Row>> {
         let mut equal = Vec::with_capacity(self.equal.len());
         for (attribute, program) in &self.equal {
             match program.eval_datums(run, &[]).await? {
@@ -66,6 +66,9 @@ impl VirtualScan {
             },
             role: context.session.current_user(),
             size: &size,
+            last_value: &|_| None,
+            updatable: &|_| 0,
+            now: context.session.statement_time(),
             source: source.as_deref(),
         };
         Ok(virtuals::rows(self.relation.id, &virtual_context, &equal))
@@ -97,7 +100,7 @@ impl Operator for VirtualScan {
             loop {
                 run.check()?;
                 let Some(rows) = &mut self.rows else { return Ok(None) };
-                let rows: Vec<Vec<Datum>> = rows.by_ref().take(BATCH_ROWS).collect();
+                let rows: Vec<Row> = rows.by_ref().take(BATCH_ROWS).collect();
                 if rows.is_empty() {
                     return Ok(None);
                 }

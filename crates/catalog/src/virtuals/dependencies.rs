@@ -1,0 +1,146 @@
+//! pg_depend, and the rules of views (pg_rewrite) that stand between a view and what it reads.
+//!
+//! Listed are the dependencies that tools ask for: of defaults, constraints, indexes and sequences on columns, of foreign
+//! keys on the keys they point at, of views on relations and columns, and of all of them on schemas. PostgreSQL's pinned
+//! objects have none there either.
+
+use super::attributes::default_oid;
+use super::constraints;
+use super::row::{derived_oid, row};
+use super::{RowsFn, Scan};
+use crate::descriptor::*;
+use types::Oid;
+
+pub(super) const RELATIONS: &[(&str, RowsFn)] = &[("pg_depend", pg_depend), ("pg_rewrite", pg_rewrite)];
+
+const PG_CLASS: Oid = 1259;
+const PG_TYPE: Oid = 1247;
+const PG_CONSTRAINT: Oid = 2606;
+const PG_ATTRDEF: Oid = 2604;
+const PG_REWRITE: Oid = 2618;
+const PG_NAMESPACE: Oid = 2615;
+
+/// pg_rewrite's OID of a view's rule.
+fn rule_oid(view: Oid) -> Oid {
+    derived_oid(view, u32::MAX)
+}
+
+fn pg_rewrite(scan: &mut Scan<'_>) {
+    let is_view = |r: &Relation| matches!(r.kind, RelationKind::View | RelationKind::MaterializedView);
+    for view in scan.user_relations(scan.oid(3)).filter(|r| is_view(r)) {
+        let id = rule_oid(view.id);
+        if scan.wants(1, id) {
+            let query = view.view.as_ref().map(|v| v.query.as_str());
+            scan.push(row![id, "_RETURN", view.id, '1', 'O', true, "<>", query]);
+        }
+    }
+}
+
+/// What depends, and on what: class, object, column.
+type Place = (Oid, Oid, AttributeNumber);
+
+struct Edges<'a, 's> {
+    scan: &'a mut Scan<'s>,
+}
+
+impl Edges<'_, '_> {
+    fn add(&mut self, from: Place, to: Place, kind: char) {
+        let scan = &mut *self.scan;
+        let is_wanted = scan.wants(1, from.0) && scan.wants(2, from.1) && scan.wants(4, to.0) && scan.wants(5, to.1);
+        if is_wanted {
+            let number = |n: AttributeNumber| i32::from(n);
+            scan.push(row![from.0, from.1, number(from.2), to.0, to.1, number(to.2), kind]);
+        }
+    }
+}
+
+fn pg_depend(scan: &mut Scan<'_>) {
+    let relations: Vec<_> = scan.user_relations(None).collect();
+    let mut edges = Edges { scan };
+    for relation in relations {
+        of_relation(&mut edges, relation);
+    }
+}
+
+fn of_relation(edges: &mut Edges<'_, '_>, r: &Relation) {
+    let class = (PG_CLASS, r.id, 0);
+    edges.add(class, (PG_NAMESPACE, r.schema, 0), 'n');
+    if r.row_type != 0 && !matches!(r.kind, RelationKind::Sequence | RelationKind::Composite) {
+        edges.add((PG_TYPE, r.row_type, 0), class, 'i');
+        edges.add((PG_TYPE, r.row_array_type, 0), (PG_TYPE, r.row_type, 0), 'i');
+    }
+    for column in r.live_columns().filter(|c| c.default.is_some()) {
+        let default = (PG_ATTRDEF, default_oid(r.id, column.number), 0);
+        // A generated column does not outlive its expression.
+        let kind = if column.is_generated { 'i' } else { 'a' };
+        edges.add(default, (PG_CLASS, r.id, column.number), kind);
+        if let Some(sequence) = owned_by_default(edges.scan, r, column) {
+            edges.add(default, (PG_CLASS, sequence, 0), 'n');
+        }
+    }
+    if let Some((owner, column)) = r.sequence.as_ref().and_then(|s| s.owned_by) {
+        let kind = if r.sequence.as_ref().is_some_and(|s| s.is_identity) { 'i' } else { 'a' };
+        edges.add(class, (PG_CLASS, owner, column), kind);
+    }
+    for constraint in &r.constraints {
+        of_constraint(edges, r, constraint);
+    }
+    let indexes: Vec<_> = edges.scan.catalog.indexes_of(r).collect();
+    for index in indexes.into_iter().filter(|i| super::classes::constraint_of(r, i.id).is_none()) {
+        of_index(edges, r, index);
+    }
+    if let Some(view) = &r.view {
+        let rule = (PG_REWRITE, rule_oid(r.id), 0);
+        edges.add(rule, class, 'i');
+        for (object, column) in &view.depends_on {
+            edges.add(rule, (PG_CLASS, *object, *column), 'n');
+        }
+    }
+}
+
+/// The sequence that a column's default draws from, where the column owns it.
+fn owned_by_default(scan: &Scan<'_>, r: &Relation, column: &Column) -> Option<Oid> {
+    column.default.as_ref().filter(|d| d.starts_with("nextval("))?;
+    let owner = (r.id, column.number);
+    let owned = |s: &SequenceDefinition| s.owned_by == Some(owner) && !s.is_identity;
+    scan.catalog.relations().find(|s| s.sequence.as_ref().is_some_and(owned)).map(|s| s.id)
+}
+
+fn of_constraint(edges: &mut Edges<'_, '_>, r: &Relation, constraint: &Constraint) {
+    let from = (PG_CONSTRAINT, constraint.id, 0);
+    for column in constraints::columns(edges.scan, constraint) {
+        edges.add(from, (PG_CLASS, r.id, column), 'a');
+    }
+    match &constraint.kind {
+        ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } => {
+            edges.add((PG_CLASS, *index, 0), from, 'i');
+        }
+        ConstraintKind::ForeignKey(key) => {
+            for column in &key.target_columns {
+                edges.add(from, (PG_CLASS, key.target, *column), 'n');
+            }
+            edges.add(from, (PG_CLASS, key.target_index, 0), 'n');
+        }
+        ConstraintKind::Check { .. } => {}
+    }
+}
+
+fn of_index(edges: &mut Edges<'_, '_>, r: &Relation, index: &Index) {
+    let from = (PG_CLASS, index.id, 0);
+    let mut columns: Vec<AttributeNumber> = index
+        .columns
+        .iter()
+        .filter_map(|c| match c.source {
+            IndexSource::Column(number) => Some(number),
+            IndexSource::Expression(_) => None,
+        })
+        .chain(index.included.iter().copied())
+        .collect();
+    columns.dedup();
+    if columns.is_empty() {
+        columns.push(0);
+    }
+    for column in columns {
+        edges.add(from, (PG_CLASS, r.id, column), 'a');
+    }
+}
