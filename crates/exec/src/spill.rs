@@ -51,7 +51,7 @@ impl SpillFile {
         let file = file.map_err(|e| failed("create", &e))?;
         // A name may be that of a file which a killed process left.
         file.set_size(0).map_err(|e| failed("truncate", &e))?;
-        metrics::counter!("exec_spill_files").increment(1);
+        metrics::counter!("hyrax_exec_spill_files_total").increment(1);
         Ok(SpillFile {
             file,
             files: folder.files.clone(),
@@ -90,7 +90,7 @@ impl SpillFile {
     fn flush(&mut self) -> Result<()> {
         self.file.write_all_at(&self.buffer, self.size).map_err(|e| failed("write to", &e))?;
         self.size += self.buffer.len() as u64;
-        metrics::counter!("exec_spill_bytes").increment(self.buffer.len() as u64);
+        metrics::counter!("hyrax_exec_spill_bytes_total").increment(self.buffer.len() as u64);
         self.buffer.clear();
         Ok(())
     }

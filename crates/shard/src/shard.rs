@@ -104,9 +104,9 @@ impl Shard {
             oracle,
             wakeups: Mutex::default(),
             listener: RwLock::new(None),
-            sequenced: metrics::counter!("shard_sequenced_total", "shard" => label.clone()),
-            refused: metrics::counter!("shard_refused_total", "shard" => label.clone()),
-            landed: metrics::counter!("shard_applied_total", "shard" => label),
+            sequenced: metrics::counter!("hyrax_shard_sequenced_total", "shard" => label.clone()),
+            refused: metrics::counter!("hyrax_shard_refused_total", "shard" => label.clone()),
+            landed: metrics::counter!("hyrax_shard_applied_total", "shard" => label),
         }))
     }
 

@@ -15,12 +15,12 @@ pub struct Metrics {
 impl Metrics {
     pub fn new() -> Metrics {
         Metrics {
-            commits: metrics::counter!("txn_commits_total"),
-            lock_waits: metrics::counter!("txn_lock_waits_total"),
-            refreshes: metrics::counter!("txn_refreshes_total"),
-            refreshes_failed: metrics::counter!("txn_refreshes_failed_total"),
-            escalations: metrics::counter!("txn_lock_escalations_total"),
-            recoveries: metrics::counter!("txn_recoveries_total"),
+            commits: metrics::counter!("hyrax_txn_commits_total"),
+            lock_waits: metrics::counter!("hyrax_txn_lock_waits_total"),
+            refreshes: metrics::counter!("hyrax_txn_refreshes_total"),
+            refreshes_failed: metrics::counter!("hyrax_txn_refreshes_failed_total"),
+            escalations: metrics::counter!("hyrax_txn_lock_escalations_total"),
+            recoveries: metrics::counter!("hyrax_txn_recoveries_total"),
         }
     }
 
@@ -37,6 +37,6 @@ impl Metrics {
             TxnError::Cancelled | TxnError::Deadline | TxnError::Terminated => "cancelled",
             _ => "other",
         };
-        metrics::counter!("txn_aborts_total", "reason" => reason).increment(1);
+        metrics::counter!("hyrax_txn_aborts_total", "reason" => reason).increment(1);
     }
 }

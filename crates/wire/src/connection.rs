@@ -13,7 +13,10 @@ use crate::output::{Output, put_i32};
 use crate::socket::{Frame, ReadError, Reader, Socket};
 use crate::startup::{self, Opening, Startup, VERSION_3_2};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use types::{Severity, SqlError, SqlState};
@@ -32,6 +35,7 @@ pub(crate) struct Connection {
     pub backend: Box<dyn Backend>,
     cancel: Arc<dyn Cancel>,
     phase: watch::Receiver<Phase>,
+    service: Arc<Service>,
     /// An extended-protocol error: everything up to Sync is skipped.
     pub skipping: bool,
     /// Extended-protocol messages since the last Sync: the node does not end the connection between them.
@@ -59,7 +63,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Serv
 
 type LoggedIn = (Connection, Registration, crate::limits::Slot);
 
-async fn login(stream: TcpStream, peer: SocketAddr, service: &Service) -> Option<LoggedIn> {
+async fn login(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>) -> Option<LoggedIn> {
     let (socket, startup) = match startup::open(stream, service).await {
         Opening::Done => return None,
         Opening::Refused(socket, error) => {
@@ -76,7 +80,9 @@ async fn login(stream: TcpStream, peer: SocketAddr, service: &Service) -> Option
             reader.limit = MESSAGE_LIMIT;
             let cancel = backend.cancel_handle();
             let phase = service.phase.clone();
-            let connection = Connection { reader, output, backend, cancel, phase, skipping: false, in_batch: false };
+            let service = service.clone();
+            let connection =
+                Connection { reader, output, backend, cancel, phase, service, skipping: false, in_batch: false };
             Some((connection, registration, slot))
         }
         Ok(None) => None,
@@ -275,10 +281,11 @@ impl Connection {
 
     /// The simple protocol: a query string, then ReadyForQuery.
     async fn query(&mut self, text: &str) -> Step {
-        metrics::counter!("hyrax_sql_messages_total", "kind" => "query").increment(1);
         self.in_batch = false;
+        let started = self.now();
         let work = self.backend.simple(text, &mut self.output);
         let mut result = attend(&mut self.reader, &mut self.phase, self.cancel.as_ref(), work).await;
+        self.took(started);
         while let Ok(Outcome::CopyIn) = result {
             result = match self.copy_in().await {
                 Some(result) => result,
@@ -291,6 +298,14 @@ impl Connection {
             return Step::End;
         }
         self.ready().await
+    }
+
+    pub fn now(&self) -> Duration {
+        self.service.host.clock.monotonic()
+    }
+
+    pub fn took(&self, started: Duration) {
+        self.service.latency.record(self.now().saturating_sub(started));
     }
 
     /// Sends an error; a fatal one ends the connection.
@@ -330,12 +345,14 @@ impl Connection {
 }
 
 /// Waits for `work`; cancels it if the client hangs up or the node closes. Costs one poll if the work does not wait.
+/// A panic in it ends the connection, and nothing else.
 pub(crate) async fn attend<T>(
     reader: &mut Reader,
     phase: &mut watch::Receiver<Phase>,
     cancel: &dyn Cancel,
-    work: impl Future<Output = T>,
-) -> T {
+    work: impl Future<Output = Result<T, SqlError>>,
+) -> Result<T, SqlError> {
+    let work = survive(work);
     tokio::pin!(work);
     tokio::select! {
         biased;
@@ -345,6 +362,21 @@ pub(crate) async fn attend<T>(
     }
     cancel.cancel();
     work.await
+}
+
+/// A panic becomes an error that ends the connection: what it left of the backend's state is not used again.
+async fn survive<T>(work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
+    tokio::pin!(work);
+    std::future::poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|_| {
+            metrics::counter!("hyrax_sql_panics_total").increment(1);
+            let error = SqlError::internal("the session failed and ends")
+                .detail("This is a fault of the server; its log says where.")
+                .severity(Severity::Fatal);
+            Poll::Ready(Err(error))
+        })
+    })
+    .await
 }
 
 pub(crate) fn shutting_down() -> SqlError {

@@ -70,10 +70,11 @@ impl Connection {
 
     /// None: the client is gone.
     async fn execute(&mut self, portal: &str, max_rows: u32) -> Option<Result<(), SqlError>> {
-        metrics::counter!("hyrax_sql_messages_total", "kind" => "execute").increment(1);
+        let started = self.now();
         let (reader, phase, cancel, backend, output) = self.parts();
         let is_last = reader.next_tag() == Some(b'S');
         let mut result = attend(reader, phase, cancel, backend.execute(portal, max_rows, is_last, output)).await;
+        self.took(started);
         while let Ok(Outcome::CopyIn) = result {
             result = self.copy_in().await?;
         }

@@ -17,6 +17,7 @@ mod connection;
 mod copy;
 mod decode;
 mod extended;
+mod latency;
 mod limits;
 mod listener;
 mod output;
@@ -27,6 +28,7 @@ mod tls;
 
 pub use auth::AuthMethod;
 pub use backend::{Backend, BackendFactory, Bind, Cancel, Format, Outcome, Role, StartupParameters, TransactionStatus};
+pub use latency::{Latency, LatencyReport};
 pub use limits::{MESSAGE_LIMIT, OUTPUT_BUFFER, STARTUP_LIMIT};
 pub use listener::{Phase, Service, Settings, serve};
 pub use output::{Column, Output, OutputMark, Row};

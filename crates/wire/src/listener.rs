@@ -4,6 +4,7 @@ use crate::auth::AuthMethod;
 use crate::backend::BackendFactory;
 use crate::cancel::Registry;
 use crate::connection;
+use crate::latency::Latency;
 use crate::limits::Slots;
 use host::{Host, Spawn};
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub struct Service {
     pub(crate) registry: Arc<Registry>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) latency: Arc<Latency>,
 }
 
 impl Service {
@@ -55,7 +57,12 @@ impl Service {
         phase: watch::Receiver<Phase>,
     ) -> Arc<Service> {
         let slots = Slots::new(settings.max_connections, settings.superuser_reserve);
-        Arc::new(Service { factory, settings, host, registry: Arc::default(), slots, phase })
+        Arc::new(Service { factory, settings, host, registry: Arc::default(), slots, phase, latency: Arc::default() })
+    }
+
+    /// How long query strings and executions of portals take.
+    pub fn latency(&self) -> &Latency {
+        &self.latency
     }
 
     /// Connections that are logged in.

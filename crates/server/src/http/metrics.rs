@@ -1,6 +1,7 @@
 //! Metrics: one recorder for the process, rendered in Prometheus' text format.
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::fmt::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -40,12 +41,22 @@ impl Recorder {
     }
 
     pub fn render(&self, service: Option<&wire::Service>) -> String {
+        let mut text = self.0.as_ref().map(PrometheusHandle::render).unwrap_or_default();
         if let Some(service) = service {
-            metrics::gauge!("hyrax_sql_connections").set(service.connections() as f64);
+            put_latency(&mut text, &service.latency().report());
         }
-        match &self.0 {
-            Some(handle) => handle.render(),
-            None => String::new(),
-        }
+        text
     }
+}
+
+/// The wire keeps its own histogram, because it counts every statement.
+fn put_latency(text: &mut String, report: &wire::LatencyReport) {
+    const NAME: &str = "hyrax_sql_statement_seconds";
+    let _ = writeln!(text, "# HELP {NAME} How long query strings and executions of portals take.");
+    let _ = writeln!(text, "# TYPE {NAME} histogram");
+    for (bound, count) in &report.buckets {
+        let _ = writeln!(text, "{NAME}_bucket{{le=\"{bound}\"}} {count}");
+    }
+    let _ = writeln!(text, "{NAME}_bucket{{le=\"+Inf\"}} {}", report.count);
+    let _ = writeln!(text, "{NAME}_sum {}\n{NAME}_count {}", report.sum_seconds, report.count);
 }

@@ -125,9 +125,9 @@ impl Segment {
             orders: Mutex::default(),
             work: Condvar::new(),
             done: Condvar::new(),
-            flush_seconds: metrics::histogram!("segment_flush_seconds", "segment" => name.clone()),
-            flushed_versions: metrics::counter!("segment_flushed_versions_total", "segment" => name.clone()),
-            delta_bytes: metrics::gauge!("segment_delta_bytes", "segment" => name),
+            flush_seconds: metrics::histogram!("hyrax_segment_flush_seconds", "segment" => name.clone()),
+            flushed_versions: metrics::counter!("hyrax_segment_flushed_versions_total", "segment" => name.clone()),
+            delta_bytes: metrics::gauge!("hyrax_segment_delta_bytes", "segment" => name),
             is_due: AtomicBool::new(false),
         });
         let mut thread = None;

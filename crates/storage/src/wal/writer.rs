@@ -129,8 +129,8 @@ impl Wal {
             wished: Condvar::new(),
             is_broken: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
-            syncs: metrics::counter!("log_syncs_total"),
-            written_bytes: metrics::counter!("log_written_bytes_total"),
+            syncs: metrics::counter!("hyrax_log_syncs_total"),
+            written_bytes: metrics::counter!("hyrax_log_written_bytes_total"),
         });
         let wal = Wal { inner: inner.clone(), threads: Arc::default() };
         if inner.options.threads {
