@@ -176,7 +176,7 @@ impl Binder<'_> {
     }
 
     /// Defaults for the attributes that nothing is given for.
-    fn complete(
+    pub(super) fn complete(
         &mut self,
         relation: &Relation,
         input: Node,

@@ -7,11 +7,16 @@
 mod call;
 mod change;
 mod coerce;
+mod copy;
+mod copy_format;
+#[cfg(test)]
+mod copy_tests;
 mod expr;
 mod from;
 mod from_function;
 mod group;
 mod insert;
+mod maintenance;
 mod query;
 mod resolve;
 mod scope;

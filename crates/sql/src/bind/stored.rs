@@ -35,6 +35,8 @@ pub enum StoredUse<'a> {
     },
     /// A partition of none of these: any expression as it is.
     Any,
+    /// Not stored: COPY … FROM … WHERE, which takes as little.
+    CopyFilter,
 }
 
 impl StoredUse<'_> {
@@ -48,6 +50,7 @@ impl StoredUse<'_> {
             StoredUse::Index => "index expression",
             StoredUse::Using { .. } => "transform expression",
             StoredUse::Any => "expression",
+            StoredUse::CopyFilter => "COPY FROM WHERE condition",
         }
     }
 
@@ -129,7 +132,7 @@ impl Statement {
 }
 
 impl Binder<'_> {
-    fn check_parts(&self, expr: &Expr, usage: StoredUse<'_>) -> Result<()> {
+    pub(super) fn check_parts(&self, expr: &Expr, usage: StoredUse<'_>) -> Result<()> {
         let (place, places) = (usage.place(), usage.places());
         if let Some(scope) = self.scopes.last()
             && !scope.aggregates.is_empty()
@@ -188,7 +191,7 @@ impl Binder<'_> {
                         .at(position)
                 })
             }
-            StoredUse::Any => self.known(expr),
+            StoredUse::Any | StoredUse::CopyFilter => self.known(expr),
         }
     }
 

@@ -6,7 +6,7 @@ use catalog::{Snapshot, bootstrap, new_column, new_relation};
 use std::sync::Arc;
 use types::typename;
 
-fn context() -> BindContext {
+pub(super) fn context() -> BindContext {
     let mut snapshot = Snapshot::with_builtins();
     bootstrap::objects().into_iter().for_each(|o| snapshot.put(o));
     let mut table = new_relation(20_000, "t", catalog::RelationKind::Table);

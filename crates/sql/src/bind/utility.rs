@@ -45,6 +45,8 @@ impl Binder<'_> {
                 }
                 Utility::Ddl(ddl.clone())
             }
+            Syntax::Copy(copy) => Utility::Copy(Box::new(self.copy(copy)?)),
+            Syntax::Maintenance(maintenance) => self.maintenance(maintenance)?,
             Syntax::Execute { name, args } => Utility::Execute { name: name.clone(), args: self.arguments(args)? },
             Syntax::Explain { options, statement } => {
                 let statement = Box::new(self.explained(statement)?);
@@ -64,7 +66,7 @@ impl Binder<'_> {
         Ok((BoundKind::Utility(Box::new(utility)), vec![]))
     }
 
-    fn query_statement(&mut self, syntax: &ast::Statement, position: u32) -> Result<Query> {
+    pub(super) fn query_statement(&mut self, syntax: &ast::Statement, position: u32) -> Result<Query> {
         match syntax {
             ast::Statement::Query(query) => {
                 // WITH … INSERT/UPDATE/DELETE comes as a query with that body.

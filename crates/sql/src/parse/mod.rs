@@ -3,19 +3,25 @@
 //! The whole string is parsed before any of it runs. `ddl` is asked first, then `session`, then sqlparser. Positions are
 //! character indexes into the whole string.
 
+mod copy;
 pub(crate) mod ddl;
 mod dialect;
 mod error;
 mod lines;
+mod maintenance;
+mod options;
 mod session;
 
+pub(crate) use copy::{CopyPlace, CopySource, CopyStatement};
 pub(crate) use lines::Lines;
+pub(crate) use maintenance::{Maintenance, Named, Reindexed};
+pub(crate) use options::{GivenOption, OptionValue};
 
 use crate::utility::Utility;
 use dialect::HyraxDialect;
 use sqlparser::ast;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use std::sync::Arc;
 use types::{Result, SqlError, SqlState};
 
@@ -45,6 +51,8 @@ pub(crate) enum Syntax {
     Ddl(Arc<crate::utility::ddl::Ddl>),
     /// Needs no names: done when parsed.
     Utility(Box<Utility>),
+    Copy(Box<CopyStatement>),
+    Maintenance(Box<Maintenance>),
     Execute {
         name: String,
         args: Vec<ast::Expr>,
@@ -191,14 +199,21 @@ fn statement(parser: &mut Parser<'_>, source: &ddl::Source<'_>, text: &str, line
     if !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF) {
         return Err(error::at_next_token(parser, text, lines));
     }
+    Ok(standing_from(start, syntax, parser, text, lines))
+}
+
+/// A query inside of another statement, which goes on behind it.
+fn inner_statement(parser: &mut Parser<'_>, source: &ddl::Source<'_>, text: &str, lines: &Lines) -> Result<Statement> {
+    let start = parser.peek_token_ref().span.start;
+    let syntax = session::Front { parser, source, text, lines }.query()?;
+    Ok(standing_from(start, syntax, parser, text, lines))
+}
+
+/// The statement that reaches from `start` to the next token.
+fn standing_from(start: Location, syntax: Syntax, parser: &Parser<'_>, text: &str, lines: &Lines) -> Statement {
     let end = lines.byte(text, parser.peek_token_ref().span.start);
     let slice = text.get(lines.byte(text, start)..end).unwrap_or_default().trim_end();
-    Ok(Statement {
-        syntax,
-        lines: lines.clone(),
-        text: slice.to_owned(),
-        offset: lines.position(start).saturating_sub(1),
-    })
+    Statement { syntax, lines: lines.clone(), text: slice.to_owned(), offset: lines.position(start).saturating_sub(1) }
 }
 
 #[cfg(test)]

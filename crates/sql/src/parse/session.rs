@@ -1,8 +1,9 @@
 //! The grammar of statements about the session: transactions, settings, prepared statements, cursors, EXPLAIN, `TABLE t`.
 //! What is none of them is sqlparser's.
 
-use super::ddl::Source;
+use super::ddl::{Cursor, Source};
 use super::{Lines, Statement, Syntax, error};
+use crate::utility::ddl::Ddl;
 use crate::utility::*;
 use sqlparser::ast;
 use sqlparser::parser::Parser;
@@ -24,7 +25,7 @@ fn utility(utility: Utility) -> Syntax {
     Syntax::Utility(Box::new(utility))
 }
 
-impl Front<'_, '_> {
+impl<'a> Front<'_, 'a> {
     pub(super) fn statement(&mut self) -> Result<Syntax> {
         let Some(word) = self.peek_word() else { return self.other() };
         match word.as_str() {
@@ -56,10 +57,23 @@ impl Front<'_, '_> {
                 Ok(utility(Utility::Close(name)))
             }
             "explain" => self.explain(),
-            "vacuum" | "cluster" | "reindex" | "checkpoint" => self.hint(&word),
-            "table" => self.table(),
+            "copy" => self.copy(),
+            "lock" | "analyze" | "analyse" | "vacuum" | "cluster" | "reindex" | "checkpoint" | "listen" | "notify"
+            | "unlisten" | "load" | "do" | "call" => self.maintenance(&word),
+            _ => self.query(),
+        }
+    }
+
+    /// What sqlparser reads.
+    pub(super) fn query(&mut self) -> Result<Syntax> {
+        match self.peek_word().as_deref() {
+            Some("table") => self.table(),
             _ => self.other(),
         }
+    }
+
+    pub(super) fn cursor(&mut self) -> Cursor<'_, 'a> {
+        Cursor { parser: self.parser, source: self.source }
     }
 
     fn other(&mut self) -> Result<Syntax> {
@@ -192,6 +206,7 @@ impl Front<'_, '_> {
     // --- settings
 
     fn set(&mut self) -> Result<Syntax> {
+        let position = self.cursor().position();
         self.next();
         if self.accept("constraints") {
             return self.set_constraints();
@@ -207,8 +222,9 @@ impl Front<'_, '_> {
         let local = !session && self.accept("local");
         if !session && self.accept("transaction") {
             if self.accept("snapshot") {
-                let id = self.string().ok_or_else(|| self.syntax_error())?;
-                return Ok(utility(Utility::SetTransactionSnapshot(id)));
+                self.string().ok_or_else(|| self.syntax_error())?;
+                let what = "SET TRANSACTION SNAPSHOT is not supported".to_owned();
+                return Ok(Syntax::Ddl(Arc::new(Ddl::Unsupported { what, position })));
             }
             let modes = self.transaction_modes()?;
             return Ok(utility(Utility::SetTransaction { modes, session: false }));
@@ -551,20 +567,6 @@ impl Front<'_, '_> {
             }
         }
         Ok(())
-    }
-
-    /// Maintenance that is done by itself here: the statement is read to its end.
-    fn hint(&mut self, word: &str) -> Result<Syntax> {
-        let tag = match word {
-            "vacuum" => "VACUUM",
-            "cluster" => "CLUSTER",
-            "reindex" => "REINDEX",
-            _ => "CHECKPOINT",
-        };
-        while !self.at_end() {
-            self.next();
-        }
-        Ok(utility(Utility::Hint { tag, notice: None }))
     }
 
     /// `TABLE t` is `SELECT * FROM t`; sqlparser knows it only inside queries.

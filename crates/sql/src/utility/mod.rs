@@ -26,7 +26,6 @@ pub enum Utility {
         modes: TransactionModes,
         session: bool,
     },
-    SetTransactionSnapshot(String),
     /// SET CONSTRAINTS; None: ALL.
     SetConstraints {
         names: Option<Vec<Vec<String>>>,
@@ -93,21 +92,26 @@ pub enum Utility {
         statement: Box<Explained>,
         options: ExplainOptions,
     },
-    /// Relations (with columns) or, empty, all that the role owns.
-    Analyze(Vec<(Oid, Vec<i16>)>),
-    /// VACUUM, CLUSTER, REINDEX, CHECKPOINT: accepted as hints (REINDEX verifies the name); the tag to answer with.
-    Hint {
-        tag: &'static str,
-        notice: Option<String>,
-    },
-    Listen(String),
-    Unlisten(Option<String>),
-    Notify {
-        channel: String,
-        payload: String,
-    },
+    /// ANALYZE, VACUUM, CLUSTER, REINDEX, CHECKPOINT.
+    Maintain(Box<Maintain>),
+    /// Any channel: nothing is ever listened to (LISTEN and NOTIFY are refused).
+    Unlisten,
 
     Ddl(Arc<ddl::Ddl>),
+}
+
+/// Maintenance: the only work that is left to do is gathering statistics; the rest (collecting old versions, keeping rows and
+/// indexes in order) goes on by itself, so that its names are checked and it is answered.
+#[derive(Clone, Debug)]
+pub struct Maintain {
+    /// The command tag: ANALYZE, VACUUM, CLUSTER, REINDEX, CHECKPOINT.
+    pub tag: &'static str,
+    /// What to gather statistics of: relations with their attributes, none of them meaning all.
+    pub analyze: Vec<(Oid, Vec<i16>)>,
+    /// Warnings about what was left out.
+    pub notices: Vec<types::SqlError>,
+    /// 25001 in a transaction block.
+    pub outside_block: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -29,8 +29,8 @@ fn is_in(list: &str, word: &str) -> bool {
 /// The text that tokens came from.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'s> {
-    pub(super) text: &'s str,
-    pub(super) lines: &'s Lines,
+    pub(in crate::parse) text: &'s str,
+    pub(in crate::parse) lines: &'s Lines,
 }
 
 impl<'s> Source<'s> {
@@ -43,7 +43,7 @@ impl<'s> Source<'s> {
     }
 
     /// 1-based character index; behind the end for what has no place.
-    pub(super) fn position(&self, location: Location) -> u32 {
+    pub(in crate::parse) fn position(&self, location: Location) -> u32 {
         match self.lines.position(location) {
             0 => self.lines.end(),
             position => position,
@@ -51,18 +51,18 @@ impl<'s> Source<'s> {
     }
 }
 
-pub(super) struct Cursor<'p, 'a> {
-    pub(super) parser: &'p mut Parser<'a>,
-    pub(super) source: &'p Source<'p>,
+pub(in crate::parse) struct Cursor<'p, 'a> {
+    pub(in crate::parse) parser: &'p mut Parser<'a>,
+    pub(in crate::parse) source: &'p Source<'p>,
 }
 
-pub(super) type Result<T> = types::Result<T>;
+pub(in crate::parse) type Result<T> = types::Result<T>;
 
 impl Cursor<'_, '_> {
     // --- looking
 
     /// 1-based character index of the next token.
-    pub(super) fn position(&self) -> u32 {
+    pub(in crate::parse) fn position(&self) -> u32 {
         self.source.position(self.parser.peek_token_ref().span.start)
     }
 
@@ -74,15 +74,15 @@ impl Cursor<'_, '_> {
     }
 
     /// The next token, if it is a word without quotes, in lower case.
-    pub(super) fn peek_word(&self) -> Option<String> {
+    pub(in crate::parse) fn peek_word(&self) -> Option<String> {
         Cursor::unquoted(&self.parser.peek_token_ref().token)
     }
 
-    pub(super) fn peek_nth_word(&self, n: usize) -> Option<String> {
+    pub(in crate::parse) fn peek_nth_word(&self, n: usize) -> Option<String> {
         Cursor::unquoted(&self.parser.peek_nth_token_ref(n).token)
     }
 
-    pub(super) fn peek(&self, word: &str) -> bool {
+    pub(in crate::parse) fn peek(&self, word: &str) -> bool {
         self.peek_nth(0, word)
     }
 
@@ -93,26 +93,26 @@ impl Cursor<'_, '_> {
         }
     }
 
-    pub(super) fn peek_words(&self, words: &[&str]) -> bool {
+    pub(in crate::parse) fn peek_words(&self, words: &[&str]) -> bool {
         words.iter().enumerate().all(|(n, word)| self.peek_nth(n, word))
     }
 
-    pub(super) fn peek_token(&self, token: &Token) -> bool {
+    pub(in crate::parse) fn peek_token(&self, token: &Token) -> bool {
         self.parser.peek_token_ref().token == *token
     }
 
-    pub(super) fn at_end(&self) -> bool {
+    pub(in crate::parse) fn at_end(&self) -> bool {
         matches!(self.parser.peek_token_ref().token, Token::EOF | Token::SemiColon)
     }
 
     // --- taking
 
-    pub(super) fn advance(&mut self) {
+    pub(in crate::parse) fn advance(&mut self) {
         self.parser.advance_token();
     }
 
     /// Takes the words if they are next.
-    pub(super) fn accept(&mut self, words: &[&str]) -> bool {
+    pub(in crate::parse) fn accept(&mut self, words: &[&str]) -> bool {
         let found = self.peek_words(words);
         if found {
             words.iter().for_each(|_| self.advance());
@@ -120,18 +120,18 @@ impl Cursor<'_, '_> {
         found
     }
 
-    pub(super) fn accept_word(&mut self, word: &str) -> bool {
+    pub(in crate::parse) fn accept_word(&mut self, word: &str) -> bool {
         self.accept(&[word])
     }
 
     /// The one of these words that is next.
-    pub(super) fn accept_any(&mut self, words: &[&'static str]) -> Option<&'static str> {
+    pub(in crate::parse) fn accept_any(&mut self, words: &[&'static str]) -> Option<&'static str> {
         let found = words.iter().copied().find(|word| self.peek(word))?;
         self.advance();
         Some(found)
     }
 
-    pub(super) fn accept_token(&mut self, token: &Token) -> bool {
+    pub(in crate::parse) fn accept_token(&mut self, token: &Token) -> bool {
         let found = self.peek_token(token);
         if found {
             self.advance();
@@ -139,7 +139,7 @@ impl Cursor<'_, '_> {
         found
     }
 
-    pub(super) fn expect(&mut self, words: &[&str]) -> Result<()> {
+    pub(in crate::parse) fn expect(&mut self, words: &[&str]) -> Result<()> {
         for word in words {
             if !self.accept_word(word) {
                 return Err(self.syntax_error());
@@ -148,21 +148,21 @@ impl Cursor<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn expect_token(&mut self, token: &Token) -> Result<()> {
+    pub(in crate::parse) fn expect_token(&mut self, token: &Token) -> Result<()> {
         if self.accept_token(token) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
-    pub(super) fn expect_end(&mut self) -> Result<()> {
+    pub(in crate::parse) fn expect_end(&mut self) -> Result<()> {
         if self.at_end() { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// 42601 at the next token.
-    pub(super) fn syntax_error(&self) -> SqlError {
+    pub(in crate::parse) fn syntax_error(&self) -> SqlError {
         error::at_next_token(self.parser, self.source.text, self.source.lines)
     }
 
     /// Skips the rest of a statement that is refused as a whole.
-    pub(super) fn unsupported(&mut self, what: &str, position: u32) -> Result<Ddl> {
+    pub(in crate::parse) fn unsupported(&mut self, what: &str, position: u32) -> Result<Ddl> {
         // The body of a rule has semicolons inside its parentheses.
         let mut depth = 0_usize;
         loop {
@@ -211,23 +211,23 @@ impl Cursor<'_, '_> {
     }
 
     /// PostgreSQL's ColId.
-    pub(super) fn identifier(&mut self) -> Result<Name> {
+    pub(in crate::parse) fn identifier(&mut self) -> Result<Name> {
         let name = self.identifier_of(|word| !is_in(RESERVED, word) && !is_in(TYPE_OR_FUNCTION_ONLY, word));
         self.take(name)
     }
 
-    pub(super) fn at_identifier(&self) -> bool {
+    pub(in crate::parse) fn at_identifier(&self) -> bool {
         self.identifier_of(|word| !is_in(RESERVED, word) && !is_in(TYPE_OR_FUNCTION_ONLY, word)).is_some()
     }
 
     /// PostgreSQL's ColLabel: any word.
-    pub(super) fn label(&mut self) -> Result<Name> {
+    pub(in crate::parse) fn label(&mut self) -> Result<Name> {
         let name = self.identifier_of(|_| true);
         self.take(name)
     }
 
     /// A name of up to any number of parts; the first is a ColId, the others any words.
-    pub(super) fn name(&mut self) -> Result<ObjectName> {
+    pub(in crate::parse) fn name(&mut self) -> Result<ObjectName> {
         let Name { name, position } = self.identifier()?;
         let mut parts = vec![name];
         while self.accept_token(&Token::Period) {
@@ -237,7 +237,7 @@ impl Cursor<'_, '_> {
     }
 
     /// `item, item, …`
-    pub(super) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(in crate::parse) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut items = vec![item(self)?];
         while self.accept_token(&Token::Comma) {
             if items.len() >= LIST_MAX {
@@ -249,22 +249,22 @@ impl Cursor<'_, '_> {
     }
 
     /// `(item, item, …)`
-    pub(super) fn parenthesized<T>(&mut self, item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(in crate::parse) fn parenthesized<T>(&mut self, item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         self.expect_token(&Token::LParen)?;
         let items = self.list(item)?;
         self.expect_token(&Token::RParen)?;
         Ok(items)
     }
 
-    pub(super) fn columns(&mut self) -> Result<Vec<Name>> {
+    pub(in crate::parse) fn columns(&mut self) -> Result<Vec<Name>> {
         self.parenthesized(Self::identifier)
     }
 
-    pub(super) fn optional_columns(&mut self) -> Result<Vec<Name>> {
+    pub(in crate::parse) fn optional_columns(&mut self) -> Result<Vec<Name>> {
         if self.peek_token(&Token::LParen) { self.columns() } else { Ok(vec![]) }
     }
 
-    pub(super) fn role(&mut self) -> Result<RoleSpec> {
+    pub(in crate::parse) fn role(&mut self) -> Result<RoleSpec> {
         match self.accept_any(&["current_user", "current_role", "session_user"]) {
             Some("session_user") => return Ok(RoleSpec::SessionUser),
             Some(_) => return Ok(RoleSpec::CurrentUser),
@@ -283,7 +283,7 @@ impl Cursor<'_, '_> {
 
     // --- literals
 
-    pub(super) fn at_string(&self) -> bool {
+    pub(in crate::parse) fn at_string(&self) -> bool {
         matches!(
             self.parser.peek_token_ref().token,
             Token::SingleQuotedString(_)
@@ -293,7 +293,7 @@ impl Cursor<'_, '_> {
         )
     }
 
-    pub(super) fn string(&mut self) -> Result<String> {
+    pub(in crate::parse) fn string(&mut self) -> Result<String> {
         let text = match &self.parser.peek_token_ref().token {
             Token::SingleQuotedString(s) | Token::EscapedStringLiteral(s) | Token::UnicodeStringLiteral(s) => s.clone(),
             Token::DollarQuotedString(s) => s.value.clone(),
@@ -315,7 +315,7 @@ impl Cursor<'_, '_> {
         Ok(text)
     }
 
-    pub(super) fn integer(&mut self) -> Result<i64> {
+    pub(in crate::parse) fn integer(&mut self) -> Result<i64> {
         let position = self.position();
         let text = self.number()?;
         text.parse().map_err(|_| {
@@ -324,7 +324,7 @@ impl Cursor<'_, '_> {
         })
     }
 
-    pub(super) fn small_integer(&mut self) -> Result<i32> {
+    pub(in crate::parse) fn small_integer(&mut self) -> Result<i32> {
         let position = self.position();
         let value = self.integer()?;
         i32::try_from(value).map_err(|_| {
@@ -334,7 +334,7 @@ impl Cursor<'_, '_> {
     }
 
     /// The value of an option: word, string or number.
-    pub(super) fn option_value(&mut self) -> Result<String> {
+    pub(in crate::parse) fn option_value(&mut self) -> Result<String> {
         if self.at_string() {
             return self.string();
         }
@@ -345,7 +345,7 @@ impl Cursor<'_, '_> {
     }
 
     /// `(name = value, name, a.b = value)`
-    pub(super) fn options(&mut self) -> Result<Options> {
+    pub(in crate::parse) fn options(&mut self) -> Result<Options> {
         self.parenthesized(|c| {
             let name = c.option_name()?;
             let value = if c.accept_token(&Token::Eq) { Some(c.option_value()?) } else { None };
@@ -353,7 +353,7 @@ impl Cursor<'_, '_> {
         })
     }
 
-    pub(super) fn option_name(&mut self) -> Result<String> {
+    pub(in crate::parse) fn option_name(&mut self) -> Result<String> {
         let mut name = self.label()?.name;
         while self.accept_token(&Token::Period) {
             name = format!("{name}.{}", self.label()?.name);
@@ -362,14 +362,14 @@ impl Cursor<'_, '_> {
     }
 
     /// `WITH (…)` if it is there.
-    pub(super) fn with_options(&mut self) -> Result<Options> {
+    pub(in crate::parse) fn with_options(&mut self) -> Result<Options> {
         if self.accept_word("with") { self.options() } else { Ok(vec![]) }
     }
 
     // --- pieces of text
 
     /// The text of what `read` takes.
-    pub(super) fn piece(&mut self, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<SqlText> {
+    pub(in crate::parse) fn piece(&mut self, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<SqlText> {
         let position = self.position();
         let start = self.parser.peek_token_ref().span.start;
         read(self)?;
@@ -378,26 +378,26 @@ impl Cursor<'_, '_> {
     }
 
     /// PostgreSQL's a_expr.
-    pub(super) fn expression(&mut self) -> Result<SqlText> {
+    pub(in crate::parse) fn expression(&mut self) -> Result<SqlText> {
         self.piece(|c| c.sub_parse(|parser| parser.parse_expr().map(drop)))
     }
 
     /// PostgreSQL's b_expr: what can stand before NOT NULL.
-    pub(super) fn plain_expression(&mut self) -> Result<SqlText> {
+    pub(in crate::parse) fn plain_expression(&mut self) -> Result<SqlText> {
         /// sqlparser's number for IS in PostgreSQL's dialect, and so of NOT NULL behind an operand. `DEFAULT x IS NULL`
         /// needs parentheses here, as `DEFAULT x NOT NULL` in PostgreSQL's grammar ends at the x.
         const ABOVE_IS: u8 = 45;
         self.piece(|c| c.sub_parse(|parser| parser.parse_subexpr(ABOVE_IS).map(drop)))
     }
 
-    pub(super) fn parenthesized_expression(&mut self) -> Result<SqlText> {
+    pub(in crate::parse) fn parenthesized_expression(&mut self) -> Result<SqlText> {
         self.expect_token(&Token::LParen)?;
         let expression = self.expression()?;
         self.expect_token(&Token::RParen)?;
         Ok(expression)
     }
 
-    pub(super) fn query(&mut self) -> Result<SqlText> {
+    pub(in crate::parse) fn query(&mut self) -> Result<SqlText> {
         self.piece(|c| {
             // TABLE t, which sqlparser knows only inside of others.
             if c.accept_word("table") {
@@ -416,7 +416,7 @@ impl Cursor<'_, '_> {
     }
 
     /// A type with its modifiers and array bounds.
-    pub(super) fn type_name(&mut self) -> Result<SqlText> {
+    pub(in crate::parse) fn type_name(&mut self) -> Result<SqlText> {
         self.piece(Self::skip_type)
     }
 

@@ -20,7 +20,7 @@ mod tables;
 mod tests;
 
 use crate::utility::ddl::Ddl;
-use cursor::Cursor;
+pub(super) use cursor::Cursor;
 pub(crate) use cursor::Source;
 use sqlparser::parser::Parser;
 use types::SqlError;

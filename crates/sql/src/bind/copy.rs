@@ -1,0 +1,206 @@
+//! COPY: the INSERT or the query behind it, its columns, and its format (`copy_format`).
+//!
+//! Checks come in PostgreSQL's order: the relation, WHERE, the list of columns, the options, what kind of relation it is.
+
+use super::copy_format::{Columns, copy_format};
+use super::query::BoundQuery;
+use super::scope::{Item, Name, Scope};
+use super::stored::StoredUse;
+use super::{Binder, unsupported};
+use crate::expr::{Expr, ExprKind};
+use crate::logical::{CommandTag, Insert, Node, Overriding, PrivilegeCheck, Query};
+use crate::parse::{CopyPlace, CopySource, CopyStatement, Statement, Syntax};
+use crate::utility::ddl;
+use crate::utility::{Copy, CopyDirection};
+use catalog::{Column, Relation, RelationKind, privilege};
+use sqlparser::ast::{self, SetExpr};
+use std::sync::Arc;
+use types::{Result, SqlError, SqlState, SqlType};
+
+impl Binder<'_> {
+    pub(super) fn copy(&mut self, copy: &CopyStatement) -> Result<Copy> {
+        match copy.place {
+            CopyPlace::Client => {}
+            CopyPlace::File => return Err(server_side("a file", copy)),
+            CopyPlace::Program => return Err(server_side("a program", copy)),
+        }
+        match &copy.source {
+            CopySource::Query(statement) => self.copy_query(copy, statement),
+            CopySource::Relation { name, columns } => {
+                let relation = self.relation_by_name(name)?;
+                if relation.row_security {
+                    return Err(unsupported("row security", name.position));
+                }
+                match copy.is_from {
+                    true => self.copy_from(copy, &relation, columns),
+                    false => self.copy_to(copy, &relation, columns),
+                }
+            }
+        }
+    }
+
+    fn copy_from(&mut self, copy: &CopyStatement, relation: &Arc<Relation>, columns: &[ddl::Name]) -> Result<Copy> {
+        let filter = copy.filter.as_ref().map(|f| self.copy_filter(relation, f)).transpose()?;
+        let columns = copied_columns(relation, columns)?;
+        let format = copy_format(copy, &Columns::Relation { relation, copied: &columns })?;
+        let what = match relation.kind {
+            RelationKind::Table | RelationKind::Collection => None,
+            RelationKind::Virtual => return Err(unsupported("COPY to a system catalog", 0)),
+            _ => Some(format!("cannot copy to {} \"{}\"", relation.kind_name(), relation.name)),
+        };
+        if let Some(message) = what {
+            let error = SqlError::new(SqlState::WRONG_OBJECT_TYPE, message);
+            return Err(match relation.kind {
+                RelationKind::View => error.hint("To enable copying to a view, provide an INSTEAD OF INSERT trigger."),
+                _ => error,
+            });
+        }
+        let attributes: Vec<i16> = columns.iter().map(|c| c.number).collect();
+        self.is_read_only = false;
+        self.privileges.push(PrivilegeCheck {
+            relation: relation.id,
+            role: self.context.role,
+            rights: privilege::INSERT,
+            columns: attributes.clone(),
+        });
+        let insert = Box::new(self.copy_insert(relation, &columns)?);
+        Ok(Copy {
+            direction: CopyDirection::From { insert, relation: relation.id, attributes, filter },
+            format,
+            columns: columns.iter().map(|c| (c.name.clone(), c.ty.into())).collect(),
+        })
+    }
+
+    /// INSERT of the file's columns, with defaults for the others. An identity column takes what the file says.
+    fn copy_insert(&mut self, relation: &Arc<Relation>, columns: &[&Column]) -> Result<Query> {
+        let mut given = vec![];
+        for column in columns {
+            given.push((column.number, self.new_column(&column.name, column.ty.into(), 0, 0)));
+        }
+        let rows = Node::Values { rows: vec![], columns: given.iter().map(|(_, id)| *id).collect() };
+        let (input, values) = self.complete(relation, rows, given)?;
+        let (target, new_row) = self.write_target(relation)?;
+        let generated = self.generated(relation, &new_row)?;
+        let overriding = Some(Overriding::System);
+        let insert =
+            Insert { target, input, values, generated, tail: None, on_conflict: None, returning: vec![], overriding };
+        let node = Node::Insert(Box::new(insert));
+        Ok(self.finish_as(BoundQuery { node, columns: vec![], correlated: vec![] }, CommandTag::Insert))
+    }
+
+    /// WHERE over the new row: attribute n is input n - 1.
+    fn copy_filter(&mut self, relation: &Relation, filter: &ast::Expr) -> Result<Expr> {
+        let names = self.row_of(relation);
+        let mut scope = Scope::default();
+        scope.push(Item::new(&relation.name, names.clone()));
+        self.scopes.push(scope);
+        let bound = self.expr(filter).and_then(|expr| {
+            self.check_parts(&expr, StoredUse::CopyFilter)?;
+            self.boolean(expr, "WHERE")
+        });
+        self.scopes.pop();
+        let mut bound = bound?;
+        let mut generated = None;
+        bound.rewrite(&mut |e| {
+            let ExprKind::Column(id) = e.kind else { return };
+            let Some((column, _)) = relation.live_columns().zip(&names).find(|(_, n)| n.id == id) else { return };
+            if column.is_generated {
+                generated = Some(column.name.clone());
+            }
+            e.kind = ExprKind::Input(u32::try_from(column.number - 1).unwrap_or(u32::MAX));
+        });
+        match generated {
+            None => Ok(bound),
+            Some(name) => {
+                let message = "generated columns are not supported in COPY FROM WHERE conditions";
+                Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                    .detail(format!("Column \"{name}\" is a generated column.")))
+            }
+        }
+    }
+
+    fn copy_to(&mut self, copy: &CopyStatement, relation: &Arc<Relation>, columns: &[ddl::Name]) -> Result<Copy> {
+        let columns = copied_columns(relation, columns)?;
+        if !matches!(relation.kind, RelationKind::Table | RelationKind::Collection | RelationKind::Virtual) {
+            let message = format!("cannot copy from {} \"{}\"", relation.kind_name(), relation.name);
+            let error = SqlError::new(SqlState::WRONG_OBJECT_TYPE, message);
+            return Err(match relation.kind {
+                RelationKind::View | RelationKind::MaterializedView => {
+                    error.hint("Try the COPY (SELECT ...) TO variant.")
+                }
+                _ => error,
+            });
+        }
+        let format = copy_format(copy, &Columns::Relation { relation, copied: &columns })?;
+        self.privileges.push(PrivilegeCheck {
+            relation: relation.id,
+            role: self.context.role,
+            rights: privilege::SELECT,
+            columns: columns.iter().map(|c| c.number).collect(),
+        });
+        let (scan, names) = self.scan(relation, &relation.name);
+        let find = |column: &&Column| {
+            relation.live_columns().zip(&names).find(|(c, _)| c.number == column.number).map(|(_, n)| n.clone())
+        };
+        let columns: Vec<Name> = columns.iter().filter_map(find).collect();
+        let query =
+            self.finish_as(BoundQuery { node: Node::Scan(scan), columns, correlated: vec![] }, CommandTag::Select);
+        let columns = result_columns(&query);
+        Ok(Copy { direction: CopyDirection::To { query: Box::new(query) }, format, columns })
+    }
+
+    fn copy_query(&mut self, copy: &CopyStatement, statement: &Statement) -> Result<Copy> {
+        let Syntax::Sql(syntax) = &statement.syntax else {
+            return Err(unsupported("COPY of this statement", statement.offset() + 1));
+        };
+        if let ast::Statement::Query(query) = &**syntax
+            && let SetExpr::Select(select) = &*query.body
+            && select.into.is_some()
+        {
+            return Err(SqlError::unsupported("COPY (SELECT INTO) is not supported"));
+        }
+        let query = self.query_statement(syntax, statement.offset() + 1)?;
+        if query.result.is_empty() && query.tag != CommandTag::Select {
+            return Err(SqlError::unsupported("COPY query must have a RETURNING clause"));
+        }
+        let columns = result_columns(&query);
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let format = copy_format(copy, &Columns::Query(&names))?;
+        Ok(Copy { direction: CopyDirection::To { query: Box::new(query) }, format, columns })
+    }
+}
+
+fn server_side(what: &str, copy: &CopyStatement) -> SqlError {
+    let (direction, client) = if copy.is_from { ("from", "FROM STDIN") } else { ("to", "TO STDOUT") };
+    unsupported(&format!("COPY {direction} {what} on the server"), copy.place_position)
+        .hint(format!("Use COPY ... {client}. psql's \\copy reads and writes files of the client."))
+}
+
+fn result_columns(query: &Query) -> Vec<(String, SqlType)> {
+    query.result.iter().map(|c| (c.name.clone(), c.ty)).collect()
+}
+
+/// The columns that are copied: those named, or all that are not computed.
+pub(super) fn copied_columns<'r>(relation: &'r Relation, names: &[ddl::Name]) -> Result<Vec<&'r Column>> {
+    if names.is_empty() {
+        return Ok(relation.live_columns().filter(|c| !c.is_generated).collect());
+    }
+    let mut columns: Vec<&Column> = vec![];
+    for ddl::Name { name, .. } in names {
+        let Some(column) = relation.column_by_name(name) else {
+            let message = format!("column \"{name}\" of relation \"{}\" does not exist", relation.name);
+            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+        };
+        if column.is_generated {
+            let message = format!("column \"{name}\" is a generated column");
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                .detail("Generated columns cannot be used in COPY."));
+        }
+        if columns.iter().any(|c| c.number == column.number) {
+            let message = format!("column \"{name}\" specified more than once");
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}

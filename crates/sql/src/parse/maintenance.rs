@@ -1,0 +1,238 @@
+//! The grammar of LOCK, ANALYZE, VACUUM, CLUSTER, REINDEX and CHECKPOINT, and of what is refused when it is its turn: LISTEN,
+//! NOTIFY, LOAD, DO, CALL.
+
+use super::ddl::Cursor;
+use super::options::GivenOption;
+use super::{Syntax, session::Front};
+use crate::utility::ddl::{Ddl, Name, ObjectName};
+use crate::utility::{TableLockMode, Utility};
+use sqlparser::tokenizer::Token;
+use std::sync::Arc;
+use types::Result;
+
+#[derive(Debug)]
+pub(crate) enum Maintenance {
+    Lock {
+        relations: Vec<ObjectName>,
+        mode: TableLockMode,
+        nowait: bool,
+        position: u32,
+    },
+    /// ANALYZE or, `is_vacuum`, VACUUM.
+    Gather {
+        is_vacuum: bool,
+        options: Vec<GivenOption>,
+        relations: Vec<Named>,
+    },
+    Cluster {
+        options: Vec<GivenOption>,
+        relation: Option<ObjectName>,
+        index: Option<Name>,
+    },
+    Reindex {
+        options: Vec<GivenOption>,
+        what: Reindexed,
+        name: ObjectName,
+    },
+    Checkpoint,
+}
+
+/// A relation with some of its columns, or all.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) name: ObjectName,
+    pub(crate) columns: Vec<Name>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reindexed {
+    Index,
+    Table,
+    Schema,
+    Database,
+    System,
+}
+
+impl Front<'_, '_> {
+    /// A statement that begins with one of these words.
+    pub(super) fn maintenance(&mut self, word: &str) -> Result<Syntax> {
+        let mut cursor = self.cursor();
+        let position = cursor.position();
+        cursor.advance();
+        let maintenance = match word {
+            "lock" => cursor.lock()?,
+            "analyze" | "analyse" => cursor.analyze()?,
+            "vacuum" => cursor.vacuum()?,
+            "cluster" => cursor.cluster()?,
+            "reindex" => cursor.reindex()?,
+            "checkpoint" => Maintenance::Checkpoint,
+            "unlisten" => {
+                if !cursor.accept_token(&Token::Mul) {
+                    cursor.identifier()?;
+                }
+                // Nobody listens to anything.
+                return Ok(Syntax::Utility(Box::new(Utility::Unlisten)));
+            }
+            _ => return cursor.refused_statement(word, position),
+        };
+        Ok(Syntax::Maintenance(Box::new(maintenance)))
+    }
+}
+
+impl Cursor<'_, '_> {
+    /// What PostgreSQL would do and Hyrax does not: read as far as the grammar goes, refused by the binder.
+    fn refused_statement(&mut self, word: &str, position: u32) -> Result<Syntax> {
+        match word {
+            "listen" => drop(self.identifier()?),
+            "notify" => {
+                self.identifier()?;
+                if self.accept_token(&Token::Comma) {
+                    self.string()?;
+                }
+            }
+            "load" => drop(self.string()?),
+            "do" => {
+                let mut has_body = false;
+                while !self.at_end() {
+                    if self.accept_word("language") {
+                        self.option_value()?;
+                    } else {
+                        self.string()?;
+                        has_body = true;
+                    }
+                }
+                if !has_body {
+                    return Err(self.syntax_error());
+                }
+            }
+            _ => {
+                self.name()?;
+                if !self.peek_token(&Token::LParen) {
+                    return Err(self.syntax_error());
+                }
+                drop(self.unsupported("CALL", position)?);
+            }
+        }
+        let what = format!("{} is not supported", word.to_uppercase());
+        Ok(Syntax::Ddl(Arc::new(Ddl::Unsupported { what, position })))
+    }
+
+    /// `[ONLY] name [*]`, `ONLY (name)`. Nothing inherits, so that all of them mean the same.
+    fn relation_expr(&mut self) -> Result<ObjectName> {
+        if self.accept_word("only") {
+            if !self.accept_token(&Token::LParen) {
+                return self.name();
+            }
+            let name = self.name()?;
+            return self.expect_token(&Token::RParen).map(|()| name);
+        }
+        let name = self.name()?;
+        self.accept_token(&Token::Mul);
+        Ok(name)
+    }
+
+    fn lock(&mut self) -> Result<Maintenance> {
+        self.accept_word("table");
+        let mut position = self.position();
+        let relations = self.list(Self::relation_expr)?;
+        let mut mode = TableLockMode::AccessExclusive;
+        if self.accept_word("in") {
+            position = self.position();
+            mode = self.lock_mode()?;
+            self.expect(&["mode"])?;
+        }
+        Ok(Maintenance::Lock { relations, mode, nowait: self.accept_word("nowait"), position })
+    }
+
+    fn lock_mode(&mut self) -> Result<TableLockMode> {
+        use TableLockMode::*;
+        const MODES: &[(&[&str], TableLockMode)] = &[
+            (&["access", "share"], AccessShare),
+            (&["access", "exclusive"], AccessExclusive),
+            (&["row", "share"], RowShare),
+            (&["row", "exclusive"], RowExclusive),
+            (&["share", "update", "exclusive"], ShareUpdateExclusive),
+            (&["share", "row", "exclusive"], ShareRowExclusive),
+            (&["share"], Share),
+            (&["exclusive"], Exclusive),
+        ];
+        if let Some((_, mode)) = MODES.iter().find(|(words, _)| self.accept(words)) {
+            return Ok(*mode);
+        }
+        // Where the last word that fits ends is where the error is.
+        if self.accept_any(&["access", "row"]).is_none() && self.accept_word("share") {
+            let _ = self.accept_any(&["update", "row"]);
+        }
+        Err(self.syntax_error())
+    }
+
+    fn named(&mut self) -> Result<Named> {
+        Ok(Named { name: self.name()?, columns: self.optional_columns()? })
+    }
+
+    fn named_list(&mut self) -> Result<Vec<Named>> {
+        if self.at_end() { Ok(vec![]) } else { self.list(Self::named) }
+    }
+
+    /// `[VERBOSE]` or options in parentheses.
+    fn verbose_or_options(&mut self) -> Result<Vec<GivenOption>> {
+        if self.peek_token(&Token::LParen) {
+            return self.given_options();
+        }
+        Ok(self.switch("verbose").into_iter().collect())
+    }
+
+    fn switch(&mut self, word: &str) -> Option<GivenOption> {
+        let position = self.position();
+        self.accept_word(word).then(|| GivenOption { name: word.to_owned(), position, value: None })
+    }
+
+    fn analyze(&mut self) -> Result<Maintenance> {
+        let options = self.verbose_or_options()?;
+        Ok(Maintenance::Gather { is_vacuum: false, options, relations: self.named_list()? })
+    }
+
+    fn vacuum(&mut self) -> Result<Maintenance> {
+        let options = match self.peek_token(&Token::LParen) {
+            true => self.given_options()?,
+            false => {
+                let mut options: Vec<_> =
+                    ["full", "freeze", "verbose"].into_iter().filter_map(|word| self.switch(word)).collect();
+                options.extend(self.switch("analyze").or_else(|| self.switch("analyse")));
+                options
+            }
+        };
+        Ok(Maintenance::Gather { is_vacuum: true, options, relations: self.named_list()? })
+    }
+
+    /// `CLUSTER [VERBOSE | (options)] [table [USING index]]`, and `CLUSTER index ON table` of old.
+    fn cluster(&mut self) -> Result<Maintenance> {
+        let options = self.verbose_or_options()?;
+        if self.at_end() {
+            return Ok(Maintenance::Cluster { options, relation: None, index: None });
+        }
+        let name = self.name()?;
+        if let [index] = name.parts.as_slice()
+            && self.accept_word("on")
+        {
+            let index = Some(Name { name: index.clone(), position: name.position });
+            return Ok(Maintenance::Cluster { options, relation: Some(self.name()?), index });
+        }
+        let index = if self.accept_word("using") { Some(self.identifier()?) } else { None };
+        Ok(Maintenance::Cluster { options, relation: Some(name), index })
+    }
+
+    fn reindex(&mut self) -> Result<Maintenance> {
+        let mut options = if self.peek_token(&Token::LParen) { self.given_options()? } else { vec![] };
+        let what = match self.accept_any(&["index", "table", "schema", "database", "system"]) {
+            Some("index") => Reindexed::Index,
+            Some("table") => Reindexed::Table,
+            Some("schema") => Reindexed::Schema,
+            Some("database") => Reindexed::Database,
+            Some(_) => Reindexed::System,
+            None => return Err(self.syntax_error()),
+        };
+        options.extend(self.switch("concurrently"));
+        Ok(Maintenance::Reindex { options, what, name: self.name()? })
+    }
+}
