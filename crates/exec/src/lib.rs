@@ -13,6 +13,7 @@
 
 mod admit;
 mod aggregate;
+pub mod analyze;
 pub mod batch;
 pub mod budget;
 pub mod context;

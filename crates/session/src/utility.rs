@@ -118,7 +118,7 @@ impl Session {
     }
 
     /// 25001 unless the statement is the first of an implicit block.
-    fn prevent_block(&self, statement: &str) -> Result<()> {
+    pub(crate) fn prevent_block(&self, statement: &str) -> Result<()> {
         let is_first = self.open.as_ref().is_none_or(|open| !open.has_run);
         if self.block == crate::block::BlockState::Implicit && is_first {
             Ok(())
@@ -248,23 +248,10 @@ impl Session {
                 "DECLARE CURSOR".to_owned()
             }
             Utility::Close(name) => self.close_cursor(name.as_deref())?.to_owned(),
-            Utility::Hint { tag, notice } => {
-                if let Some(text) = notice {
-                    self.state.notice(
-                        SqlError::new(SqlState::SUCCESSFUL_COMPLETION, text.clone()).severity(types::Severity::Notice),
-                    );
-                }
-                (*tag).to_owned()
-            }
+            Utility::Maintain(maintain) => self.maintain(maintain).await?,
+            Utility::Unlisten => "UNLISTEN".to_owned(),
+            Utility::LockTable { relations, .. } => self.lock_tables(relations).await?,
             Utility::Ddl(ddl) => self.run_ddl(ddl).await?,
-            Utility::SetTransactionSnapshot(_) => {
-                return Err(SqlError::unsupported("SET TRANSACTION SNAPSHOT is not supported"));
-            }
-            Utility::Listen(_) | Utility::Unlisten(_) | Utility::Notify { .. } => {
-                return Err(SqlError::unsupported("LISTEN and NOTIFY are not supported"));
-            }
-            Utility::LockTable { .. } => return Err(SqlError::unsupported("LOCK TABLE is not supported")),
-            Utility::Analyze(_) => "ANALYZE".to_owned(),
             _ => return Err(SqlError::internal("a statement that the session does not know")),
         })
     }

@@ -16,7 +16,7 @@ const INDEX_COLUMNS_MAX: usize = 32;
 const UNORDERED: &[Oid] = &[600, 601, 602, 603, 604, 628, 718];
 
 /// Whether values of the type can be keys.
-pub(super) fn has_order(snapshot: &Snapshot, ty: SqlType) -> bool {
+pub(crate) fn has_order(snapshot: &Snapshot, ty: SqlType) -> bool {
     if let Some(relation) = snapshot.relation_of_type(ty.oid) {
         return relation.live_columns().all(|c| has_order(snapshot, c.ty.into()));
     }

@@ -38,6 +38,7 @@ mod truncate;
 mod views;
 
 pub use context::{DdlContext, DdlOutcome};
+pub(crate) use indexes::has_order;
 pub use services::{BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse};
 pub use sql_services::SqlServices;
 

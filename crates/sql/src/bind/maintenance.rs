@@ -90,7 +90,7 @@ impl Binder<'_> {
     fn analyze(&mut self, options: &[GivenOption], relations: &[Named]) -> Result<Maintain> {
         for option in options {
             match option.name.as_str() {
-                "verbose" | "skip_locked" => drop(option.boolean()?),
+                "verbose" | "skip_locked" => _ = option.boolean()?,
                 _ => return Err(unrecognized("ANALYZE", option)),
             }
         }
@@ -106,11 +106,11 @@ impl Binder<'_> {
                 "analyze" | "analyse" => analyze = option.boolean()?,
                 "full" => full = option.boolean()?,
                 "verbose" | "skip_locked" | "freeze" | "disable_page_skipping" | "process_toast" | "truncate" => {
-                    drop(option.boolean()?);
+                    _ = option.boolean()?;
                 }
                 "index_cleanup" if matches!(&option.value, Some(OptionValue::Text(text)) if text.eq_ignore_ascii_case("auto")) =>
                     {}
-                "index_cleanup" => drop(option.boolean()?),
+                "index_cleanup" => _ = option.boolean()?,
                 "parallel" => {
                     let Some(OptionValue::Number(workers)) = &option.value else {
                         let message = "parallel option requires a value between 0 and 1024";
@@ -195,7 +195,7 @@ impl Binder<'_> {
     ) -> Result<Maintain> {
         for option in options {
             match option.name.as_str() {
-                "verbose" => drop(option.boolean()?),
+                "verbose" => _ = option.boolean()?,
                 _ => return Err(unrecognized("CLUSTER", option)),
             }
         }
@@ -219,7 +219,7 @@ impl Binder<'_> {
         let mut concurrently = false;
         for option in options {
             match option.name.as_str() {
-                "verbose" => drop(option.boolean()?),
+                "verbose" => _ = option.boolean()?,
                 "concurrently" => concurrently = option.boolean()?,
                 "tablespace" => return Err(super::unsupported("TABLESPACE", option.position)),
                 _ => return Err(unrecognized("REINDEX", option)),
