@@ -2,7 +2,7 @@
 
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, FrameBound, JoinKind, Node, Subquery, WriteTarget};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use types::builtin::Volatility;
 
 pub(crate) type ColumnSet = BTreeSet<ColumnId>;
@@ -254,6 +254,21 @@ pub(crate) fn conjuncts(expr: Expr, into: &mut Vec<Expr>) {
         _ if expr.is_true() => {}
         _ => into.push(expr),
     }
+}
+
+/// The expression with columns replaced by what makes them (not inside subqueries' own plans).
+pub(crate) fn substitute(mut expr: Expr, made: &BTreeMap<ColumnId, Expr>) -> Expr {
+    if made.is_empty() {
+        return expr;
+    }
+    expr.rewrite(&mut |e| {
+        if let ExprKind::Column(id) = e.kind
+            && let Some(value) = made.get(&id)
+        {
+            *e = value.clone();
+        }
+    });
+    expr
 }
 
 /// The conjunction of several; None of none.

@@ -159,6 +159,18 @@ pub(crate) fn as_key_type(value: &Expr, target: SqlType) -> Option<Expr> {
     cast_call(value.clone(), target.oid)
 }
 
+/// The number that an integer constant is, seen through casts between integers.
+pub(crate) fn integer_constant(expr: &Expr) -> Option<i64> {
+    match &expr.kind {
+        ExprKind::Const(datum @ (Datum::Int2(_) | Datum::Int4(_) | Datum::Int8(_))) => Some(datum.as_i64()),
+        ExprKind::Call { args, form: CallForm::ImplicitCast | CallForm::ExplicitCast, .. } => match &args[..] {
+            [arg] if integer_rank(arg.ty.oid)? <= integer_rank(expr.ty.oid)? => integer_constant(arg),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn cast_call(value: Expr, target: Oid) -> Option<Expr> {
     let cast = builtin::cast(value.ty.oid, target).filter(|c| c.method == CastMethod::Function)?;
     let proc = builtin::proc_by_oid(cast.function).filter(|p| p.args.len() == 1)?;
@@ -180,6 +192,6 @@ pub(crate) fn same_type(left: &Expr, right: &Expr) -> Option<(Expr, Expr, SqlTyp
     Some((as_key_type(left, ty)?, as_key_type(right, ty)?, ty))
 }
 
-pub(super) fn too_deep() -> SqlError {
+pub(crate) fn too_deep() -> SqlError {
     SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
 }

@@ -14,6 +14,8 @@ mod number;
 mod scan;
 mod setops;
 mod sort;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use exprs::as_operator;

@@ -1,6 +1,7 @@
 //! Order: sorts (left out where rows come sorted), LIMIT and its push into the sort, DISTINCT, window input, row locks.
 
 use super::columns::{ColumnSet, add_used, children};
+use super::exprs::integer_constant;
 use super::{Lowered, OrderKey, Planner, Positions, Result, find, positions};
 use crate::cost;
 use crate::expr::{CallForm, Expr, ExprKind};
@@ -37,8 +38,8 @@ fn top(limit: Option<&Expr>, offset: Option<&Expr>) -> Option<Expr> {
     if offset.ty.oid != oid::INT8 {
         return None;
     }
-    if let (ExprKind::Const(Datum::Int8(limit)), ExprKind::Const(Datum::Int8(offset))) = (&limit.kind, &offset.kind) {
-        let sum = limit.checked_add(*offset).filter(|_| *limit >= 0 && *offset >= 0)?;
+    if let (Some(limit), Some(offset)) = (integer_constant(limit), integer_constant(offset)) {
+        let sum = limit.checked_add(offset).filter(|_| limit >= 0 && offset >= 0)?;
         return Some(Expr::constant(Datum::Int8(sum), SqlType::INT8));
     }
     let is_sum = |o: &&&builtin::Operator| o.left == oid::INT8 && o.right == oid::INT8;
@@ -50,10 +51,7 @@ fn top(limit: Option<&Expr>, offset: Option<&Expr>) -> Option<Expr> {
 }
 
 fn constant_rows(expr: Option<&Expr>) -> Option<f64> {
-    match expr.map(|e| &e.kind) {
-        Some(ExprKind::Const(Datum::Int8(n))) => Some(*n as f64),
-        _ => None,
-    }
+    expr.and_then(integer_constant).map(|n| n.max(0) as f64)
 }
 
 /// The keys of the sort that orders the rows of `node`.

@@ -106,17 +106,7 @@ fn renames(from: &[ColumnId], to: &[ColumnId], exprs: &[Expr]) -> BTreeMap<Colum
 }
 
 fn substituted(exprs: Vec<Expr>, map: &BTreeMap<ColumnId, Expr>) -> Vec<Expr> {
-    let one = |mut expr: Expr| {
-        expr.rewrite(&mut |e| {
-            if let ExprKind::Column(id) = e.kind
-                && let Some(made) = map.get(&id)
-            {
-                *e = made.clone();
-            }
-        });
-        expr
-    };
-    exprs.into_iter().map(one).collect()
+    exprs.into_iter().map(|expr| columns::substitute(expr, map)).collect()
 }
 
 fn push_join(node: &mut Node, wanted: Vec<Expr>) -> Vec<Expr> {
