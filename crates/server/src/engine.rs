@@ -2,8 +2,6 @@
 
 use crate::config::Config;
 use crate::threads::Workers;
-use catalog::Catalog;
-use exec::{NodeBudget, SpillFolder};
 use host::Host;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,10 +15,8 @@ const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 pub struct Engine {
     pub host: Host,
     pub gateway: Arc<Gateway>,
-    pub catalog: Arc<Catalog>,
-    /// Memory for the statements of all sessions.
-    pub memory: Arc<NodeBudget>,
-    pub spill: SpillFolder,
+    /// What sessions share: the catalog, memory for statements, who is connected.
+    pub shared: Arc<session::Shared>,
     pub config: Config,
     /// Where long statements may run.
     pub workers: Workers,

@@ -126,11 +126,11 @@ impl Server {
         let (raft, gateway, catalog) = start_stack(&config, &host, &folder, &threads, &supervised)?;
         let (listener, sql_address) = listen("sql", sql_socket, addresses.sql, &threads)?;
         let memory = config.max_memory.unwrap_or_else(default_memory) / STATEMENTS_SHARE;
+        let memory = NodeBudget::new(usize::try_from(memory).unwrap_or(usize::MAX));
+        let spill = SpillFolder::new(host.files.clone(), folder.spill());
         let engine = Arc::new(Engine {
+            shared: session::Shared::new(host.clone(), gateway.clone(), catalog, memory, spill),
             gateway,
-            catalog,
-            memory: NodeBudget::new(usize::try_from(memory).unwrap_or(usize::MAX)),
-            spill: SpillFolder::new(host.files.clone(), folder.spill()),
             workers: threads.workers.clone(),
             started_at,
             sql_address,

@@ -143,7 +143,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn go(&mut self, session: &Session, direction: FetchDirection, sink: &mut dyn Sink) -> Result<u64> {
+    async fn go(&mut self, session: &mut Session, direction: FetchDirection, sink: &mut dyn Sink) -> Result<u64> {
         match walk(direction, self.rows.position) {
             Walk::Forward(count) => self.forward(session, count, sink).await,
             Walk::Backward(count) => self.backward(session, count, sink).await,
@@ -160,7 +160,7 @@ impl Reader<'_> {
     }
 
     /// Sends at most `count` rows after the position; ends behind the last row if there are fewer.
-    async fn forward(&mut self, session: &Session, count: u64, sink: &mut dyn Sink) -> Result<u64> {
+    async fn forward(&mut self, session: &mut Session, count: u64, sink: &mut dyn Sink) -> Result<u64> {
         let mut sent = 0;
         while sent < count {
             let max = usize::try_from(count - sent).unwrap_or(usize::MAX);
@@ -183,7 +183,7 @@ impl Reader<'_> {
     }
 
     /// Sends at most `count` rows before the position, nearest first.
-    async fn backward(&mut self, session: &Session, count: u64, sink: &mut dyn Sink) -> Result<u64> {
+    async fn backward(&mut self, session: &mut Session, count: u64, sink: &mut dyn Sink) -> Result<u64> {
         self.require_scroll()?;
         let mut sent = 0;
         while sent < count {
@@ -199,7 +199,7 @@ impl Reader<'_> {
     }
 
     /// Goes to one row and sends it, if it is there. Negative: counted from the end.
-    async fn to(&mut self, session: &Session, row: i64, sink: &mut dyn Sink) -> Result<u64> {
+    async fn to(&mut self, session: &mut Session, row: i64, sink: &mut dyn Sink) -> Result<u64> {
         let on = self.rows.position;
         let target = if row >= 0 {
             row.unsigned_abs()

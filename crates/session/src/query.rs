@@ -315,7 +315,7 @@ impl Session {
 
     /// Sends at most `limit` rows; how many, and whether those were the last.
     pub(crate) async fn send_rows(
-        &self,
+        &mut self,
         rows: &mut RowStore,
         limit: u64,
         columns: &[ResultColumn],

@@ -21,6 +21,7 @@ pub(crate) struct RowStore {
     /// Rows read.
     pub position: Position,
     keeps: bool,
+    affected: u64,
     memory: Reservation,
 }
 
@@ -28,7 +29,16 @@ impl RowStore {
     /// `keeps`: rows may be read again.
     pub fn new(execution: Execution, keeps: bool, memory: &Arc<MemoryBudget>) -> RowStore {
         let memory = Reservation::new(memory);
-        RowStore { execution: Some(execution), batches: VecDeque::new(), base: 0, count: 0, position: 0, keeps, memory }
+        RowStore {
+            execution: Some(execution),
+            batches: VecDeque::new(),
+            base: 0,
+            count: 0,
+            position: 0,
+            keeps,
+            affected: 0,
+            memory,
+        }
     }
 
     /// Whether rows are still to be computed (so that what happens meanwhile could change them).
@@ -36,9 +46,9 @@ impl RowStore {
         self.execution.is_some()
     }
 
-    /// Number of the command tag of a statement that writes.
+    /// Number of the command tag of a statement that writes; known once it has run to its end.
     pub fn rows_affected(&self) -> u64 {
-        self.execution.as_ref().map_or(self.count + self.base, Execution::rows_affected)
+        self.affected
     }
 
     /// Computes one more batch. False: there are no more rows.
@@ -52,6 +62,7 @@ impl RowStore {
                 Ok(true)
             }
             None => {
+                self.affected = execution.rows_affected();
                 self.execution = None;
                 Ok(false)
             }

@@ -286,7 +286,7 @@ impl Session {
     }
 
     /// Nothing that is told may be undone: waits for what locks have shown in flight.
-    pub(crate) async fn settle(&self) -> Result<()> {
+    pub(crate) async fn settle(&mut self) -> Result<()> {
         match &self.open {
             Some(open) => Ok(open.txn.settle().await?),
             None => Ok(()),
