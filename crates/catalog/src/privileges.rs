@@ -284,7 +284,7 @@ pub fn revoke(
 }
 
 /// Letters of rights, in bit order.
-const LETTERS: &str = "arwdDxtXUCTc";
+const LETTERS: &str = "arwdDxtXUCTcsA";
 
 fn role_name(catalog: &Snapshot, role: Oid) -> String {
     match catalog.role(role) {

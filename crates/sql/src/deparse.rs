@@ -4,10 +4,14 @@
 //! I1  The text binds again, over the same relation and with `pg_catalog` alone in the search path, to an expression
 //!     that computes the same. What has no such text is refused with 0A000.
 //!
+//! That is the stored form. The form for readers (`Shown`) tells names as the session's search path finds them, and in
+//! its pretty variety drops the parentheses that precedence makes needless, by PostgreSQL's rules (`is_simple`).
+//!
 //! Leaves out queries: views are kept as they were written, with their search path.
 
 use crate::expr::{BoolTest, CallForm, Expr, ExprKind, RowCompareOp, Subscript};
-use catalog::{Relation, Snapshot, names};
+use catalog::names::{self, NameScope};
+use catalog::{Relation, Snapshot};
 use types::builtin::{self, Operator};
 use types::functions::quote_ident;
 use types::{Datum, FormatSettings, Result, SqlError, SqlType, oid, typename};
@@ -17,6 +21,15 @@ pub struct Deparser<'a> {
     pub catalog: &'a Snapshot,
     /// Column ids are attribute numbers of this relation, less one.
     pub relation: Option<&'a Relation>,
+    /// For a reader; None: to be stored.
+    pub shown: Option<Shown<'a>>,
+}
+
+/// How a reader sees expressions.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    pub scope: NameScope<'a>,
+    pub pretty: bool,
 }
 
 fn join(parts: &[String]) -> String {
@@ -39,6 +52,21 @@ impl Deparser<'_> {
         self.show(expr, true)
     }
 
+    fn is_pretty(&self) -> bool {
+        self.shown.is_some_and(|s| s.pretty)
+    }
+
+    /// An operation in its parentheses, which the pretty form has only where `part` finds them needed.
+    fn enclosed(&self, text: String) -> String {
+        if self.is_pretty() { text } else { format!("({text})") }
+    }
+
+    /// An operand of `parent`.
+    fn part(&self, expr: &Expr, parent: &Expr, shows_implied: bool) -> Result<String> {
+        let text = self.show(expr, shows_implied)?;
+        Ok(if self.is_pretty() && !is_simple(expr, parent) { format!("({text})") } else { text })
+    }
+
     fn show(&self, expr: &Expr, shows_implied: bool) -> Result<String> {
         use ExprKind::*;
         Ok(match &expr.kind {
@@ -48,18 +76,20 @@ impl Deparser<'_> {
             Call { proc, args, variadic_array, form } => {
                 self.call(expr, proc, args, *variadic_array, *form, shows_implied)?
             }
-            Relabel(arg, form) | InOut(arg, form) => self.cast(arg, expr.ty, *form, shows_implied)?,
-            ArrayCoerce { array, form, .. } => self.cast(array, expr.ty, *form, shows_implied)?,
-            And(terms) => self.joined(terms, " AND ")?,
-            Or(terms) => self.joined(terms, " OR ")?,
-            Not(arg) => format!("(NOT {})", self.expr(arg)?),
+            Relabel(arg, form) | InOut(arg, form) => self.cast(arg, expr, *form, shows_implied)?,
+            ArrayCoerce { array, form, .. } => self.cast(array, expr, *form, shows_implied)?,
+            And(terms) => self.joined(terms, expr, " AND ")?,
+            Or(terms) => self.joined(terms, expr, " OR ")?,
+            Not(arg) => self.enclosed(format!("NOT {}", self.part(arg, expr, false)?)),
             IsNull { arg, negated, .. } => {
-                format!("({} IS {}NULL)", self.operand(arg)?, if *negated { "NOT " } else { "" })
+                let not = if *negated { "NOT " } else { "" };
+                self.enclosed(format!("{} IS {not}NULL", self.part(arg, expr, true)?))
             }
-            BoolTest { arg, test } => format!("({} {})", self.expr(arg)?, bool_test(*test)),
+            BoolTest { arg, test } => self.enclosed(format!("{} {}", self.part(arg, expr, false)?, bool_test(*test))),
             Distinct { left, right, negated, .. } => {
                 let not = if *negated { "NOT " } else { "" };
-                format!("({} IS {not}DISTINCT FROM {})", self.operand(left)?, self.operand(right)?)
+                let (left, right) = (self.part(left, expr, true)?, self.part(right, expr, true)?);
+                self.enclosed(format!("{left} IS {not}DISTINCT FROM {right}"))
             }
             NullIf { left, right, .. } => format!("NULLIF({}, {})", self.operand(left)?, self.operand(right)?),
             Case { operand, branches, otherwise } => {
@@ -71,7 +101,8 @@ impl Deparser<'_> {
             }
             AnyAll { operator, left, array, all, .. } => {
                 let word = if *all { "ALL" } else { "ANY" };
-                format!("({} {} {word} ({}))", self.operand(left)?, operator.name, self.operand(array)?)
+                let (left, array) = (self.part(left, expr, true)?, self.part(array, expr, true)?);
+                self.enclosed(format!("{left} {} {word} ({array})", operator.name))
             }
             Array { elements, .. } if elements.is_empty() => format!("ARRAY[]::{}", self.type_name(expr.ty)),
             Array { elements, .. } => format!("ARRAY[{}]", join(&self.list(elements)?)),
@@ -79,7 +110,7 @@ impl Deparser<'_> {
             Subscripts { container, subscripts } => self.subscripts(container, subscripts)?,
             RowCompare { op, left, right, .. } => {
                 let (left, right) = (join(&self.list(left)?), join(&self.list(right)?));
-                format!("(ROW({left}) {} ROW({right}))", row_compare(*op))
+                self.enclosed(format!("ROW({left}) {} ROW({right})", row_compare(*op)))
             }
             Field { row, index } => self.field(row, *index)?,
             _ => return Err(SqlError::unsupported("this kind of expression cannot be stored").at(expr.position)),
@@ -90,9 +121,9 @@ impl Deparser<'_> {
         exprs.iter().map(|e| self.operand(e)).collect()
     }
 
-    fn joined(&self, terms: &[Expr], word: &str) -> Result<String> {
-        let terms = terms.iter().map(|e| self.expr(e)).collect::<Result<Vec<_>>>()?;
-        Ok(format!("({})", terms.join(word)))
+    fn joined(&self, terms: &[Expr], parent: &Expr, word: &str) -> Result<String> {
+        let terms = terms.iter().map(|e| self.part(e, parent, false)).collect::<Result<Vec<_>>>()?;
+        Ok(self.enclosed(terms.join(word)))
     }
 
     fn column(&self, index: u32) -> Result<String> {
@@ -106,6 +137,7 @@ impl Deparser<'_> {
             return typename::format_type(ty.oid, Some(ty.typmod));
         }
         match self.catalog.relation_of_type(ty.oid) {
+            Some(_) if let Some(shown) = self.shown => names::format_type(self.catalog, shown.scope, ty.oid, None),
             Some(relation) => {
                 let name = names::qualified(self.catalog, relation.schema, &relation.name);
                 if relation.row_array_type == ty.oid { format!("{name}[]") } else { name }
@@ -139,8 +171,11 @@ impl Deparser<'_> {
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    /// Qualified always: the text is stored.
+    /// Qualified where the text is stored, and where the search path does not find it.
     fn regclass(&self, id: types::Oid) -> String {
+        if let Some(shown) = self.shown {
+            return names::regclass_text(self.catalog, shown.scope, id);
+        }
         match (self.catalog.relation(id), self.catalog.index(id)) {
             (Some(relation), _) => names::qualified(self.catalog, relation.schema, &relation.name),
             (None, Some(index)) => names::qualified(self.catalog, index.schema, &index.name),
@@ -158,10 +193,8 @@ impl Deparser<'_> {
         shows_implied: bool,
     ) -> Result<String> {
         match (form, args) {
-            (CallForm::Operator(operator), args) => self.operator(operator, args),
-            (CallForm::ExplicitCast | CallForm::ImplicitCast, [arg, ..]) => {
-                self.cast(arg, expr.ty, form, shows_implied)
-            }
+            (CallForm::Operator(operator), args) => self.operator(operator, args, expr),
+            (CallForm::ExplicitCast | CallForm::ImplicitCast, [arg, ..]) => self.cast(arg, expr, form, shows_implied),
             (_, []) if matches!(proc.name, "current_user" | "session_user" | "current_schema") => {
                 Ok(proc.name.to_uppercase())
             }
@@ -176,16 +209,21 @@ impl Deparser<'_> {
         }
     }
 
-    fn operator(&self, operator: &Operator, args: &[Expr]) -> Result<String> {
+    fn operator(&self, operator: &Operator, args: &[Expr], expr: &Expr) -> Result<String> {
         match args {
-            [arg] => Ok(format!("({} {})", operator.name, self.operand(arg)?)),
-            [left, right] => Ok(format!("({} {} {})", self.operand(left)?, operator.name, self.operand(right)?)),
+            [arg] => Ok(self.enclosed(format!("{} {}", operator.name, self.part(arg, expr, true)?))),
+            [left, right] => {
+                let (left, right) = (self.part(left, expr, true)?, self.part(right, expr, true)?);
+                let space = if right.starts_with('\n') { "" } else { " " };
+                Ok(self.enclosed(format!("{left} {}{space}{right}", operator.name)))
+            }
             _ => Err(SqlError::internal("an operator has one or two operands")),
         }
     }
 
     /// Implied casts that are not shown are implied again when the text is bound.
-    fn cast(&self, arg: &Expr, ty: SqlType, form: CallForm, shows_implied: bool) -> Result<String> {
+    fn cast(&self, arg: &Expr, expr: &Expr, form: CallForm, shows_implied: bool) -> Result<String> {
+        let ty = expr.ty;
         if matches!(form, CallForm::ImplicitCast) && !shows_implied {
             return self.expr(arg);
         }
@@ -194,7 +232,7 @@ impl Deparser<'_> {
             ExprKind::Const(value) if arg.ty.oid == ty.oid && arg.ty.typmod == -1 && !value.is_null() => {
                 Ok(format!("{}::{}", quoted(&self.text(value, arg.ty)), self.type_name(ty)))
             }
-            _ => Ok(format!("({})::{}", self.expr(arg)?, self.type_name(ty))),
+            _ => Ok(format!("{}::{}", self.enclosed(self.part(arg, expr, false)?), self.type_name(ty))),
         }
     }
 
@@ -205,7 +243,8 @@ impl Deparser<'_> {
         otherwise: Option<&Expr>,
         ty: SqlType,
     ) -> Result<String> {
-        let mut out = "CASE".to_owned();
+        // On lines of its own, as PostgreSQL has it.
+        let mut out = "\nCASE".to_owned();
         if let Some(operand) = operand {
             out.push(' ');
             out.push_str(&self.expr(operand)?);
@@ -215,11 +254,11 @@ impl Deparser<'_> {
                 Some(_) => self.case_value(condition)?,
                 None => self.expr(condition)?,
             };
-            out.push_str(&format!("\n    WHEN {condition} THEN {}", self.operand(value)?));
+            out.push_str(&format!("\n    WHEN {condition} THEN{}", behind(&self.operand(value)?)));
         }
         // PostgreSQL writes out the NULL that a CASE without ELSE gives.
         let otherwise = otherwise.map_or_else(|| Ok(self.constant(&Datum::Null, ty)), |e| self.operand(e))?;
-        out.push_str(&format!("\n    ELSE {otherwise}"));
+        out.push_str(&format!("\n    ELSE{}", behind(&otherwise)));
         out.push_str("\nEND");
         Ok(out)
     }
@@ -260,6 +299,73 @@ impl Deparser<'_> {
     }
 }
 
+/// A CASE's value behind its word: after a space, or (a CASE itself) on its own lines, further in.
+fn behind(text: &str) -> String {
+    if !text.starts_with('\n') {
+        return format!(" {text}");
+    }
+    let mut out = String::with_capacity(text.len() + 32);
+    let mut is_quoted = false;
+    for c in text.chars() {
+        out.push(c);
+        is_quoted ^= c == '\'';
+        if c == '\n' && !is_quoted {
+            out.push_str("    ");
+        }
+    }
+    out
+}
+
+/// Whether an operand of `parent` needs no parentheses.
+fn is_simple(expr: &Expr, parent: &Expr) -> bool {
+    use ExprKind::*;
+    match &expr.kind {
+        Relabel(arg, _) | InOut(arg, _) => is_simple(arg, expr),
+        ArrayCoerce { array, .. } => is_simple(array, expr),
+        Call { form: CallForm::Operator(_), .. } => match as_arithmetic(parent) {
+            _ if matches!(parent.kind, And(_) | Or(_) | Not(_)) => true,
+            _ if !matches!(parent.kind, Call { form: CallForm::Operator(_), .. }) => is_delimited(parent),
+            Some((outer, [left, _])) => match as_arithmetic(expr) {
+                Some((inner, _)) if inner == outer => std::ptr::eq(expr, left),
+                Some((inner, _)) => inner > outer,
+                None => false,
+            },
+            _ => false,
+        },
+        IsNull { .. } | BoolTest { .. } | Distinct { .. } => {
+            matches!(parent.kind, And(_) | Or(_) | Not(_)) || is_delimited(parent)
+        }
+        And(_) | Not(_) => matches!(parent.kind, And(_) | Or(_)) || is_delimited(parent),
+        Or(_) => matches!(parent.kind, Or(_)) || is_delimited(parent),
+        Field { .. } => !matches!(parent.kind, Field { .. }),
+        AnyAll { .. } | RowCompare { .. } => false,
+        _ => true,
+    }
+}
+
+/// Whether what stands in this expression has commas, brackets or words around it.
+fn is_delimited(parent: &Expr) -> bool {
+    use ExprKind::*;
+    match &parent.kind {
+        Call { form, .. } => !matches!(form, CallForm::Operator(_) | CallForm::ExplicitCast | CallForm::ImplicitCast),
+        Subscripts { .. } | Array { .. } | Row { .. } | Coalesce(_) | Extremum { .. } | NullIf { .. } | Case { .. } => {
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The rank of `+ -` (1) and `* / %` (2), with the operands.
+fn as_arithmetic(expr: &Expr) -> Option<(u8, &[Expr; 2])> {
+    let ExprKind::Call { args, form: CallForm::Operator(operator), .. } = &expr.kind else { return None };
+    let rank = match operator.name {
+        "+" | "-" => 1,
+        "*" | "/" | "%" => 2,
+        _ => return None,
+    };
+    Some((rank, args.as_slice().try_into().ok()?))
+}
+
 fn bool_test(test: BoolTest) -> &'static str {
     match test {
         BoolTest::IsTrue => "IS TRUE",
@@ -290,7 +396,7 @@ mod tests {
     /// Over `(a int, b text, c numeric(8,2), d timestamptz, e int[], f varchar(5), g bool)`; expected: what PostgreSQL 15's
     /// `pg_get_constraintdef` and `pg_get_expr` show. What is shown must show itself again.
     #[track_caller]
-    fn check(text: &str, expected: &str) {
+    fn check_form(text: &str, expected: &str, pretty: bool) {
         let mut snapshot = Snapshot::with_builtins();
         catalog::bootstrap::objects().into_iter().for_each(|o| snapshot.put(o));
         let mut t = catalog::new_relation(20_000, "t", catalog::RelationKind::Table);
@@ -312,10 +418,70 @@ mod tests {
         };
         let show = |text: &str| {
             let expr = bind_stored(text, Some(&t), &context, StoredUse::Any).unwrap_or_else(|e| panic!("{text}: {e}"));
-            Deparser { catalog: &context.catalog, relation: Some(&t) }.expr(&expr).expect(text)
+            let shown = pretty.then(|| Shown {
+                scope: NameScope {
+                    database: context.database,
+                    search_path: &context.search_path,
+                    temporary_schema: None,
+                },
+                pretty,
+            });
+            Deparser { catalog: &context.catalog, relation: Some(&t), shown }.expr(&expr).expect(text)
         };
         assert_eq!(show(text), expected, "{text}");
         assert_eq!(show(expected), expected, "again: {expected}");
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        check_form(text, expected, false);
+    }
+
+    #[track_caller]
+    fn check_pretty(text: &str, expected: &str) {
+        check_form(text, expected, true);
+    }
+
+    /// Expected: `pg_get_constraintdef(oid, true)` of CHECKs in PostgreSQL 15.
+    #[test]
+    fn the_pretty_form_has_the_parentheses_that_postgresql_leaves() {
+        check_pretty("a > 0 and b <> 'x' or not g", "a > 0 AND b <> 'x'::text OR NOT g");
+        check_pretty("a + 1 * 2 > 0", "(a + 1 * 2) > 0");
+        check_pretty("(a + 1) * 2 > 0", "((a + 1) * 2) > 0");
+        check_pretty("a - (1 - 2) > 0", "(a - (1 - 2)) > 0");
+        check_pretty("a - 1 - 2 > 0", "(a - 1 - 2) > 0");
+        check_pretty("-a > 0", "(- a) > 0");
+        check_pretty("lower(b) || 'x' = b", "(lower(b) || 'x'::text) = b");
+        check_pretty("c > 1", "c > 1::numeric");
+        check_pretty("a::text = b", "a::text = b");
+        check_pretty("(a + 1)::text = b", "((a + 1)::text) = b");
+        check_pretty("b is null or a is not null", "b IS NULL OR a IS NOT NULL");
+        check_pretty("(a > 0) is not true", "(a > 0) IS NOT TRUE");
+        check_pretty("a in (1, 2) and g", "(a = ANY (ARRAY[1, 2])) AND g");
+        check_pretty("not (a in (1,2))", "NOT (a = ANY (ARRAY[1, 2]))");
+        check_pretty("a between 1 and 5", "a >= 1 AND a <= 5");
+        check_pretty("coalesce(b, 'x') = 'y'", "COALESCE(b, 'x'::text) = 'y'::text");
+        check_pretty(
+            "case when a > 0 then 'x' else b end = b",
+            "\nCASE\n    WHEN a > 0 THEN 'x'::text\n    ELSE b\nEND = b",
+        );
+        check_pretty("f = 'x'", "f::text = 'x'::text");
+        check_pretty("f in ('x','y')", "f::text = ANY (ARRAY['x'::character varying, 'y'::character varying]::text[])");
+        check_pretty("a is distinct from 3", "a IS DISTINCT FROM 3");
+        check_pretty("(a + 1) is distinct from 3", "(a + 1) IS DISTINCT FROM 3");
+        check_pretty("not (g and a > 1)", "NOT (g AND a > 1)");
+        check_pretty("g and (a > 1 or a < 0)", "g AND (a > 1 OR a < 0)");
+        check_pretty("b like 'x%' and upper(f) = 'Y'", "b ~~ 'x%'::text AND upper(f::text) = 'Y'::text");
+        check_pretty("a % 2 = 0", "(a % 2) = 0");
+        check_pretty("a / 2.0 > c * 2", "(a::numeric / 2.0) > (c * 2::numeric)");
+        check_pretty("greatest(a, 3) > 1", "GREATEST(a, 3) > 1");
+        check_pretty("abs(a + 1) > 1", "abs(a + 1) > 1");
+        check_pretty("c > (a + 1)", "c > (a + 1)::numeric");
+        check_pretty("(a > 1) = (a < 5)", "(a > 1) = (a < 5)");
+        check_pretty("nullif(a, 1) > 0", "NULLIF(a, 1) > 0");
+        check_pretty("(a is null) = g", "(a IS NULL) = g");
+        check_pretty("2 * (a + 1) / 3 > 1", "(2 * (a + 1) / 3) > 1");
+        check_pretty("a * (2 / 3) > 1", "(a * (2 / 3)) > 1");
     }
 
     #[test]
@@ -334,8 +500,12 @@ mod tests {
         check("b not in ('x', 'y')", "(b <> ALL (ARRAY['x'::text, 'y'::text]))");
         check("a between 1 and 5", "((a >= 1) AND (a <= 5))");
         check("coalesce(b, 'x')", "COALESCE(b, 'x'::text)");
-        check("case when a > 0 then 'x' else b end", "CASE\n    WHEN (a > 0) THEN 'x'::text\n    ELSE b\nEND");
-        check("case a when 1 then 2 end", "CASE a\n    WHEN 1 THEN 2\n    ELSE NULL::integer\nEND");
+        check("case when a > 0 then 'x' else b end", "\nCASE\n    WHEN (a > 0) THEN 'x'::text\n    ELSE b\nEND");
+        check("case a when 1 then 2 end", "\nCASE a\n    WHEN 1 THEN 2\n    ELSE NULL::integer\nEND");
+        check(
+            "case when a > 0 then case when a > 1 then 3 end end",
+            "\nCASE\n    WHEN (a > 0) THEN\n    CASE\n        WHEN (a > 1) THEN 3\n        ELSE NULL::integer\n    END\n    ELSE NULL::integer\nEND",
+        );
         check("b like 'x%'", "(b ~~ 'x%'::text)");
         check("d > '2000-01-01 00:00:00+00'", "(d > '2000-01-01 00:00:00+00'::timestamp with time zone)");
         check("date '2000-01-01'", "'2000-01-01'::date");

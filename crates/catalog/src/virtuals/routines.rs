@@ -1,7 +1,7 @@
 //! pg_proc, pg_operator and pg_cast, from the tables that the binder resolves calls with.
 
 use super::row::{array_or_null, row, vector};
-use crate::descriptor::{PG_CATALOG_SCHEMA, POSTGRES_ROLE};
+use crate::descriptor::{INFORMATION_SCHEMA, PG_CATALOG_SCHEMA, POSTGRES_ROLE};
 use types::builtin::{self, CastContext, CastMethod, Proc, ProcKind, Volatility};
 use types::{Datum, Oid, oid};
 
@@ -23,13 +23,15 @@ fn proc(p: &Proc) -> Vec<Datum> {
         Volatility::Stable => 's',
         Volatility::Volatile => 'v',
     };
+    // Helpers of information_schema's views have OIDs after it.
+    let schema = if p.oid > INFORMATION_SCHEMA { INFORMATION_SCHEMA } else { PG_CATALOG_SCHEMA };
     let defaults = Some(p.default_exprs).filter(|d| !d.is_empty());
     // Functions that PostgreSQL has in SQL are native here; their symbol is not one of its.
     let source = if p.language == LANGUAGE_INTERNAL { p.symbol } else { "" };
     row![
         p.oid,
         p.name,
-        PG_CATALOG_SCHEMA,
+        schema,
         POSTGRES_ROLE,
         p.language,
         p.cost,

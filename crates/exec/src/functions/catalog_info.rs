@@ -31,7 +31,15 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
         Ok(builtin::operator_by_oid(arg_oid(args, 0)).map_or(Datum::Null, |_| Datum::Bool(true)))
     }),
     ("pg_collation_is_visible", |_, _, _| Ok(Datum::Bool(true))),
+    ("pg_conversion_is_visible", |_, _, _| Ok(Datum::Bool(true))),
     ("pg_opclass_is_visible", |_, _, _| Ok(Datum::Bool(true))),
+    ("pg_opfamily_is_visible", |_, _, _| Ok(Datum::Bool(true))),
+    // None of these can be made, so none has an OID that is known.
+    ("pg_statistics_obj_is_visible", |_, _, _| Ok(Datum::Null)),
+    ("pg_ts_config_is_visible", |_, _, _| Ok(Datum::Bool(true))),
+    ("pg_ts_dict_is_visible", |_, _, _| Ok(Datum::Bool(true))),
+    ("pg_ts_parser_is_visible", |_, _, _| Ok(Datum::Bool(true))),
+    ("pg_ts_template_is_visible", |_, _, _| Ok(Datum::Bool(true))),
     ("pg_is_other_temp_schema", |env, _, args| {
         let id = arg_oid(args, 0);
         let is_temporary = env.catalog.schema(id).is_some_and(|s| s.name.starts_with("pg_temp_"));
@@ -87,6 +95,14 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_get_ruledef", |_, _, _| Ok(Datum::Null)),
     ("pg_get_ruledef_ext", |_, _, _| Ok(Datum::Null)),
     ("pg_get_statisticsobjdef", |_, _, _| Ok(Datum::Null)),
+    ("pg_get_statisticsobjdef_columns", |_, _, _| Ok(Datum::Null)),
+    ("pg_encoding_max_length_sql", |_, _, args| {
+        Ok(match args.first().map_or(-1, Datum::as_i64) {
+            6 => Datum::Int4(4),
+            0 | 8 => Datum::Int4(1),
+            _ => Datum::Null,
+        })
+    }),
     ("pg_get_function_arguments", function_arguments),
     ("pg_get_function_identity_arguments", function_arguments),
     ("pg_get_function_result", |_, _, args| {

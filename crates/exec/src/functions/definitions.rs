@@ -1,16 +1,19 @@
 //! pg_get_*def: definitions of objects as SQL (`catalog::definitions`), in full and pretty form.
+//!
+//! Stored expressions are bound again to be shown: names in them are qualified for ever, and a reader sees them as the
+//! search path finds them. What does not bind any more (it always should) is shown as it is stored.
 
 use super::reg::with_scope;
 use super::{SessionFn, arg_oid, arg_str};
 use crate::expr::EvalContext;
 use catalog::definitions::Definitions;
-use catalog::names;
-use types::{Datum, Oid, Result};
+use catalog::{Relation, RelationKind, names};
+use sql::{Deparser, Shown};
+use types::{CallContext, Datum, Oid, Result};
 
 pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
-    // Stored expressions are their text already.
-    ("pg_get_expr", |_, _, args| Ok(args.first().cloned().unwrap_or_default())),
-    ("pg_get_expr_ext", |_, _, args| Ok(args.first().cloned().unwrap_or_default())),
+    ("pg_get_expr", get_expr),
+    ("pg_get_expr_ext", get_expr),
     ("pg_get_indexdef", |env, _, args| Ok(tell(env, false, |d| d.index(arg_oid(args, 0))))),
     ("pg_get_indexdef_ext", |env, _, args| {
         let (id, column, pretty) = (arg_oid(args, 0), args.get(1).map_or(0, Datum::as_i64), is_true(args, 2));
@@ -29,11 +32,34 @@ fn is_true(args: &[Datum], index: usize) -> bool {
     matches!(args.get(index), Some(Datum::Bool(true)))
 }
 
+/// A stored expression for a reader; None where it does not bind.
+fn shown(env: &EvalContext<'_>, relation: &Relation, text: &str, pretty: bool) -> Option<String> {
+    let expr = crate::stored::expression(env, relation, text).ok()?;
+    with_scope(env.session, |scope| {
+        let shown = Some(Shown { scope, pretty });
+        Deparser { catalog: env.catalog, relation: Some(relation), shown }.expr(&expr).ok()
+    })
+}
+
+/// `pg_get_expr(expression, relation [, pretty])`; NULL where there is no such relation.
+fn get_expr(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let Some(Datum::Text(text)) = args.first() else { return Ok(Datum::Null) };
+    let id = arg_oid(args, 1);
+    let index = env.catalog.index(id).map(|i| i.relation);
+    let Some(relation) = env.catalog.relation(index.unwrap_or(id)) else { return Ok(Datum::Null) };
+    // Rules are queries, not expressions.
+    if matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView) {
+        return Ok(Datum::Text(text.clone()));
+    }
+    let shown = shown(env, relation, text, is_true(args, 2));
+    Ok(shown.map_or_else(|| Datum::Text(text.clone()), Datum::text))
+}
+
 /// A definition as a datum: NULL for what is not there.
 fn tell(env: &EvalContext<'_>, pretty: bool, f: impl FnOnce(&Definitions<'_>) -> Option<String>) -> Datum {
-    let keep = |_: &catalog::Relation, text: &str| Some(text.to_owned());
+    let prettify = |relation: &Relation, text: &str| shown(env, relation, text, true);
     with_scope(env.session, |scope| {
-        let definitions = Definitions { catalog: env.catalog, scope, pretty: pretty.then_some(&keep) };
+        let definitions = Definitions { catalog: env.catalog, scope, pretty: pretty.then_some(&prettify) };
         f(&definitions).map_or(Datum::Null, Datum::text)
     })
 }

@@ -2,9 +2,12 @@
 //!
 //! By `Proc::symbol`, as there. `SESSION` ones answer at once, `WAITING` ones may wait (sequences, sleep), `SETS` give rows.
 
+mod acl;
 mod catalog_info;
 mod definitions;
+mod objects;
 mod privileges;
+mod properties;
 pub(crate) mod reg;
 mod sequence;
 mod session;
@@ -28,14 +31,17 @@ pub(crate) const EPOCH_MICROS: i64 = 946_684_800_000_000;
 const SESSION: &[&[(&str, SessionFn)]] = &[
     session::FUNCTIONS,
     sequence::FUNCTIONS,
+    acl::FUNCTIONS,
     catalog_info::FUNCTIONS,
     definitions::FUNCTIONS,
+    objects::FUNCTIONS,
     privileges::FUNCTIONS,
+    properties::FUNCTIONS,
     sizes::FUNCTIONS,
     reg::FUNCTIONS,
 ];
 const WAITING: &[&[(&str, AsyncFn)]] = &[sequence::WAITING, session::WAITING];
-const SETS: &[&[(&str, SessionSetFn)]] = &[catalog_info::SETS];
+const SETS: &[&[(&str, SessionSetFn)]] = &[acl::SETS, catalog_info::SETS, objects::SETS];
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
     topics.iter().flat_map(|topic| topic.iter()).copied().collect()

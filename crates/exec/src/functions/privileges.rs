@@ -50,6 +50,15 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("has_function_privilege_id", function),
     ("has_function_privilege_id_name", function),
     ("has_function_privilege_name", function),
+    ("has_language_privilege_name_id", language),
+    ("has_language_privilege_name_name", language),
+    ("has_language_privilege_id_id", language),
+    ("has_language_privilege_id", language),
+    ("has_language_privilege_id_name", language),
+    ("has_language_privilege_name", language),
+    ("has_parameter_privilege_name_name", parameter),
+    ("has_parameter_privilege_id_name", parameter),
+    ("has_parameter_privilege_name", parameter),
     ("has_tablespace_privilege_name_id", tablespace),
     ("has_tablespace_privilege_name_name", tablespace),
     ("has_tablespace_privilege_id_id", tablespace),
@@ -276,6 +285,33 @@ fn function(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Resul
         _ => 0,
     };
     Ok(builtin::proc_by_oid(id).map_or(Datum::Null, |_| Datum::Bool(true)))
+}
+
+/// All may use SQL; `internal` and `c` are for superusers.
+fn language(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let (role, at) = role(env, args, 2)?;
+    rights(text(args, at + 1), &[("USAGE", privilege::USAGE)])?;
+    let is_trusted = match args.get(at) {
+        Some(Datum::Text(name)) => match name.as_str() {
+            "sql" => true,
+            "internal" | "c" => false,
+            _ => {
+                let message = format!("language \"{name}\" does not exist");
+                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+            }
+        },
+        Some(Datum::Oid(14)) => true,
+        Some(Datum::Oid(12 | 13)) => false,
+        _ => return Ok(Datum::Null),
+    };
+    Ok(Datum::Bool(is_trusted || privileges::is_superuser(env.catalog, role)))
+}
+
+/// No rights on parameters can be granted; superusers have them all.
+fn parameter(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let (role, at) = role(env, args, 2)?;
+    rights(text(args, at + 1), &[("SET", 1), ("ALTER SYSTEM", 2)])?;
+    Ok(Datum::Bool(privileges::is_superuser(env.catalog, role)))
 }
 
 /// There are no tablespaces but the two that PostgreSQL has from the start.

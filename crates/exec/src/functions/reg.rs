@@ -16,6 +16,9 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("to_regnamespace", to_regnamespace),
     ("to_regproc", to_regproc),
     ("to_regprocedure", to_regproc),
+    ("to_regoper", to_regproc),
+    ("to_regoperator", to_regproc),
+    ("to_regcollation", to_regproc),
     ("text_regclass", text_regclass),
 ];
 
