@@ -52,6 +52,7 @@ impl Layouts {
     }
 
     /// The layout of that number; XX001 if a row claims one that never was.
+    #[inline]
     pub fn version(&self, number: u16) -> Result<&LayoutVersion, SqlError> {
         self.versions
             .get(usize::from(number))
@@ -59,6 +60,7 @@ impl Layouts {
     }
 
     /// The layout that a stored row was written in, and the row.
+    #[inline]
     pub fn view<'a>(&'a self, bytes: &'a [u8]) -> Result<(&'a LayoutVersion, RowView<'a>), SqlError> {
         let version = self.version(RowView::schema_version(bytes)?)?;
         Ok((version, RowView::new(&version.layout, bytes)?))

@@ -22,6 +22,7 @@ pub mod ddl;
 pub mod direct;
 pub mod dml;
 mod document;
+pub mod explain;
 pub mod expr;
 pub mod functions;
 mod index;

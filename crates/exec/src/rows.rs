@@ -11,7 +11,8 @@ use sql::logical::ScanColumn;
 use std::sync::Arc;
 use txn::{Home, RelationRef, StorageId, Timestamp};
 use types::key::{self, KeyOrder};
-use types::row::{self, RowView};
+use types::numeric::Numeric;
+use types::row::{self, RowView, Stored};
 use types::{Datum, Record, Result, SqlError, SqlState, SqlType};
 
 /// Longest key that storage takes (LMDB's 1,982 bytes, less what storage itself puts around it).
@@ -177,7 +178,11 @@ impl RowReader {
         RowReader { table, columns: columns.to_vec(), kinds }
     }
     pub fn builders(&self) -> Vec<ColumnBuilder> {
-        self.kinds.iter().map(|k| ColumnBuilder::new(*k)).collect()
+        self.builders_for(0)
+    }
+    /// With room for so many rows.
+    pub fn builders_for(&self, rows: usize) -> Vec<ColumnBuilder> {
+        self.kinds.iter().map(|k| ColumnBuilder::with_capacity(*k, rows)).collect()
     }
 
     /// Appends one row to the builders. Common types go from the row to the column without a datum.
@@ -252,25 +257,27 @@ pub(crate) fn whole_row(table: &Table, mut value: impl FnMut(i16) -> Result<Datu
 
 #[inline]
 fn push_stored(builder: &mut ColumnBuilder, view: &RowView<'_>, position: usize) -> Result<()> {
-    if view.is_null(position) {
-        builder.push_null();
-        return Ok(());
+    let is_pushed = match view.stored(position) {
+        Stored::Null => {
+            builder.push_null();
+            true
+        }
+        Stored::Int(value) => builder.push_int(value),
+        Stored::Text(value) => {
+            builder.push_str(value);
+            true
+        }
+        Stored::Numeric { mantissa, scale } => {
+            builder.push_owned(Datum::Numeric(Numeric::Small { mantissa, scale }));
+            true
+        }
+        Stored::Float(value) => builder.push_float(value),
+        Stored::Bool(value) => builder.push_bool(value),
+        Stored::Other => false,
+    };
+    // A column of another type than its builder, or a value of a rarer kind.
+    if !is_pushed {
+        builder.push_owned(view.column(position)?);
     }
-    // Each typed getter answers None for a column of another type.
-    if let Some(value) = view.int(position)
-        && builder.push_int(value)
-    {
-        return Ok(());
-    }
-    if let Some(value) = view.str(position) {
-        builder.push_str(value);
-        return Ok(());
-    }
-    if let Some(value) = view.float(position)
-        && builder.push_float(value)
-    {
-        return Ok(());
-    }
-    builder.push_owned(view.column(position)?);
     Ok(())
 }

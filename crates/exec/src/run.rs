@@ -48,6 +48,23 @@ pub struct NodeMeasure {
     pub total_ms: f64,
     /// Rows that a filter of the node itself dropped.
     pub rows_removed: u64,
+    /// The most that its rows took at once, in memory and in files.
+    pub memory_bytes: u64,
+    pub disk_bytes: u64,
+    /// A sort that kept only the first rows.
+    pub is_top: bool,
+    /// Passes over the data: more than one where it spilled.
+    pub batches: u32,
+}
+
+/// What the operator being run tells of its work; `op::measure` collects it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Work {
+    pub rows_removed: u64,
+    pub memory_bytes: usize,
+    pub disk_bytes: u64,
+    pub is_top: bool,
+    pub batches: u32,
 }
 
 /// What the operators of one execution share.
@@ -63,6 +80,7 @@ pub(crate) struct Run {
     pub round: u64,
     pub rows_affected: u64,
     pub measures: Option<Vec<NodeMeasure>>,
+    pub work: Work,
     pub depth: usize,
     /// How many rows the nearest LIMIT above still takes.
     pub wanted: Option<usize>,
@@ -80,6 +98,7 @@ impl Run {
             round: 0,
             rows_affected: 0,
             measures: measured.then(Vec::new),
+            work: Work::default(),
             depth: 0,
             wanted: None,
             feed: std::collections::VecDeque::new(),
@@ -144,7 +163,7 @@ impl Execution {
         let (mut root, mut output) = (None, vec![]);
         if let PlanBody::Tree(tree) = &plan.body {
             run.subplans = tree.subplans.iter().map(SubPlanState::new).collect();
-            run.ctes = tree.ctes.iter().map(CteState::new).collect::<Result<_>>()?;
+            run.ctes = tree.ctes.iter().map(|cte| CteState::new(cte, measured)).collect::<Result<_>>()?;
             root = Some(op::build(&tree.root, measured)?);
             output = tree.output.clone();
         }
@@ -193,7 +212,13 @@ impl Execution {
             parameters: &context.parameters,
             session: &*context.session,
         };
+        let before = context.host.clock.monotonic();
         self.run.rows_affected = direct.run(&borrowed, &mut rows).await?;
+        if let Some(measures) = &mut self.run.measures {
+            let ms = context.host.clock.monotonic().saturating_sub(before).as_secs_f64() * 1e3;
+            let rows = self.run.rows_affected;
+            measures.push(NodeMeasure { rows, loops: 1, startup_ms: ms, total_ms: ms, ..NodeMeasure::default() });
+        }
         if rows.rows.is_empty() || self.prepared.plan.result.is_empty() {
             return Ok(None);
         }

@@ -95,6 +95,10 @@ impl SpillFile {
         Ok(())
     }
 
+    pub fn size_bytes(&self) -> u64 {
+        self.size + self.buffer.len() as u64
+    }
+
     /// From the first row on.
     pub fn reader(&mut self) -> Result<SpillReader> {
         self.flush()?;
@@ -123,14 +127,12 @@ impl SpillReader {
         file: &SpillFile,
         read: impl FnOnce(&[u8], RowView<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
+        // Each look may move everything to the front: places are counted from `start` again behind it.
         let Some(key_size) = self.u32(file, self.start)? else { return Ok(None) };
-        let key_start = self.start + 4;
-        let row_size = self.u32(file, key_start + key_size)?.ok_or_else(short)?;
-        let row_start = key_start + key_size + 4;
-        if !self.fill(file, row_start + row_size)? {
+        let row_size = self.u32(file, self.start + 4 + key_size)?.ok_or_else(short)?;
+        if !self.fill(file, self.start + 8 + key_size + row_size)? {
             return Err(short());
         }
-        // `fill` may have moved everything to the front.
         let key_start = self.start + 4;
         let row_start = key_start + key_size + 4;
         let key = self.buffer.get(key_start..key_start + key_size).ok_or_else(short)?;
@@ -198,4 +200,32 @@ pub(crate) fn push_row(builders: &mut [ColumnBuilder], row: RowView<'_>) -> Resu
 
 fn short() -> SqlError {
     SqlError::new(SqlState::IO_ERROR, "unexpected end of temporary file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows whose parts lie on both sides of the reader's buffer, wherever that ends.
+    #[test]
+    fn rows_are_read_back_over_many_buffers() {
+        let host = host::Host::real();
+        let folder = std::env::temp_dir().join(format!("hyrax-spill-{}", std::process::id()));
+        let folder = SpillFolder::new(host.files.clone(), folder);
+        let layout = layout(&[SqlType::INT4, SqlType::TEXT]);
+        let mut file = SpillFile::create(&folder, &layout).expect("created");
+        let rows = 40_000;
+        for i in 0..rows {
+            let key = vec![7; i % 13];
+            let values = [Datum::Int4(i as i32), Datum::text("x".repeat(i % 41))];
+            file.push_datums(&key, &values).expect("written");
+        }
+        assert!(file.size_bytes() > 4 * BUFFER_BYTES as u64);
+        let mut reader = file.reader().expect("a reader");
+        for i in 0..rows {
+            let row = reader.next(&file, |key, row| Ok((key.len(), row.int(0), row.str(1).map(str::len))));
+            assert_eq!(row.expect("read"), Some((i % 13, Some(i as i64), Some(i % 41))));
+        }
+        assert!(reader.next(&file, |_, _| Ok(())).expect("read").is_none());
+    }
 }

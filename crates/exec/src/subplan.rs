@@ -109,9 +109,9 @@ pub(crate) struct CteState {
 }
 
 impl CteState {
-    pub fn new(plan: &CtePlan) -> Result<CteState> {
+    pub fn new(plan: &CtePlan, measured: bool) -> Result<CteState> {
         Ok(CteState {
-            operator: Some(op::build(&plan.root, false)?),
+            operator: Some(op::build(&plan.root, measured)?),
             output: plan.output.clone(),
             batches: vec![],
             is_done: false,

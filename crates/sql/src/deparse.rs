@@ -9,12 +9,19 @@
 //!
 //! Leaves out queries: views are kept as they were written, with their search path.
 
-use crate::expr::{BoolTest, CallForm, Expr, ExprKind, RowCompareOp, Subscript};
+use crate::expr::{BoolTest, CallForm, Expr, ExprKind, PathStep, RowCompareOp, SubPlanRef, Subscript};
 use catalog::names::{self, NameScope};
 use catalog::{Relation, Snapshot};
 use types::builtin::{self, Operator};
 use types::functions::quote_ident;
 use types::{Datum, FormatSettings, Result, SqlError, SqlType, oid, typename};
+
+/// What the leaves of a physical plan's expressions are called: EXPLAIN's, whose text nobody binds again.
+pub trait PlanNames {
+    fn input(&self, position: u32) -> String;
+    fn outer(&self, slot: u32) -> String;
+    fn subplan(&self, plan: &SubPlanRef) -> String;
+}
 
 /// What names are told from.
 pub struct Deparser<'a> {
@@ -23,6 +30,8 @@ pub struct Deparser<'a> {
     pub relation: Option<&'a Relation>,
     /// For a reader; None: to be stored.
     pub shown: Option<Shown<'a>>,
+    /// Instead of a relation: the names of a plan node's input.
+    pub plan: Option<&'a dyn PlanNames>,
 }
 
 /// How a reader sees expressions.
@@ -72,7 +81,10 @@ impl Deparser<'_> {
         Ok(match &expr.kind {
             Const(value) => self.constant(value, expr.ty),
             Column(id) => self.column(id.0)?,
-            Input(position) => self.column(*position)?,
+            Input(position) => match self.plan {
+                Some(names) => names.input(*position),
+                None => self.column(*position)?,
+            },
             Call { proc, args, variadic_array, form } => {
                 self.call(expr, proc, args, *variadic_array, *form, shows_implied)?
             }
@@ -113,7 +125,37 @@ impl Deparser<'_> {
                 self.enclosed(format!("ROW({left}) {} ROW({right})", row_compare(*op)))
             }
             Field { row, index } => self.field(row, *index)?,
-            _ => return Err(SqlError::unsupported("this kind of expression cannot be stored").at(expr.position)),
+            other => match self.plan.and_then(|names| self.leaf(other, names)) {
+                Some(text) => text,
+                None => return Err(SqlError::unsupported("this kind of expression cannot be stored").at(expr.position)),
+            },
+        })
+    }
+
+    /// What only plans hold.
+    fn leaf(&self, kind: &ExprKind, names: &dyn PlanNames) -> Option<String> {
+        use ExprKind::*;
+        Some(match kind {
+            Parameter(number) => format!("${}", u32::from(*number) + 1),
+            Outer(slot) => names.outer(*slot),
+            SubPlan(plan) => names.subplan(plan),
+            CaseValue => "CASE_TEST_EXPR".to_owned(),
+            RowCoerce { row, .. } => self.expr(row).ok()?,
+            Grouping { set_id: _, groups } => {
+                let groups: Vec<String> = groups.iter().map(|g| names.input(*g as u32)).collect();
+                format!("GROUPING({})", join(&groups))
+            }
+            DocumentPath { document, path } => {
+                let mut text = self.expr(document).ok()?;
+                for step in path {
+                    match step {
+                        PathStep::Key(key) => text.push_str(&format!(".{}", quote_ident(key))),
+                        PathStep::Index(index) => text.push_str(&format!("[{index}]")),
+                    }
+                }
+                text
+            }
+            _ => return None,
         })
     }
 
@@ -243,8 +285,9 @@ impl Deparser<'_> {
         otherwise: Option<&Expr>,
         ty: SqlType,
     ) -> Result<String> {
-        // On lines of its own, as PostgreSQL has it.
-        let mut out = "\nCASE".to_owned();
+        // On lines of its own, as PostgreSQL has it; a plan's line stays one line.
+        let (indent, end) = if self.plan.is_some() { (" ", " END") } else { ("\n    ", "\nEND") };
+        let mut out = if self.plan.is_some() { "CASE" } else { "\nCASE" }.to_owned();
         if let Some(operand) = operand {
             out.push(' ');
             out.push_str(&self.expr(operand)?);
@@ -254,12 +297,11 @@ impl Deparser<'_> {
                 Some(_) => self.case_value(condition)?,
                 None => self.expr(condition)?,
             };
-            out.push_str(&format!("\n    WHEN {condition} THEN{}", behind(&self.operand(value)?)));
+            out.push_str(&format!("{indent}WHEN {condition} THEN{}", behind(&self.operand(value)?)));
         }
         // PostgreSQL writes out the NULL that a CASE without ELSE gives.
         let otherwise = otherwise.map_or_else(|| Ok(self.constant(&Datum::Null, ty)), |e| self.operand(e))?;
-        out.push_str(&format!("\n    ELSE{}", behind(&otherwise)));
-        out.push_str("\nEND");
+        out.push_str(&format!("{indent}ELSE{}{end}", behind(&otherwise)));
         Ok(out)
     }
 
@@ -293,6 +335,9 @@ impl Deparser<'_> {
         let relation = self.catalog.relation_of_type(row.ty.oid);
         let column = relation.and_then(|r| r.columns.get(index));
         let Some(column) = column else {
+            if self.plan.is_some() {
+                return Ok(format!("({}).f{}", self.expr(row)?, index + 1));
+            }
             return Err(SqlError::unsupported("a field of an anonymous row cannot be stored").at(row.position));
         };
         Ok(format!("({}).{}", self.expr(row)?, quote_ident(&column.name)))
@@ -426,7 +471,7 @@ mod tests {
                 },
                 pretty,
             });
-            Deparser { catalog: &context.catalog, relation: Some(&t), shown }.expr(&expr).expect(text)
+            Deparser { catalog: &context.catalog, relation: Some(&t), shown, plan: None }.expr(&expr).expect(text)
         };
         assert_eq!(show(text), expected, "{text}");
         assert_eq!(show(expected), expected, "again: {expected}");

@@ -27,7 +27,7 @@ use types::{FormatSettings, Oid, SqlType};
 
 pub use attributes::used_attributes;
 pub use bind::{StoredUse, bind, bind_stored, coerce_arguments, parse_bind_expr, volatility};
-pub use deparse::{Deparser, Shown};
+pub use deparse::{Deparser, PlanNames, Shown};
 pub use expr::{Expr, ExprKind};
 pub use parse::{Statement, StatementKind, parse};
 pub use plan::{PlanContext, PlannerSettings, plan};

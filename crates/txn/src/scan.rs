@@ -12,7 +12,7 @@ use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
-use storage::segment::View;
+use storage::segment::{Cursor, View};
 
 /// Own rows copied out at a time.
 const OWN_ROWS_MAX: usize = 4096;
@@ -172,6 +172,9 @@ impl Scan {
         row: &mut impl FnMut(&[u8], &[u8], Timestamp) -> ControlFlow<()>,
     ) -> Result<Pass> {
         let mut cursor = view.cursor(self.relation.storage, &self.range, at, self.direction)?;
+        if own.key(0).is_none() && !own.has_more {
+            return self.pass_shared(&mut cursor, max, row);
+        }
         let (mut next_own, mut visited) = (0, 0);
         let ended = |key: &[u8], visited, has_broken| Ok(Pass { visited, ended_at: Some(key.to_vec()), has_broken });
         let mut emit = |key: &[u8], value: &[u8], ts: Timestamp| -> bool { row(key, value, ts).is_break() };
@@ -232,6 +235,24 @@ impl Scan {
             Some(last) if own.has_more => ended(last, visited, false),
             _ => Ok(Pass { visited, ended_at: None, has_broken: false }),
         }
+    }
+
+    /// Without own rows there is nothing to merge.
+    fn pass_shared(
+        &self,
+        cursor: &mut Cursor<'_>,
+        max: usize,
+        row: &mut impl FnMut(&[u8], &[u8], Timestamp) -> ControlFlow<()>,
+    ) -> Result<Pass> {
+        let mut visited = 0;
+        while let Some(entry) = cursor.next()? {
+            visited += 1;
+            let has_broken = row(entry.key, entry.value, entry.ts).is_break();
+            if has_broken || visited == max {
+                return Ok(Pass { visited, ended_at: Some(entry.key.to_vec()), has_broken });
+            }
+        }
+        Ok(Pass { visited, ended_at: None, has_broken: false })
     }
 
     /// What was visited: from where this pass began to where it ended.

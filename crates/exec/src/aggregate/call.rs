@@ -12,8 +12,32 @@ use types::builtin;
 use types::key::{self, KeyOrder};
 use types::{CallContext, Datum, FormatSettings, Result, SqlType};
 
-/// A row that does not count for any group (FILTER).
+/// A row without a group in memory.
 pub(super) const NO_GROUP: u32 = u32::MAX;
+
+/// The groups of a batch's rows.
+#[derive(Clone, Copy)]
+pub(super) enum Rows<'a> {
+    /// So many rows of group 0, which is the only one.
+    One(usize),
+    Each(&'a [u32]),
+}
+
+impl Rows<'_> {
+    fn len(self) -> usize {
+        match self {
+            Rows::One(len) => len,
+            Rows::Each(groups) => groups.len(),
+        }
+    }
+    #[inline]
+    fn get(self, row: usize) -> u32 {
+        match self {
+            Rows::One(_) => 0,
+            Rows::Each(groups) => groups.get(row).copied().unwrap_or(NO_GROUP),
+        }
+    }
+}
 
 pub(super) struct Call {
     proc: u32,
@@ -124,39 +148,36 @@ impl Call {
         Ok(())
     }
 
-    /// Takes a batch: `groups[i]` is the group of row i.
+    /// Makes room for the groups whose first rows are these, behind the `before` that there are.
+    pub async fn grow_by(&mut self, run: &mut Run, before: usize, batch: &Batch, firsts: &[usize]) -> Result<()> {
+        if self.direct.is_empty() {
+            return self.grow(run, before + firsts.len(), None).await;
+        }
+        for (count, row) in (before + 1..).zip(firsts) {
+            self.grow(run, count, Some((batch, *row))).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a batch.
     pub async fn update(
         &mut self,
         run: &mut Run,
         batch: &Batch,
-        groups: &[u32],
+        groups: Rows<'_>,
         memory: &mut Reservation,
     ) -> Result<()> {
-        let filtered;
-        let groups = match &self.filter {
-            None => groups,
-            Some(filter) => {
-                let mut kept = vec![NO_GROUP; groups.len()];
-                for row in filter.select(run, batch).await? {
-                    if let (Some(to), Some(from)) = (kept.get_mut(row as usize), groups.get(row as usize)) {
-                        *to = *from;
-                    }
-                }
-                filtered = kept;
-                &filtered[..]
-            }
-        };
         // Arguments are evaluated for the rows that count only: the others may fail (`sum(1/x) FILTER (WHERE x <> 0)`).
-        let rows: Option<Vec<u32>> = groups
-            .contains(&NO_GROUP)
-            .then(|| (0..groups.len() as u32).filter(|i| groups.get(*i as usize) != Some(&NO_GROUP)).collect());
         let (narrowed, narrowed_groups);
-        let (batch, groups) = match &rows {
+        let (batch, groups) = match &self.filter {
             None => (batch, groups),
-            Some(rows) => {
-                narrowed = batch.gather(rows);
-                narrowed_groups = rows.iter().filter_map(|r| groups.get(*r as usize).copied()).collect::<Vec<u32>>();
-                (&narrowed, &narrowed_groups[..])
+            Some(filter) => {
+                let rows = filter.select(run, batch).await?;
+                narrowed = batch.gather(&rows);
+                narrowed_groups = rows.iter().map(|row| groups.get(*row as usize)).collect::<Vec<u32>>();
+                let groups =
+                    if let Rows::One(_) = groups { Rows::One(rows.len()) } else { Rows::Each(&narrowed_groups) };
+                (&narrowed, groups)
             }
         };
         let mut columns = Vec::with_capacity(self.args.len());
@@ -176,7 +197,13 @@ impl Call {
         self.feed(run, groups, &columns, memory)
     }
 
-    fn feed(&mut self, run: &mut Run, groups: &[u32], columns: &[Arc<Column>], memory: &mut Reservation) -> Result<()> {
+    fn feed(
+        &mut self,
+        run: &mut Run,
+        groups: Rows<'_>,
+        columns: &[Arc<Column>],
+        memory: &mut Reservation,
+    ) -> Result<()> {
         let format = run.context.format.clone();
         let States::General(mut states) = std::mem::replace(&mut self.states, States::General(vec![])) else {
             return Ok(());
@@ -184,11 +211,11 @@ impl Call {
         let context = self.context(&format);
         let mut args = vec![Datum::Null; columns.len()];
         let mut result = Ok(());
-        for (row, group) in groups.iter().enumerate() {
+        for row in 0..groups.len() {
             for (arg, column) in args.iter_mut().zip(columns) {
                 *arg = column.datum(row);
             }
-            if let Some(state) = states.get_mut(*group as usize) {
+            if let Some(state) = states.get_mut(groups.get(row) as usize) {
                 result = state.accumulator.update(&context, &args);
                 if result.is_err() {
                     break;
@@ -196,7 +223,7 @@ impl Call {
             }
         }
         // States that keep their rows grow: once a batch, the last group's growth stands for all.
-        if let Some(state) = groups.last().and_then(|g| states.get(*g as usize)) {
+        if let Some(state) = groups.len().checked_sub(1).and_then(|row| states.get(groups.get(row) as usize)) {
             let size = state.accumulator.size_bytes();
             if size > memory.bytes() {
                 memory.grow(size - memory.bytes())?;
@@ -210,14 +237,14 @@ impl Call {
         &mut self,
         run: &mut Run,
         batch: &Batch,
-        groups: &[u32],
+        groups: Rows<'_>,
         columns: &[Arc<Column>],
         memory: &mut Reservation,
     ) -> Result<()> {
         let keys = self.order.encode(run, batch).await?;
         let States::Kept(kept) = &mut self.states else { return Ok(()) };
         let mut size = 0;
-        for (row, group) in groups.iter().enumerate() {
+        for row in 0..groups.len() {
             let args: Vec<Datum> = columns.iter().map(|c| c.datum(row)).collect();
             let mut key = keys.get(row).to_vec();
             let args_start = key.len();
@@ -227,7 +254,7 @@ impl Call {
                 }
             }
             size += key.len() + args.iter().map(|a| a.heap_size() + 24).sum::<usize>() + 64;
-            if let Some(kept) = kept.get_mut(*group as usize) {
+            if let Some(kept) = kept.get_mut(groups.get(row) as usize) {
                 kept.rows.push((key, args_start, args));
             }
         }
@@ -276,7 +303,7 @@ impl Call {
     /// Bytes that a group costs at least.
     pub fn group_bytes(&self) -> usize {
         match &self.states {
-            States::Fast(_) => 24,
+            States::Fast(_) => 48,
             States::General(_) => 128,
             States::Kept(_) => 64,
         }

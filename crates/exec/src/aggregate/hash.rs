@@ -1,21 +1,19 @@
-//! Groups by hash of their encoded keys.
+//! Groups by hash of their keys (`op::packed`).
 //!
 //! When memory ends, no new group is made: rows of groups that are there go on being taken, the others are put into
-//! `PARTITIONS` files by hash and taken, file by file, once the groups in memory are out. Grouping sets are so many tables in
-//! one: a row is looked up once per set, with the set's number in front of its key.
+//! `PARTITIONS` files by hash and taken, file by file, once the groups in memory are out. Grouping sets have a table each
+//! over one run of group numbers: a row is looked up once per set.
 //!
 //! The set id that is output (`sets`) is a bit mask: bit g is 1 where group g is part of the set. GROUPING reads it.
 
-use super::call::Call;
-use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder, ColumnKind};
+use super::call::{Call, NO_GROUP, Rows};
+use crate::batch::{BATCH_ROWS, Batch, Column, ColumnBuilder, ColumnKind};
 use crate::budget::Reservation;
 use crate::context::BoxFuture;
 use crate::expr::Program;
-use crate::op::{Input, Operator, keys};
+use crate::op::{Input, Key, KeyTable, Operator, Packing, RowKeys};
 use crate::run::Run;
 use crate::spill::{SpillFile, SpillReader, layout};
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use sql::Expr;
 use sql::physical::PlanAggregate;
 use std::sync::Arc;
@@ -34,6 +32,8 @@ pub(super) struct HashAggregate {
     group_types: Vec<SqlType>,
     /// Of each set, which groups it has. One with all where there are no grouping sets.
     sets: Vec<Vec<usize>>,
+    /// How each set's keys are packed.
+    packings: Vec<Option<Packing>>,
     has_sets: bool,
     calls: Vec<Call>,
     table: Table,
@@ -52,43 +52,23 @@ enum Phase {
 
 #[derive(Default)]
 struct Table {
-    index: HashTable<u32>,
-    key_bytes: Vec<u8>,
-    key_ends: Vec<usize>,
+    /// Group numbers by key, for each set.
+    index: Vec<KeyTable>,
     /// Values of the groups' keys, and each group's set.
     values: Vec<ColumnBuilder>,
     set_of: Vec<u32>,
 }
 
 impl Table {
-    fn key(&self, group: u32) -> &[u8] {
-        let group = group as usize;
-        let start = if group == 0 { 0 } else { self.key_ends.get(group - 1).copied().unwrap_or(0) };
-        self.key_bytes.get(start..self.key_ends.get(group).copied().unwrap_or(start)).unwrap_or_default()
-    }
     fn len(&self) -> usize {
-        self.key_ends.len()
+        self.set_of.len()
     }
-    #[inline]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |group| self.key(*group) == key).copied()
-    }
-    fn insert(&mut self, hash: u64, key: &[u8], set: u32) -> u32 {
-        let group = self.key_ends.len() as u32;
-        self.key_bytes.extend_from_slice(key);
-        self.key_ends.push(self.key_bytes.len());
-        self.set_of.push(set);
-        let (bytes, ends) = (&self.key_bytes, &self.key_ends);
-        let key_of = |group: u32| {
-            let group = group as usize;
-            let start = if group == 0 { 0 } else { ends.get(group - 1).copied().unwrap_or(0) };
-            bytes.get(start..ends.get(group).copied().unwrap_or(start)).unwrap_or_default()
-        };
-        match self.index.entry(hash, |_| false, |g| keys::hash(key_of(*g))) {
-            Entry::Vacant(entry) => {
-                entry.insert(group);
-            }
-            Entry::Occupied(_) => {}
+    /// A new group, whose key is not there yet.
+    fn insert(&mut self, set: usize, hash: u64, key: Key<'_>) -> u32 {
+        let group = self.set_of.len() as u32;
+        self.set_of.push(set as u32);
+        if let Some(index) = self.index.get_mut(set) {
+            index.put(hash, key, group);
         }
         group
     }
@@ -98,6 +78,29 @@ impl Table {
 struct Overflow {
     files: Vec<SpillFile>,
     depth: u32,
+}
+
+/// Into the file of its hash with a row whose group found no room.
+fn put_aside(
+    run: &Run,
+    layout: &Arc<RowLayout>,
+    overflow: &mut Option<Overflow>,
+    depth: u32,
+    hash: u64,
+    (set, batch, row): (u32, &Batch, usize),
+) -> Result<()> {
+    let overflow = match overflow {
+        Some(overflow) => overflow,
+        None => {
+            let files = (0..PARTITIONS).map(|_| SpillFile::create(&run.context.spill, layout));
+            overflow.insert(Overflow { files: files.collect::<Result<_>>()?, depth })
+        }
+    };
+    let part = (hash >> (60 - 4 * depth.min(14))) as usize % PARTITIONS;
+    match overflow.files.get_mut(part) {
+        Some(file) => file.push(&set.to_be_bytes(), batch, row),
+        None => Ok(()),
+    }
 }
 
 impl HashAggregate {
@@ -111,14 +114,21 @@ impl HashAggregate {
         if groups.len() > 63 && sets.is_some() {
             return Err(SqlError::unsupported("more than 63 grouping columns in grouping sets are not supported"));
         }
+        let has_sets = sets.is_some();
+        let sets = sets.map_or_else(|| vec![(0..groups.len()).collect()], <[_]>::to_vec);
+        let packing = |set: &Vec<usize>| {
+            let types: Vec<SqlType> = set.iter().filter_map(|g| groups.get(*g)).map(|g| g.ty).collect();
+            Packing::new(&types)
+        };
         Ok(HashAggregate {
             input,
+            packings: sets.iter().map(packing).collect(),
+            sets,
+            has_sets,
             input_kinds: input_types.iter().map(|t| ColumnKind::of(*t)).collect(),
             layout: layout(input_types),
             groups: Program::compile_all(groups)?,
             group_types: groups.iter().map(|g| g.ty).collect(),
-            sets: sets.map_or_else(|| vec![(0..groups.len()).collect()], <[_]>::to_vec),
-            has_sets: sets.is_some(),
             calls: calls.iter().map(Call::new).collect::<Result<_>>()?,
             table: Table::default(),
             spilled: vec![],
@@ -130,6 +140,7 @@ impl HashAggregate {
 
     fn reset(&mut self, run: &Run) {
         self.table = Table::default();
+        self.table.index = self.sets.iter().map(|_| KeyTable::default()).collect();
         self.table.values = self.group_types.iter().map(|t| ColumnBuilder::new(ColumnKind::of(*t))).collect();
         self.calls.iter_mut().for_each(Call::clear);
         self.memory = Some(Reservation::new(&run.context.memory));
@@ -153,19 +164,21 @@ impl HashAggregate {
             }
         }
         self.keep(overflow);
+        run.work.memory_bytes = self.memory.iter().chain(&self.state_memory).map(Reservation::bytes).sum();
+        run.work.disk_bytes = self.spilled.iter().map(|(f, _)| f.size_bytes()).sum();
+        run.work.batches = 1 + self.spilled.len() as u32;
         Ok(())
     }
 
     async fn empty_group(&mut self, run: &mut Run, set: u32) -> Result<()> {
-        let key = set.to_be_bytes();
-        let hash = keys::hash(&key);
-        if self.table.find(hash, &key).is_none() {
-            self.table.insert(hash, &key, set);
-            self.table.values.iter_mut().for_each(ColumnBuilder::push_null);
-            let count = self.table.len();
-            for call in &mut self.calls {
-                call.grow(run, count, None).await?;
-            }
+        if self.table.set_of.contains(&set) {
+            return Ok(());
+        }
+        self.table.set_of.push(set);
+        self.table.values.iter_mut().for_each(ColumnBuilder::push_null);
+        let count = self.table.len();
+        for call in &mut self.calls {
+            call.grow(run, count, None).await?;
         }
         Ok(())
     }
@@ -223,69 +236,65 @@ impl HashAggregate {
                 types.push(*ty);
             }
         }
-        let rows = keys::encode_columns(&columns, &types, &[], batch.len);
-        let mut ids = vec![super::call::NO_GROUP; batch.len];
+        let packing = self.packings.get(set).and_then(Option::as_ref);
+        let keys = RowKeys::new(packing, &columns, &types, batch.len);
+        let before = self.table.len();
+        let (mut ids, mut firsts) = (Vec::with_capacity(batch.len), vec![]);
         let mut is_partial = false;
-        let mut key = (set as u32).to_be_bytes().to_vec();
         for row in 0..batch.len {
-            key.truncate(4);
-            key.extend_from_slice(rows.get(row));
-            let hash = keys::hash(&key);
-            let group = match self.table.find(hash, &key) {
+            let key = keys.get(row);
+            let hash = key.hash();
+            let found = self.table.index.get(set).and_then(|index| index.find(hash, key));
+            ids.push(match found {
                 Some(group) => group,
-                None if self.makes_room(key.len(), depth, overflow.is_some())? => {
-                    let group = self.table.insert(hash, &key, set as u32);
-                    for (g, builder) in self.table.values.iter_mut().enumerate() {
-                        match members.iter().position(|m| *m == g).and_then(|place| columns.get(place)) {
-                            Some(column) => builder.push_owned(column.datum(row)),
-                            None => builder.push_null(),
-                        }
-                    }
-                    let count = self.table.len();
-                    for call in &mut self.calls {
-                        call.grow(run, count, Some((batch, row))).await?;
-                    }
-                    group
+                None if self.makes_room(key.size_bytes(), depth, overflow.is_some())? => {
+                    firsts.push(row);
+                    self.new_group(set, hash, key, &members, &columns, row)
                 }
                 None => {
                     is_partial = true;
-                    let overflow = match overflow {
-                        Some(overflow) => overflow,
-                        None => overflow.insert(Overflow {
-                            files: (0..PARTITIONS)
-                                .map(|_| SpillFile::create(&run.context.spill, &self.layout))
-                                .collect::<Result<_>>()?,
-                            depth,
-                        }),
-                    };
-                    let part = (hash >> (60 - 4 * depth.min(14))) as usize % PARTITIONS;
-                    if let Some(file) = overflow.files.get_mut(part) {
-                        file.push(&(set as u32).to_be_bytes(), batch, row)?;
-                    }
-                    continue;
+                    put_aside(run, &self.layout, overflow, depth, hash, (set as u32, batch, row))?;
+                    NO_GROUP
                 }
-            };
-            if let Some(id) = ids.get_mut(row) {
-                *id = group;
-            }
+            });
+        }
+        for call in &mut self.calls {
+            call.grow_by(run, before, batch, &firsts).await?;
         }
         let Some(mut memory) = self.state_memory.take() else { return Ok(()) };
         if is_partial {
             // The calls take only rows that have a group here.
-            let kept: Vec<u32> =
-                (0..batch.len as u32).filter(|i| ids.get(*i as usize) != Some(&super::call::NO_GROUP)).collect();
+            let kept: Vec<u32> = (0..batch.len as u32).filter(|i| ids.get(*i as usize) != Some(&NO_GROUP)).collect();
             let batch = batch.gather(&kept);
-            ids.retain(|id| *id != super::call::NO_GROUP);
+            ids.retain(|id| *id != NO_GROUP);
             for call in &mut self.calls {
-                call.update(run, &batch, &ids, &mut memory).await?;
+                call.update(run, &batch, Rows::Each(&ids), &mut memory).await?;
             }
         } else {
             for call in &mut self.calls {
-                call.update(run, batch, &ids, &mut memory).await?;
+                call.update(run, batch, Rows::Each(&ids), &mut memory).await?;
             }
         }
         self.state_memory = Some(memory);
         Ok(())
+    }
+
+    fn new_group(
+        &mut self,
+        set: usize,
+        hash: u64,
+        key: Key<'_>,
+        members: &[usize],
+        columns: &[Arc<Column>],
+        row: usize,
+    ) -> u32 {
+        for (g, builder) in self.table.values.iter_mut().enumerate() {
+            match members.iter().position(|m| *m == g).and_then(|place| columns.get(place)) {
+                Some(column) => builder.push_owned(column.datum(row)),
+                None => builder.push_null(),
+            }
+        }
+        self.table.insert(set, hash, key)
     }
 
     /// Whether there is memory for one more group. Once one was turned away, all new ones are.

@@ -1,6 +1,6 @@
 //! Groups of sorted input: one after the other, without a table. Without group columns, one group, always.
 
-use super::call::Call;
+use super::call::{Call, Rows};
 use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder, ColumnKind};
 use crate::budget::Reservation;
 use crate::context::BoxFuture;
@@ -45,6 +45,9 @@ impl SortedAggregate {
 
     /// Takes a batch up to the place where a group would be one too many; what is left is kept in `rest`.
     async fn take(&mut self, run: &mut Run, batch: Batch) -> Result<()> {
+        if self.groups.is_empty() {
+            return self.take_all(run, &batch).await;
+        }
         let mut columns = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
             columns.push(group.eval(run, &batch).await?);
@@ -71,7 +74,24 @@ impl SortedAggregate {
         let taken = batch.slice(0, ids.len());
         let mut memory = self.memory.take().unwrap_or_else(|| Reservation::new(&run.context.memory));
         for call in &mut self.calls {
-            call.update(run, &taken, &ids, &mut memory).await?;
+            call.update(run, &taken, Rows::Each(&ids), &mut memory).await?;
+        }
+        self.memory = Some(memory);
+        Ok(())
+    }
+
+    /// Without group columns no row is looked at here.
+    async fn take_all(&mut self, run: &mut Run, batch: &Batch) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let is_first = std::mem::replace(&mut self.count, 1) == 0;
+        let mut memory = self.memory.take().unwrap_or_else(|| Reservation::new(&run.context.memory));
+        for call in &mut self.calls {
+            if is_first {
+                call.grow(run, 1, Some((batch, 0))).await?;
+            }
+            call.update(run, batch, Rows::One(batch.len), &mut memory).await?;
         }
         self.memory = Some(memory);
         Ok(())

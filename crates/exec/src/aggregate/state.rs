@@ -1,7 +1,8 @@
 //! States by group number: typed ones for what plans are made of, `Accumulator`s for the rest.
 
+use super::call::Rows;
 use crate::batch::{Column, ColumnData};
-use types::aggregates::Accumulator;
+use types::aggregates::{Accumulator, FloatAverage, NumericSum};
 use types::numeric::Numeric;
 use types::{CallContext, Datum, Result, SqlError, SqlState};
 
@@ -17,6 +18,13 @@ pub(super) enum Fast {
         is_average: bool,
     },
     SumFloat(Vec<(f64, bool)>),
+    /// sum and avg of numerics.
+    SumNumeric {
+        sums: Vec<NumericSum>,
+        is_average: bool,
+    },
+    /// avg of floats.
+    AverageFloat(Vec<FloatAverage>),
     /// min and max of integers, dates and timestamps.
     Extreme {
         best: Vec<Option<i64>>,
@@ -35,6 +43,9 @@ impl Fast {
             2107 => Fast::SumWide { sums: vec![], is_average: false },
             2100..=2102 => Fast::SumWide { sums: vec![], is_average: true },
             2111 => Fast::SumFloat(vec![]),
+            2114 => Fast::SumNumeric { sums: vec![], is_average: false },
+            2103 => Fast::SumNumeric { sums: vec![], is_average: true },
+            2104 | 2105 => Fast::AverageFloat(vec![]),
             2115 | 2131 => extreme(proc == 2115, Datum::Int8),
             2116 | 2132 => extreme(proc == 2116, |v| Datum::Int4(v as i32)),
             2117 | 2133 => extreme(proc == 2117, |v| Datum::Int2(v as i16)),
@@ -51,6 +62,8 @@ impl Fast {
             Fast::SumInt(v) => v.resize(groups, (0, false)),
             Fast::SumWide { sums, .. } => sums.resize(groups, (0, 0)),
             Fast::SumFloat(v) => v.resize(groups, (0.0, false)),
+            Fast::SumNumeric { sums, is_average } => sums.resize_with(groups, || NumericSum::new(*is_average)),
+            Fast::AverageFloat(v) => v.resize_with(groups, FloatAverage::default),
             Fast::Extreme { best, .. } => best.resize(groups, None),
         }
     }
@@ -61,23 +74,28 @@ impl Fast {
             Fast::SumInt(v) => v.clear(),
             Fast::SumWide { sums, .. } => sums.clear(),
             Fast::SumFloat(v) => v.clear(),
+            Fast::SumNumeric { sums, .. } => sums.clear(),
+            Fast::AverageFloat(v) => v.clear(),
             Fast::Extreme { best, .. } => best.clear(),
         }
     }
 
-    /// Takes rows: `groups[i]` is the group of row i, `u32::MAX` where the row does not count.
-    pub fn update(&mut self, groups: &[u32], arg: Option<&Column>) -> Result<()> {
+    /// Takes rows.
+    pub fn update(&mut self, rows: Rows<'_>, arg: Option<&Column>) -> Result<()> {
+        match rows {
+            Rows::One(len) => self.update_by(len, |_| 0, arg),
+            Rows::Each(groups) => self.update_by(groups.len(), |row| groups.get(row).copied().unwrap_or(u32::MAX), arg),
+        }
+    }
+
+    /// `group` of each of `len` rows.
+    #[inline]
+    fn update_by(&mut self, len: usize, group: impl Fn(usize) -> u32, arg: Option<&Column>) -> Result<()> {
         match self {
-            Fast::Count(counts) => match arg {
-                None => groups.iter().for_each(|g| bump(counts, *g)),
-                Some(column) if column.nulls.is_empty() => groups.iter().for_each(|g| bump(counts, *g)),
-                Some(column) => {
-                    groups.iter().zip(&column.nulls).filter(|(_, null)| !**null).for_each(|(g, _)| bump(counts, *g));
-                }
-            },
+            Fast::Count(counts) => count(counts, len, group, arg),
             Fast::SumInt(sums) => {
                 let mut overflow = false;
-                each_int(groups, arg, |group, value| {
+                each_int(group, arg, |group, value| {
                     if let Some((sum, seen)) = sums.get_mut(group as usize) {
                         let (total, over) = sum.overflowing_add(value);
                         (*sum, *seen) = (total, true);
@@ -88,7 +106,7 @@ impl Fast {
                     return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range"));
                 }
             }
-            Fast::SumWide { sums, .. } => each_int(groups, arg, |group, value| {
+            Fast::SumWide { sums, .. } => each_int(group, arg, |group, value| {
                 if let Some((sum, count)) = sums.get_mut(group as usize) {
                     // Below 2^63 rows of 2^63 cannot overflow.
                     *sum += i128::from(value);
@@ -96,25 +114,42 @@ impl Fast {
                 }
             }),
             Fast::SumFloat(sums) => {
-                let Some(Column { data: ColumnData::Float8(values), nulls }) = arg else { return Ok(()) };
                 let mut overflow = false;
-                for (i, (group, value)) in groups.iter().zip(values).enumerate() {
-                    if nulls.get(i).copied().unwrap_or(false) {
-                        continue;
-                    }
-                    if let Some((sum, seen)) = sums.get_mut(*group as usize) {
+                each_float(group, arg, |group, value| {
+                    if let Some((sum, seen)) = sums.get_mut(group as usize) {
                         let total = *sum + value;
                         overflow |= total.is_infinite() && sum.is_finite() && value.is_finite();
                         (*sum, *seen) = (total, true);
                     }
-                }
+                });
                 if overflow {
                     return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow"));
                 }
             }
+            Fast::AverageFloat(averages) => {
+                let mut failed = None;
+                each_float(group, arg, |group, value| {
+                    if let Some(average) = averages.get_mut(group as usize)
+                        && let Err(error) = average.add(value)
+                    {
+                        failed.get_or_insert(error);
+                    }
+                });
+                return failed.map_or(Ok(()), Err);
+            }
+            Fast::SumNumeric { sums, .. } => {
+                let Some(Column { data: ColumnData::Datums(values), .. }) = arg else { return Ok(()) };
+                for (row, value) in values.iter().enumerate() {
+                    if let Datum::Numeric(value) = value
+                        && let Some(sum) = sums.get_mut(group(row) as usize)
+                    {
+                        sum.add(value);
+                    }
+                }
+            }
             Fast::Extreme { best, is_max, .. } => {
                 let is_max = *is_max;
-                each_int(groups, arg, |group, value| {
+                each_int(group, arg, |group, value| {
                     if let Some(best) = best.get_mut(group as usize) {
                         *best = Some(match *best {
                             None => value,
@@ -133,7 +168,9 @@ impl Fast {
         match (self, arg.map(|a| &a.data)) {
             (Fast::Count(_), _) => true,
             (Fast::SumFloat(_), Some(ColumnData::Float8(_))) => true,
-            (Fast::SumFloat(_), _) | (_, None) => false,
+            (Fast::AverageFloat(_), Some(ColumnData::Float8(_) | ColumnData::Float4(_))) => true,
+            (Fast::SumNumeric { .. }, Some(ColumnData::Datums(_))) => true,
+            (Fast::SumFloat(_) | Fast::AverageFloat(_) | Fast::SumNumeric { .. }, _) | (_, None) => false,
             (_, Some(data)) => is_int(data),
         }
     }
@@ -156,15 +193,24 @@ impl Fast {
                 Some((sum, true)) => Datum::Float8(*sum),
                 _ => Datum::Null,
             },
+            Fast::SumNumeric { sums, .. } => sums.get(group).map_or(Ok(Datum::Null), NumericSum::total)?,
+            Fast::AverageFloat(v) => v.get(group).map_or(Datum::Null, FloatAverage::value),
             Fast::Extreme { best, make, .. } => best.get(group).copied().flatten().map_or(Datum::Null, make),
         })
     }
 }
 
+/// count(*), or count(x) where x is not NULL.
 #[inline]
-fn bump(counts: &mut [i64], group: u32) {
-    if let Some(count) = counts.get_mut(group as usize) {
-        *count += 1;
+fn count(counts: &mut [i64], len: usize, group: impl Fn(usize) -> u32, arg: Option<&Column>) {
+    let mut bump = |group: u32, by: i64| {
+        if let Some(count) = counts.get_mut(group as usize) {
+            *count += by;
+        }
+    };
+    match arg.map(|a| &a.nulls[..]).filter(|nulls| !nulls.is_empty()) {
+        None => (0..len).for_each(|row| bump(group(row), 1)),
+        Some(nulls) => nulls.iter().enumerate().for_each(|(row, null)| bump(group(row), i64::from(!*null))),
     }
 }
 
@@ -173,23 +219,37 @@ fn is_int(data: &ColumnData) -> bool {
     matches!(data, Int2(_) | Int4(_) | Int8(_) | Date(_) | Timestamp(_) | TimestampTz(_))
 }
 
+/// Each value that is not NULL, with its group.
 #[inline]
-fn each_int(groups: &[u32], arg: Option<&Column>, mut f: impl FnMut(u32, i64)) {
-    let Some(column) = arg else { return };
-    fn run<T: Copy + Into<i64>>(groups: &[u32], values: &[T], nulls: &[bool], f: &mut impl FnMut(u32, i64)) {
-        if nulls.is_empty() {
-            groups.iter().zip(values).for_each(|(g, v)| f(*g, (*v).into()));
-        } else {
-            let rows = groups.iter().zip(values).zip(nulls);
-            rows.filter(|(_, null)| !**null).for_each(|((g, v), _)| f(*g, (*v).into()));
+fn each<T: Copy>(values: &[T], nulls: &[bool], group: impl Fn(usize) -> u32, mut f: impl FnMut(u32, T)) {
+    if nulls.is_empty() {
+        values.iter().enumerate().for_each(|(row, value)| f(group(row), *value));
+    } else {
+        for (row, (value, null)) in values.iter().zip(nulls).enumerate() {
+            if !*null {
+                f(group(row), *value);
+            }
         }
     }
-    match &column.data {
-        ColumnData::Int2(v) => run(groups, v, &column.nulls, &mut f),
-        ColumnData::Int4(v) | ColumnData::Date(v) => run(groups, v, &column.nulls, &mut f),
-        ColumnData::Int8(v) | ColumnData::Timestamp(v) | ColumnData::TimestampTz(v) => {
-            run(groups, v, &column.nulls, &mut f);
-        }
+}
+
+#[inline]
+fn each_int(group: impl Fn(usize) -> u32, arg: Option<&Column>, mut f: impl FnMut(u32, i64)) {
+    let Some(Column { data, nulls }) = arg else { return };
+    match data {
+        ColumnData::Int2(v) => each(v, nulls, group, |g, v| f(g, v.into())),
+        ColumnData::Int4(v) | ColumnData::Date(v) => each(v, nulls, group, |g, v| f(g, v.into())),
+        ColumnData::Int8(v) | ColumnData::Timestamp(v) | ColumnData::TimestampTz(v) => each(v, nulls, group, f),
+        _ => {}
+    }
+}
+
+#[inline]
+fn each_float(group: impl Fn(usize) -> u32, arg: Option<&Column>, mut f: impl FnMut(u32, f64)) {
+    let Some(Column { data, nulls }) = arg else { return };
+    match data {
+        ColumnData::Float4(v) => each(v, nulls, group, |g, v| f(g, v.into())),
+        ColumnData::Float8(v) => each(v, nulls, group, f),
         _ => {}
     }
 }

@@ -4,6 +4,9 @@
 use super::column::{Column, ColumnData, ColumnKind, TextData};
 use types::Datum;
 
+/// Room made for a string before its length is known.
+const TEXT_BYTES: usize = 16;
+
 #[derive(Debug)]
 pub struct ColumnBuilder {
     data: ColumnData,
@@ -13,18 +16,26 @@ pub struct ColumnBuilder {
 
 impl ColumnBuilder {
     pub fn new(kind: ColumnKind) -> ColumnBuilder {
+        ColumnBuilder::with_capacity(kind, 0)
+    }
+    pub fn with_capacity(kind: ColumnKind, rows: usize) -> ColumnBuilder {
+        fn room<T>(rows: usize) -> Vec<T> {
+            Vec::with_capacity(rows)
+        }
         let data = match kind {
-            ColumnKind::Bool => ColumnData::Bool(vec![]),
-            ColumnKind::Int2 => ColumnData::Int2(vec![]),
-            ColumnKind::Int4 => ColumnData::Int4(vec![]),
-            ColumnKind::Int8 => ColumnData::Int8(vec![]),
-            ColumnKind::Float4 => ColumnData::Float4(vec![]),
-            ColumnKind::Float8 => ColumnData::Float8(vec![]),
-            ColumnKind::Date => ColumnData::Date(vec![]),
-            ColumnKind::Timestamp => ColumnData::Timestamp(vec![]),
-            ColumnKind::TimestampTz => ColumnData::TimestampTz(vec![]),
-            ColumnKind::Text => ColumnData::Text(TextData::default()),
-            ColumnKind::Datums => ColumnData::Datums(vec![]),
+            ColumnKind::Bool => ColumnData::Bool(room(rows)),
+            ColumnKind::Int2 => ColumnData::Int2(room(rows)),
+            ColumnKind::Int4 => ColumnData::Int4(room(rows)),
+            ColumnKind::Int8 => ColumnData::Int8(room(rows)),
+            ColumnKind::Float4 => ColumnData::Float4(room(rows)),
+            ColumnKind::Float8 => ColumnData::Float8(room(rows)),
+            ColumnKind::Date => ColumnData::Date(room(rows)),
+            ColumnKind::Timestamp => ColumnData::Timestamp(room(rows)),
+            ColumnKind::TimestampTz => ColumnData::TimestampTz(room(rows)),
+            ColumnKind::Text => {
+                ColumnData::Text(TextData { text: String::with_capacity(rows * TEXT_BYTES), ends: room(rows) })
+            }
+            ColumnKind::Datums => ColumnData::Datums(room(rows)),
         };
         ColumnBuilder { data, nulls: vec![], len: 0 }
     }
@@ -44,6 +55,7 @@ impl ColumnBuilder {
         }
         self.len += 1;
     }
+    #[inline]
     pub fn push_null(&mut self) {
         match &mut self.data {
             ColumnData::Bool(v) => v.push(false),
@@ -114,6 +126,7 @@ impl ColumnBuilder {
         }
         self.mark(false);
     }
+    #[inline]
     pub fn push_owned(&mut self, value: Datum) {
         match (&mut self.data, value) {
             (ColumnData::Datums(v), x) if !x.is_null() => {

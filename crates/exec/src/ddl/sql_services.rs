@@ -247,7 +247,7 @@ impl DdlServices for SqlServices {
         });
         columns.sort_unstable();
         Ok(BoundExpression {
-            text: Deparser { catalog, relation, shown: None }.expr(&expr)?,
+            text: Deparser { catalog, relation, shown: None, plan: None }.expr(&expr)?,
             ty: expr.ty,
             columns,
             volatility: sql::volatility(&expr),
@@ -268,7 +268,7 @@ impl DdlServices for SqlServices {
 
     fn rename_expression(&self, catalog: &Arc<Snapshot>, old: &Relation, new: &Relation, text: &str) -> Result<String> {
         let expr = sql::bind_stored(text, Some(old), &self.stored_context(catalog), StoredUse::Any)?;
-        Deparser { catalog, relation: Some(new), shown: None }.expr(&expr)
+        Deparser { catalog, relation: Some(new), shown: None, plan: None }.expr(&expr)
     }
 
     /// Views are kept as they were written: one that still binds is none the worse, any other keeps the rename from happening.

@@ -37,7 +37,7 @@ fn shown(env: &EvalContext<'_>, relation: &Relation, text: &str, pretty: bool) -
     let expr = crate::stored::expression(env, relation, text).ok()?;
     with_scope(env.session, |scope| {
         let shown = Some(Shown { scope, pretty });
-        Deparser { catalog: env.catalog, relation: Some(relation), shown }.expr(&expr).ok()
+        Deparser { catalog: env.catalog, relation: Some(relation), shown, plan: None }.expr(&expr).ok()
     })
 }
 

@@ -26,6 +26,7 @@ impl Operator for Filter {
                 run.check()?;
                 let Some(batch) = self.input.next(run).await? else { return Ok(None) };
                 let rows = self.predicate.select(run, &batch).await?;
+                run.work.rows_removed += (batch.len - rows.len()) as u64;
                 if !rows.is_empty() {
                     return Ok(Some(batch.gather(&rows)));
                 }

@@ -1,19 +1,17 @@
-//! Hash join: a table of the right side by encoded key, the left side run past it.
+//! Hash join: a table of the right side by key (`packed`), the left side run past it, a batch at a time.
 //!
 //! A right side that does not fit in memory is cut by hash into `PARTITIONS` files, the left side likewise, and the pairs of
 //! files are joined one after the other; a file that does not fit is cut again, up to `DEPTH_MAX` times (one key with
 //! more rows than memory holds cannot be cut: 53200).
 
-use super::keys::{self, KeyRows};
 use super::nested_loop::{concat, pad_left, pad_right};
-use super::{Input, Operator, encode_keys};
+use super::{Input, KeyTable, Operator, Packing, RowKeys};
 use crate::batch::{BATCH_ROWS, Batch, ColumnKind};
 use crate::budget::Reservation;
 use crate::context::BoxFuture;
 use crate::expr::Program;
 use crate::run::Run;
 use crate::spill::{SpillFile, SpillReader, layout};
-use hashbrown::HashTable;
 use sql::Expr;
 use sql::logical::JoinKind;
 use std::collections::VecDeque;
@@ -44,6 +42,7 @@ struct Shape {
     left_keys: Vec<Program>,
     right_keys: Vec<Program>,
     key_types: Vec<SqlType>,
+    packing: Option<Packing>,
     left_types: Vec<SqlType>,
     right_types: Vec<SqlType>,
     residual: Option<Program>,
@@ -67,73 +66,42 @@ struct Partition {
 
 struct Table {
     rows: Batch,
-    keys: Vec<KeyRows>,
-    /// (batch, row) of each row of `rows`.
-    places: Vec<(u32, u32)>,
-    /// First row of each key, by its hash.
-    heads: HashTable<u32>,
+    /// First row of each key.
+    heads: KeyTable,
+    /// The next row of the same key; empty where no key has two.
     next: Vec<u32>,
+    /// Right and Full: rows that have met a match.
     matched: Vec<bool>,
     _memory: Reservation,
 }
 
 impl Table {
-    fn key(&self, row: u32) -> &[u8] {
-        let Some((batch, row)) = self.places.get(row as usize) else { return &[] };
-        self.keys.get(*batch as usize).map_or(&[], |k| k.get(*row as usize))
-    }
-
-    fn new(batches: &[Batch], keys: Vec<KeyRows>, memory: Reservation) -> Table {
+    fn new(shape: &Shape, batches: &[Batch], keys: &[RowKeys], memory: Reservation) -> Table {
         let rows = concat(batches);
-        let mut places = Vec::with_capacity(rows.len);
-        for (b, keys) in keys.iter().enumerate() {
-            places.extend((0..keys.len()).map(|r| (b as u32, r as u32)));
-        }
-        let mut table = Table {
-            next: vec![END; rows.len],
-            matched: vec![false; rows.len],
-            heads: HashTable::with_capacity(rows.len),
-            rows,
-            keys,
-            places,
-            _memory: memory,
-        };
+        let mut heads = KeyTable::with_capacity(rows.len, shape.packing.is_some());
+        let mut next = vec![];
         // From the last to the first, so that a chain runs in the order of the rows.
-        for row in (0..table.places.len() as u32).rev() {
-            table.insert(row);
-        }
-        table
-    }
-
-    fn insert(&mut self, row: u32) {
-        let Some((batch, place)) = self.places.get(row as usize).copied() else { return };
-        let Some(keys) = self.keys.get(batch as usize) else { return };
-        if keys.nulls.get(place as usize).copied().unwrap_or(false) {
-            return;
-        }
-        let key = keys.get(place as usize);
-        let hash = keys::hash(key);
-        let (places, all) = (&self.places, &self.keys);
-        let key_of = |row: u32| {
-            let (b, r) = places.get(row as usize).copied().unwrap_or_default();
-            all.get(b as usize).map_or(&[][..], |k| k.get(r as usize))
-        };
-        match self.heads.entry(hash, |head| key_of(*head) == key, |head| keys::hash(key_of(*head))) {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => {
-                if let Some(next) = self.next.get_mut(row as usize) {
-                    *next = *entry.get();
+        let mut number = rows.len as u32;
+        for (batch, keys) in batches.iter().zip(keys).rev() {
+            for row in (0..batch.len).rev() {
+                number -= 1;
+                if keys.is_null(row) {
+                    continue;
                 }
-                *entry.get_mut() = row;
-            }
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                entry.insert(row);
+                let key = keys.get(row);
+                if let Some(after) = heads.put(key.hash(), key, number) {
+                    if next.is_empty() {
+                        next = vec![END; rows.len];
+                    }
+                    if let Some(place) = next.get_mut(number as usize) {
+                        *place = after;
+                    }
+                }
             }
         }
-    }
-
-    #[inline]
-    fn first(&self, key: &[u8]) -> u32 {
-        self.heads.find(keys::hash(key), |head| self.key(*head) == key).copied().unwrap_or(END)
+        let keeps_right = matches!(shape.kind, JoinKind::Right | JoinKind::Full);
+        let matched = vec![false; if keeps_right { rows.len } else { 0 }];
+        Table { heads, next, matched, rows, _memory: memory }
     }
 }
 
@@ -151,6 +119,7 @@ impl HashJoin {
                 kind,
                 left_keys: Program::compile_all(left_keys)?,
                 right_keys: Program::compile_all(right_keys)?,
+                packing: Packing::new(key_types),
                 key_types: key_types.to_vec(),
                 left_types: types.0.to_vec(),
                 right_types: types.1.to_vec(),
@@ -175,7 +144,7 @@ impl HashJoin {
             run.check()?;
             let rows = self.shape.right_keys(run, &batch).await?;
             self.right_has_rows |= batch.len > 0;
-            self.right_has_null |= rows.nulls.contains(&true);
+            self.right_has_null |= rows.has_null();
             let fits = memory.try_grow(table_size(&batch, &rows));
             batches.push(batch);
             keys.push(rows);
@@ -188,7 +157,7 @@ impl HashJoin {
                 while let Some(batch) = self.right.next(run).await? {
                     run.check()?;
                     let rows = self.shape.right_keys(run, &batch).await?;
-                    self.right_has_null |= rows.nulls.contains(&true);
+                    self.right_has_null |= rows.has_null();
                     files.push(&batch, &rows, false)?;
                 }
                 while let Some(batch) = self.left.next(run).await? {
@@ -200,7 +169,7 @@ impl HashJoin {
                 return Ok(State::NextPartition);
             }
         }
-        Ok(State::Probe(Box::new(Table::new(&batches, keys, memory)), None))
+        Ok(State::Probe(Box::new(Table::new(&self.shape, &batches, &keys, memory)), None))
     }
 
     /// Joins the next pair of files, or cuts it further.
@@ -242,7 +211,7 @@ impl HashJoin {
                 return Ok(State::NextPartition);
             }
         }
-        let table = Table::new(&batches, keys, memory);
+        let table = Table::new(&self.shape, &batches, &keys, memory);
         let reader = partition.left.reader()?;
         Ok(State::Probe(Box::new(table), Some((partition.left, reader))))
     }
@@ -250,14 +219,16 @@ impl HashJoin {
     /// Runs one left batch past the table.
     async fn probe(&mut self, run: &mut Run, table: &mut Table, batch: &Batch) -> Result<()> {
         let keys = self.shape.left_keys(run, batch).await?;
-        let mut matched = vec![false; batch.len];
+        // An inner join asks nobody which rows were left over.
+        let mut matched = vec![false; if matches!(self.shape.kind, JoinKind::Inner) { 0 } else { batch.len }];
         let only_first = self.shape.residual.is_none() && matches!(self.shape.kind, JoinKind::Semi | JoinKind::Anti);
-        let (mut left_rows, mut right_rows) = (Vec::new(), Vec::new());
+        let (mut left_rows, mut right_rows) = (Vec::with_capacity(batch.len), Vec::with_capacity(batch.len));
         for row in 0..batch.len {
-            if keys.nulls.get(row).copied().unwrap_or(false) {
+            if keys.is_null(row) {
                 continue;
             }
-            let mut at = table.first(keys.get(row));
+            let key = keys.get(row);
+            let mut at = table.heads.find(key.hash(), key).unwrap_or(END);
             if only_first {
                 if let Some(matched) = matched.get_mut(row) {
                     *matched = at != END;
@@ -297,8 +268,13 @@ impl HashJoin {
         joined.columns.extend(table.rows.gather(right_rows).columns);
         let hits = match &self.shape.residual {
             Some(residual) => residual.select(run, &joined).await?,
+            None if matched.is_empty() && table.matched.is_empty() => {
+                self.ready.push_back(joined);
+                return Ok(());
+            }
             None => (0..joined.len as u32).collect(),
         };
+        run.work.rows_removed += (joined.len - hits.len()) as u64;
         for hit in &hits {
             let hit = *hit as usize;
             if let Some(matched) = left_rows.get(hit).and_then(|row| matched.get_mut(*row as usize)) {
@@ -315,16 +291,14 @@ impl HashJoin {
     }
 
     /// What the left rows give that stand alone: Left and Full without a match, Semi with one, Anti without.
-    fn leftovers(&mut self, batch: &Batch, keys: &KeyRows, matched: &[bool]) {
+    fn leftovers(&mut self, batch: &Batch, keys: &RowKeys, matched: &[bool]) {
         let wanted = match self.shape.kind {
             JoinKind::Semi => true,
             JoinKind::Left | JoinKind::Full | JoinKind::Anti => false,
             JoinKind::Inner | JoinKind::Right => return,
         };
-        let unknown = |row: usize| {
-            self.shape.null_aware
-                && (self.right_has_null || (self.right_has_rows && keys.nulls.get(row).copied().unwrap_or(false)))
-        };
+        let unknown =
+            |row: usize| self.shape.null_aware && (self.right_has_null || (self.right_has_rows && keys.is_null(row)));
         let rows: Vec<u32> = (0..batch.len)
             .filter(|row| matched.get(*row).copied().unwrap_or(false) == wanted && !unknown(*row))
             .map(|row| row as u32)
@@ -352,16 +326,26 @@ impl HashJoin {
     }
 }
 
-fn table_size(batch: &Batch, keys: &KeyRows) -> usize {
-    batch.size_bytes() + keys.bytes.len() + batch.len * 40
+/// A row's entry in the table and in the chains.
+const ENTRY_BYTES: usize = 48;
+
+fn table_size(batch: &Batch, keys: &RowKeys) -> usize {
+    batch.size_bytes() + keys.size_bytes() + batch.len * ENTRY_BYTES
 }
 
 impl Shape {
-    async fn left_keys(&self, run: &mut Run, batch: &Batch) -> Result<KeyRows> {
-        encode_keys(run, &self.left_keys, &self.key_types, batch).await
+    async fn keys(&self, run: &mut Run, programs: &[Program], batch: &Batch) -> Result<RowKeys> {
+        let mut columns = Vec::with_capacity(programs.len());
+        for program in programs {
+            columns.push(program.eval(run, batch).await?);
+        }
+        Ok(RowKeys::new(self.packing.as_ref(), &columns, &self.key_types, batch.len))
     }
-    async fn right_keys(&self, run: &mut Run, batch: &Batch) -> Result<KeyRows> {
-        encode_keys(run, &self.right_keys, &self.key_types, batch).await
+    async fn left_keys(&self, run: &mut Run, batch: &Batch) -> Result<RowKeys> {
+        self.keys(run, &self.left_keys, batch).await
+    }
+    async fn right_keys(&self, run: &mut Run, batch: &Batch) -> Result<RowKeys> {
+        self.keys(run, &self.right_keys, batch).await
     }
 }
 
@@ -379,11 +363,11 @@ impl Files {
         };
         Ok(Files { left: make(&layout(&shape.left_types))?, right: make(&layout(&shape.right_types))?, depth })
     }
-    fn push(&mut self, batch: &Batch, keys: &KeyRows, is_left: bool) -> Result<()> {
+    fn push(&mut self, batch: &Batch, keys: &RowKeys, is_left: bool) -> Result<()> {
         let files = if is_left { &mut self.left } else { &mut self.right };
         for row in 0..batch.len {
             // Four other bits of the hash at each depth.
-            let part = (keys::hash(keys.get(row)) >> (60 - 4 * self.depth)) as usize % PARTITIONS;
+            let part = (keys.get(row).hash() >> (60 - 4 * self.depth)) as usize % PARTITIONS;
             if let Some(file) = files.get_mut(part) {
                 file.push(&[], batch, row)?;
             }

@@ -27,9 +27,12 @@ impl Operator for Measured {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
             let clock = run.context.host.clock.clone();
+            // What the nodes below say of their work is not this one's.
+            let work = std::mem::take(&mut run.work);
             let before = clock.monotonic();
             let batch = self.input.next(run).await?;
             let ms = clock.monotonic().saturating_sub(before).as_secs_f64() * 1e3;
+            let own = std::mem::replace(&mut run.work, work);
             let Some(measures) = run.measures.as_mut().filter(|_| self.id < NODES_MAX) else { return Ok(batch) };
             if measures.len() <= self.id {
                 measures.resize(self.id + 1, NodeMeasure::default());
@@ -41,6 +44,11 @@ impl Operator for Measured {
                 }
                 measure.total_ms += ms;
                 measure.rows += batch.as_ref().map_or(0, |b| b.len as u64);
+                measure.rows_removed += own.rows_removed;
+                measure.memory_bytes = measure.memory_bytes.max(own.memory_bytes as u64);
+                measure.disk_bytes = measure.disk_bytes.max(own.disk_bytes);
+                measure.is_top |= own.is_top;
+                measure.batches = measure.batches.max(own.batches);
             }
             Ok(batch)
         })

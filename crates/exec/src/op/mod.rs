@@ -15,6 +15,7 @@ mod materialize;
 mod measure;
 mod merge_join;
 mod nested_loop;
+mod packed;
 mod recursive;
 mod scan;
 mod setop;
@@ -28,6 +29,7 @@ pub(crate) use function::type_of;
 pub(crate) use keys::{SortKeys, encode_keys};
 pub(crate) use lock::{lock_error, lock_mode, wait_policy};
 pub(crate) use lookup_join::scan_type;
+pub(crate) use packed::{Key, KeyTable, Packing, RowKeys};
 pub use scan::as_of;
 
 use crate::batch::Batch;

@@ -107,6 +107,7 @@ impl NestedLoop {
             Some(on) => on.select(run, &joined).await?,
             None => (0..right.len as u32).collect(),
         };
+        run.work.rows_removed += (joined.len - hits.len()) as u64;
         self.matched |= !hits.is_empty();
         if self.keeps_right() {
             self.right_matched.resize(self.right_matched.len().max(self.right_row + right.len), false);

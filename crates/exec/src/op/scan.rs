@@ -90,9 +90,10 @@ fn direction(backward: bool) -> Direction {
     if backward { Direction::Backward } else { Direction::Forward }
 }
 
-/// Reads up to a batch of rows of a range; the flag says whether the range is at its end.
-async fn read_rows(scan: &mut Scan, reader: &RowReader) -> Result<(Batch, bool)> {
-    let mut builders = reader.builders();
+/// Reads up to a batch of rows of a range; the flag says whether the range is at its end. `expected`: rows of the batch before,
+/// of which there will be as many again.
+async fn read_rows(scan: &mut Scan, reader: &RowReader, expected: &mut usize) -> Result<(Batch, bool)> {
+    let mut builders = reader.builders_for(*expected);
     let (mut failed, mut bytes, mut count) = (None, 0usize, 0usize);
     let visited = scan
         .next(BATCH_ROWS, |key, value, ts| {
@@ -110,6 +111,7 @@ async fn read_rows(scan: &mut Scan, reader: &RowReader) -> Result<(Batch, bool)>
     if let Some(error) = failed {
         return Err(error);
     }
+    *expected = count;
     Ok((finish(builders, count), visited == 0))
 }
 
@@ -123,6 +125,7 @@ pub(super) async fn filtered(run: &mut Run, filter: Option<&Program>, batch: Bat
         None => Ok(batch),
         Some(filter) => {
             let rows = filter.select(run, &batch).await?;
+            run.work.rows_removed += (batch.len - rows.len()) as u64;
             Ok(batch.gather(&rows))
         }
     }
@@ -133,6 +136,7 @@ pub(crate) struct SeqScan {
     filter: Option<Program>,
     backward: bool,
     scan: Option<Scan>,
+    expected: usize,
     is_done: bool,
 }
 
@@ -143,6 +147,7 @@ impl SeqScan {
             filter: Program::compile_option(filter)?,
             backward,
             scan: None,
+            expected: 0,
             is_done: false,
         })
     }
@@ -159,7 +164,7 @@ impl Operator for SeqScan {
                     self.scan = Some(txn.scan(&at, None, KeyRange::all(), direction(self.backward)));
                 }
                 let Some(scan) = &mut self.scan else { break };
-                let (batch, is_done) = read_rows(scan, &self.source.reader).await?;
+                let (batch, is_done) = read_rows(scan, &self.source.reader, &mut self.expected).await?;
                 self.is_done = is_done;
                 let batch = filtered(run, self.filter.as_ref(), batch).await?;
                 if !batch.is_empty() {
@@ -192,6 +197,7 @@ pub(crate) struct IndexScan {
     backward: bool,
     ranges: Option<VecDeque<KeyRange>>,
     scan: Option<Scan>,
+    expected: usize,
 }
 
 impl IndexScan {
@@ -234,6 +240,7 @@ impl IndexScan {
             backward,
             ranges: None,
             scan: None,
+            expected: 0,
         })
     }
 
@@ -242,7 +249,7 @@ impl IndexScan {
         let reader = &self.source.reader;
         let Some(scan) = &mut self.scan else { return Ok((Batch::default(), true)) };
         match &self.path {
-            Path::Primary => read_rows(scan, reader).await,
+            Path::Primary => read_rows(scan, reader, &mut self.expected).await,
             Path::Covering(shape) => read_entries(scan, reader, shape).await,
             Path::Secondary(shape) => {
                 let mut keys = RowKeys::default();

@@ -7,7 +7,7 @@ use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder, ColumnKind};
 use crate::budget::Reservation;
 use crate::context::BoxFuture;
 use crate::expr::Program;
-use crate::run::Run;
+use crate::run::{Run, Work};
 use crate::spill::{SpillFile, SpillReader, layout};
 use sql::Expr;
 use sql::physical::PlanSortKey;
@@ -128,6 +128,7 @@ impl Sort {
         }
         let order = heap.into_sorted_vec().into_iter().map(|(_, _, place)| place as u32).collect();
         let rows = Batch::from_rows(&self.types, &rows);
+        run.work = Work { memory_bytes: memory.bytes(), is_top: true, ..run.work };
         Ok(Output::Memory { rows, order, at: 0, _memory: memory })
     }
 
@@ -160,12 +161,14 @@ impl Sort {
                 held.batches.iter().scan(0u32, |at, b| Some(std::mem::replace(at, *at + b.len as u32))).collect();
             let order = held.order();
             let order = order.iter().map(|(_, b, r)| starts.get(*b as usize).copied().unwrap_or(0) + r).collect();
+            run.work.memory_bytes = memory.bytes();
             return Ok(Output::Memory { rows, order, at: 0, _memory: memory });
         }
         if held.rows > 0 {
             runs.push(spill(run, &held, &layout)?);
         }
         drop(held);
+        run.work.disk_bytes = runs.iter().map(|r| r.size_bytes()).sum();
         while runs.len() > MERGE_WIDTH {
             run.check()?;
             let rest = runs.split_off(MERGE_WIDTH);

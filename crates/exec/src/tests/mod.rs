@@ -2,6 +2,7 @@
 
 mod copies;
 mod ddl;
+mod explain;
 mod laws;
 mod queries;
 mod statements;

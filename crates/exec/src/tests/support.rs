@@ -478,12 +478,22 @@ impl Node {
     }
 
     pub fn plan_sql(&self, text: &str, settings: &sql::PlannerSettings) -> Result<Plan> {
+        let rows =
+            |relation: &Relation| self.gateway.rows_estimate(&crate::rows::relation_ref(relation, relation.storage));
+        self.plan_sql_for(text, settings, &rows)
+    }
+
+    /// The plan for relations of so many rows.
+    pub fn plan_sql_for(
+        &self,
+        text: &str,
+        settings: &sql::PlannerSettings,
+        rows: &dyn Fn(&Relation) -> u64,
+    ) -> Result<Plan> {
         let statements = sql::parse(text, true)?;
         let bound = sql::bind(&statements[0], &self.bind_context(), &[])?;
         let sql::BoundKind::Query(query) = &bound.kind else { panic!("no query: {text}") };
-        let rows =
-            |relation: &Relation| self.gateway.rows_estimate(&crate::rows::relation_ref(relation, relation.storage));
-        let context = sql::PlanContext { catalog: &self.catalog, rows: &rows, settings, fold: None };
+        let context = sql::PlanContext { catalog: &self.catalog, rows, settings, fold: None };
         sql::plan(query, &bound.parameters, &context)
     }
 

@@ -20,6 +20,9 @@ use ordered_set::RankResult;
 use regression::RegressionResult;
 use variance::{FloatResult, Spread};
 
+pub use sums::NumericSum;
+pub use variance::FloatAverage;
+
 /// The running state of one aggregate in one group.
 pub trait Accumulator: Send {
     /// Takes one row's arguments. NULLs are passed in; strict aggregates skip them themselves.

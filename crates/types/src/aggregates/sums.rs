@@ -202,25 +202,21 @@ impl NumericSum {
     pub fn new(is_average: bool) -> NumericSum {
         NumericSum { is_average, ..NumericSum::default() }
     }
-}
 
-impl Accumulator for NumericSum {
     #[inline]
-    fn update(&mut self, _context: &CallContext<'_>, args: &[Datum]) -> Result<()> {
-        match &args[0] {
-            Datum::Numeric(Numeric::Small { mantissa, scale }) => {
-                self.sum.add(i128::from(*mantissa), u32::from(*scale));
-            }
-            Datum::Numeric(value) => match value.big_parts() {
-                Some((mantissa, scale)) => self.sum.add_big(mantissa, scale),
-                None => self.specials.add(value),
-            },
-            _ => return Ok(()),
-        }
+    pub fn add(&mut self, value: &Numeric) {
         self.count += 1;
-        Ok(())
+        match value {
+            Numeric::Small { mantissa, scale } => self.sum.add(i128::from(*mantissa), u32::from(*scale)),
+            other => match other.big_parts() {
+                Some((mantissa, scale)) => self.sum.add_big(mantissa, scale),
+                None => self.specials.add(other),
+            },
+        }
     }
-    fn finish(&mut self, _context: &CallContext<'_>) -> Result<Datum> {
+
+    /// The sum or average so far; NULL of nothing.
+    pub fn total(&self) -> Result<Datum> {
         if self.count == 0 {
             return Ok(Datum::Null);
         }
@@ -230,6 +226,19 @@ impl Accumulator for NumericSum {
         let (mantissa, scale) = self.sum.total();
         let sum = Numeric::from_big(mantissa, scale)?;
         Ok(Datum::Numeric(if self.is_average { sum.div(&Numeric::from_i64(self.count))? } else { sum }))
+    }
+}
+
+impl Accumulator for NumericSum {
+    #[inline]
+    fn update(&mut self, _context: &CallContext<'_>, args: &[Datum]) -> Result<()> {
+        if let Datum::Numeric(value) = &args[0] {
+            self.add(value);
+        }
+        Ok(())
+    }
+    fn finish(&mut self, _context: &CallContext<'_>) -> Result<Datum> {
+        self.total()
     }
 }
 

@@ -123,14 +123,9 @@ pub(super) fn overflow() -> SqlError {
     SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow")
 }
 
-impl Accumulator for FloatVariance {
+impl FloatVariance {
     #[inline]
-    fn update(&mut self, _context: &CallContext<'_>, args: &[Datum]) -> Result<()> {
-        let value = match args[0] {
-            Datum::Float8(value) => value,
-            Datum::Float4(value) => f64::from(value),
-            _ => return Ok(()),
-        };
+    pub fn add(&mut self, value: f64) -> Result<()> {
         let sum_before = self.sum;
         self.count += 1.0;
         self.sum += value;
@@ -149,19 +144,54 @@ impl Accumulator for FloatVariance {
         Ok(())
     }
 
-    fn finish(&mut self, _context: &CallContext<'_>) -> Result<Datum> {
+    pub fn value(&self) -> Datum {
         let result = match self.result {
-            _ if self.count == 0.0 => return Ok(Datum::Null),
+            _ if self.count == 0.0 => return Datum::Null,
             FloatResult::Average => self.sum / self.count,
             FloatResult::Spread(spread) => {
                 let divisor = self.count - if spread.of_sample { 1.0 } else { 0.0 };
                 if divisor <= 0.0 {
-                    return Ok(Datum::Null);
+                    return Datum::Null;
                 }
                 let variance = self.distances / divisor;
                 if spread.is_deviation { variance.sqrt() } else { variance }
             }
         };
-        Ok(Datum::Float8(result))
+        Datum::Float8(result)
+    }
+}
+
+impl Accumulator for FloatVariance {
+    #[inline]
+    fn update(&mut self, _context: &CallContext<'_>, args: &[Datum]) -> Result<()> {
+        match args[0] {
+            Datum::Float8(value) => self.add(value),
+            Datum::Float4(value) => self.add(f64::from(value)),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, _context: &CallContext<'_>) -> Result<Datum> {
+        Ok(self.value())
+    }
+}
+
+/// `avg` of floats, outside of an `Accumulator`.
+pub struct FloatAverage(FloatVariance);
+
+impl Default for FloatAverage {
+    fn default() -> FloatAverage {
+        FloatAverage(FloatVariance::new(FloatResult::Average))
+    }
+}
+
+impl FloatAverage {
+    #[inline]
+    pub fn add(&mut self, value: f64) -> Result<()> {
+        self.0.add(value)
+    }
+    /// NULL of nothing.
+    pub fn value(&self) -> Datum {
+        self.0.value()
     }
 }

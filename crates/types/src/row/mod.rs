@@ -156,6 +156,7 @@ impl RowLayout {
         RowLayout { schema_version, columns, fields, ends_start, variable_count }
     }
 
+    #[inline]
     fn variable_start(&self, is_wide: bool) -> usize {
         self.ends_start + self.variable_count * if is_wide { 4 } else { 2 }
     }
@@ -262,6 +263,24 @@ fn put_variable(kind: Kind, value: &Datum, out: &mut Vec<u8>) {
     }
 }
 
+/// A column's value as it lies in a row: what scans put into typed columns without a datum.
+#[derive(Clone, Copy, Debug)]
+pub enum Stored<'a> {
+    Null,
+    /// Any integer-like value, widened.
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Text(&'a str),
+    /// A numeric in its short form.
+    Numeric {
+        mantissa: i64,
+        scale: u16,
+    },
+    /// `RowView::column` reads it.
+    Other,
+}
+
 /// A stored row, read in place; `new` has checked its bounds, so columns are read without further checks failing.
 #[derive(Clone, Copy)]
 pub struct RowView<'a> {
@@ -284,6 +303,7 @@ fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 impl<'a> RowView<'a> {
     /// XX001 if the bytes are no row of this layout.
+    #[inline]
     pub fn new(layout: &'a RowLayout, bytes: &'a [u8]) -> Result<RowView<'a>> {
         let &[format, flags, _, _, ..] = bytes else { return Err(damaged("it is cut short")) };
         if format != FORMAT {
@@ -318,6 +338,7 @@ impl<'a> RowView<'a> {
     }
 
     /// The schema version a stored row was written under, to find its layout.
+    #[inline]
     pub fn schema_version(bytes: &[u8]) -> Result<u16> {
         match bytes {
             [_, _, _, _, low, high, ..] => Ok(u16::from_le_bytes([*low, *high])),
@@ -398,6 +419,32 @@ impl<'a> RowView<'a> {
             Kind::Uuid => Datum::Uuid(bytes_at(bytes, at)),
             Kind::Oid => Datum::Oid(u32::from_le_bytes(bytes_at(bytes, at))),
             Kind::Text | Kind::Bytea | Kind::Numeric | Kind::Jsonb | Kind::Described => Datum::Null,
+        }
+    }
+
+    /// One column, in place. A text that is not UTF-8 is `Other`, and an error there.
+    #[inline]
+    pub fn stored(&self, index: usize) -> Stored<'a> {
+        let Some(Field { kind, place }) = self.field(index) else { return Stored::Null };
+        let (at, bytes) = (place as usize, self.bytes);
+        match kind {
+            Kind::Int4 | Kind::Date => Stored::Int(i64::from(i32::from_le_bytes(bytes_at(bytes, at)))),
+            Kind::Int8 | Kind::Time | Kind::Timestamp | Kind::TimestampTz => {
+                Stored::Int(i64::from_le_bytes(bytes_at(bytes, at)))
+            }
+            Kind::Text => match std::str::from_utf8(self.variable(at)) {
+                Ok(text) => Stored::Text(text),
+                Err(_) => Stored::Other,
+            },
+            Kind::Numeric => match value::small_numeric(self.variable(at)) {
+                Some((mantissa, scale)) => Stored::Numeric { mantissa, scale },
+                None => Stored::Other,
+            },
+            Kind::Float8 => Stored::Float(f64::from_bits(u64::from_le_bytes(bytes_at(bytes, at)))),
+            Kind::Float4 => Stored::Float(f64::from(f32::from_bits(u32::from_le_bytes(bytes_at(bytes, at))))),
+            Kind::Int2 => Stored::Int(i64::from(i16::from_le_bytes(bytes_at(bytes, at)))),
+            Kind::Bool => Stored::Bool(bytes_at::<1>(bytes, at) != [0]),
+            _ => Stored::Other,
         }
     }
 
