@@ -8,20 +8,22 @@ use sql::utility::Utility;
 use sql::{BindContext, BoundKind, PlanContext, PlannerSettings};
 use std::sync::Arc;
 use txn::{Isolation, Transaction};
-use types::{FormatSettings, Oid, Result};
+use types::{Datum, FormatSettings, Oid, Result, SqlError};
 
-struct Database {
+pub(super) struct Database {
     node: Node,
     catalog: TransactionCatalog,
     /// Who runs the statements.
     role: Oid,
+    /// How rows are shown.
+    pub(super) show: fn(&[Vec<Datum>]) -> String,
 }
 
 impl Database {
-    async fn new() -> Database {
+    pub(super) async fn new() -> Database {
         let node = node(vec![]).await;
         let catalog = Catalog::load(node.gateway.clone()).await.expect("loads");
-        Database { node, catalog: TransactionCatalog::new(catalog), role: POSTGRES_ROLE }
+        Database { node, catalog: TransactionCatalog::new(catalog), role: POSTGRES_ROLE, show: text }
     }
 
     fn bind_context(&self) -> BindContext {
@@ -58,7 +60,7 @@ impl Database {
                 while let Some(batch) = execution.next().await? {
                     rows.extend(rows_of(&batch));
                 }
-                Ok(text(&rows))
+                Ok((self.show)(&rows))
             }
             BoundKind::Utility(utility) => {
                 let Utility::Ddl(ddl) = *utility else { panic!("{statement}") };
@@ -82,7 +84,7 @@ impl Database {
     }
 
     /// A statement in a transaction of its own: rows or tag, else the error.
-    async fn run(&mut self, statement: &str) -> Result<String, String> {
+    pub(super) async fn run(&mut self, statement: &str) -> Result<String, SqlError> {
         let txn = self.node.begin(Isolation::Serializable).await;
         match self.statement(&txn, statement).await {
             Ok(shown) => {
@@ -94,7 +96,7 @@ impl Database {
             Err(error) => {
                 txn.rollback();
                 self.catalog.after_rollback();
-                Err(show_error(&error))
+                Err(error)
             }
         }
     }
@@ -104,13 +106,13 @@ impl Database {
         for (statement, expected) in script {
             let got = self.run(statement).await;
             let is_left_out = expected.is_empty() && got.is_ok();
-            let shown = got.unwrap_or_else(|error| error);
+            let shown = got.unwrap_or_else(|error| show_error(&error));
             assert!(is_left_out || shown == *expected, "{statement}\n  got:      {shown}\n  expected: {expected}");
         }
     }
 }
 
-fn with_database(body: impl AsyncFnOnce(Database)) {
+pub(super) fn with_database(body: impl AsyncFnOnce(Database)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { body(Database::new().await).await });
 }

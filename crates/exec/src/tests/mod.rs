@@ -3,6 +3,7 @@
 mod copies;
 mod ddl;
 mod explain;
+mod golden;
 mod laws;
 mod queries;
 mod statements;

@@ -1,10 +1,9 @@
 //! Calls of functions and aggregates.
 
 use super::resolve::Candidate;
-use super::scope::{Clause, fold};
+use super::scope::fold;
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
-use crate::logical::AggregateCall;
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
 use types::builtin::{Proc, ProcKind};
 use types::{Oid, Result, SqlError, SqlState, SqlType, oid};
@@ -17,9 +16,6 @@ impl Binder<'_> {
         if parts.len() > 1 && parts.first().is_none_or(|schema| fold(schema) != "pg_catalog") {
             return Err(unsupported("a function outside pg_catalog", position));
         }
-        if call.over.is_some() {
-            return Err(unsupported("a window function", position));
-        }
         if !call.within_group.is_empty() || call.null_treatment.is_some() {
             return Err(unsupported("WITHIN GROUP", position));
         }
@@ -29,41 +25,59 @@ impl Binder<'_> {
             FunctionArguments::Subquery(_) => return Err(unsupported("a subquery as argument list", position)),
         };
         if name == "coalesce" || name == "greatest" || name == "least" || name == "nullif" {
-            let args = self.plain_args(list, position)?;
-            return self.conditional(&name, args, position);
+            let outer = self.lazy_in;
+            if name == "coalesce" {
+                self.lazy_in = Some("COALESCE");
+            }
+            let args = self.plain_args(list, position);
+            self.lazy_in = outer;
+            return self.conditional(&name, args?, position);
         }
-        let outer = self.enter_arguments(&name);
-        let args = self.plain_args(list, position);
-        self.leave_arguments(outer);
-        let args = args?;
+        let args = self.plain_args(list, position)?;
+        if name == "grouping" {
+            return self.grouping(args, position);
+        }
         let input: Vec<Oid> = args.iter().map(|a| a.ty.oid).collect();
         let chosen = match self.function(&name, &input, position) {
             Ok(chosen) => chosen,
             Err(error) => return self.cast_call_form(&name, args, position).unwrap_or(Err(error)),
         };
         match chosen.item.kind {
-            ProcKind::Aggregate => self.aggregate(&chosen, args, list, call.filter.as_deref(), position),
-            ProcKind::Function if chosen.item.returns_set => {
-                Err(unsupported("a set-returning function here", position))
+            ProcKind::Aggregate | ProcKind::Window => {
+                self.aggregate_or_window(&name, &chosen, args, list, call, position)
             }
-            ProcKind::Function => self.plain_call(&chosen, args, position),
-            _ => {
-                Err(SqlError::new(SqlState::WINDOWING_ERROR, format!("window function {name} requires an OVER clause"))
-                    .at(position))
+            ProcKind::Function => {
+                refuse_aggregate_clauses(&name, call, list).map_err(|e| e.at(position))?;
+                let bound = self.plain_call(&chosen, args, position)?;
+                if chosen.item.returns_set { self.set_returning(bound, position) } else { Ok(bound) }
             }
+            _ => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("{name} is a procedure")).at(position)),
         }
     }
 
-    /// Aggregates may not stand in an aggregate's arguments.
-    fn enter_arguments(&mut self, name: &str) -> Option<Clause> {
-        let is_aggregate = types::builtin::procs_by_name(name).iter().any(|p| p.kind == ProcKind::Aggregate);
-        let scope = self.scopes.last_mut().filter(|_| is_aggregate)?;
-        (scope.clause == Clause::Output).then(|| std::mem::replace(&mut scope.clause, Clause::InAggregate))
-    }
-
-    fn leave_arguments(&mut self, outer: Option<Clause>) {
-        if let (Some(clause), Some(scope)) = (outer, self.scopes.last_mut()) {
-            scope.clause = clause;
+    fn aggregate_or_window(
+        &mut self,
+        name: &str,
+        chosen: &Candidate<&'static Proc>,
+        args: Vec<Expr>,
+        list: &ast::FunctionArgumentList,
+        call: &ast::Function,
+        position: u32,
+    ) -> Result<Expr> {
+        let wrong = |message: String| SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position);
+        let is_aggregate = chosen.item.kind == ProcKind::Aggregate;
+        let is_ordered_set = types::builtin::aggregate(chosen.item.oid).is_some_and(|a| a.kind != 'n');
+        if is_aggregate && is_ordered_set {
+            return Err(wrong(format!("WITHIN GROUP is required for ordered-set aggregate {name}")));
+        }
+        if is_aggregate && list.args.is_empty() {
+            return Err(wrong(format!("{name}(*) must be used to call a parameterless aggregate function")));
+        }
+        let parts = self.aggregate_parts(args, list, call.filter.as_deref(), position)?;
+        match &call.over {
+            Some(over) => self.window_call(chosen, parts, over, position),
+            None if is_aggregate => self.aggregate(chosen, parts, position),
+            None => Err(wrong(format!("window function {name} requires an OVER clause"))),
         }
     }
 
@@ -130,71 +144,23 @@ impl Binder<'_> {
             None => Ok(value),
         }
     }
+}
 
-    fn aggregate(
-        &mut self,
-        chosen: &Candidate<&'static Proc>,
-        args: Vec<Expr>,
-        list: &ast::FunctionArgumentList,
-        filter: Option<&ast::Expr>,
-        position: u32,
-    ) -> Result<Expr> {
-        let proc = chosen.item;
-        self.require_implemented(proc, position)?;
-        self.check_clause(position)?;
-        if types::builtin::aggregate(proc.oid).is_none_or(|a| a.kind != 'n') {
-            return Err(unsupported("WITHIN GROUP", position));
-        }
-        let own: Vec<_> = self.scope()?.items.iter().flat_map(|i| i.columns.iter().map(|c| c.id)).collect();
-        let mut uses = |found: &Expr| matches!(found.kind, ExprKind::Column(id) if !own.contains(&id));
-        if args.iter().any(|a| a.any(&mut uses)) {
-            return Err(unsupported("an aggregate over columns of an outer query", position));
-        }
-        let clause = std::mem::replace(&mut self.scope()?.clause, Clause::InAggregate);
-        let order_by = self.aggregate_order(list, position);
-        let filter = filter.map(|f| self.expr(f).and_then(|f| self.boolean(f, "FILTER"))).transpose();
-        self.scope()?.clause = clause;
-        let (args, ty) = self.convert_args(&chosen.args, proc.result, args)?;
-        let output = self.new_column(proc.name, ty, 0, 0);
-        let distinct = list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct);
-        let (order_by, filter) = (order_by?, filter?);
-        let call = AggregateCall { proc, args, direct: vec![], distinct, order_by, filter, output, ty };
-        self.scope()?.aggregates.push(call);
-        Ok(Expr { position, ..Expr::column(output, ty) })
-    }
-
-    fn aggregate_order(
-        &mut self,
-        list: &ast::FunctionArgumentList,
-        position: u32,
-    ) -> Result<Vec<crate::logical::SortKey>> {
-        let mut keys = vec![];
-        for clause in &list.clauses {
-            let ast::FunctionArgumentClause::OrderBy(exprs) = clause else {
-                return Err(unsupported("this clause of an aggregate", position));
-            };
-            for by in exprs {
-                let expr = self.expr(&by.expr)?;
-                keys.push(self.sort_key(expr, &by.options, position)?);
-            }
-        }
-        Ok(keys)
-    }
-
-    fn check_clause(&mut self, position: u32) -> Result<()> {
-        let clause = self.scopes.last().map_or(Clause::Other, |s| s.clause);
-        let place = match clause {
-            Clause::Output => return Ok(()),
-            Clause::InAggregate => {
-                let message = "aggregate function calls cannot be nested";
-                return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
-            }
-            Clause::Where => "WHERE",
-            Clause::Join => "JOIN conditions",
-            Clause::GroupBy => "GROUP BY",
-            Clause::Other => return Err(unsupported("an aggregate here", position)),
-        };
-        Err(SqlError::new(SqlState::GROUPING_ERROR, format!("aggregate functions are not allowed in {place}"))
-            .at(position))
-    }
+/// What only aggregates take.
+fn refuse_aggregate_clauses(name: &str, call: &ast::Function, list: &ast::FunctionArgumentList) -> Result<()> {
+    let is_star = matches!(list.args.as_slice(), [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
+    let message = if is_star {
+        format!("{name}(*) specified, but {name} is not an aggregate function")
+    } else if list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct) {
+        format!("DISTINCT specified, but {name} is not an aggregate function")
+    } else if !list.clauses.is_empty() {
+        format!("ORDER BY specified, but {name} is not an aggregate function")
+    } else if call.filter.is_some() {
+        format!("FILTER specified, but {name} is not an aggregate function")
+    } else if call.over.is_some() {
+        format!("OVER specified, but {name} is not a window function nor an aggregate function")
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
 }

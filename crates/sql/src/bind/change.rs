@@ -5,8 +5,8 @@ use super::query::BoundQuery;
 use super::scope::{Clause, Item, Scope, fold};
 use super::target::{is_default, no_such_column, refuse_generated, write};
 use super::{Binder, unsupported};
-use crate::expr::Expr;
-use crate::logical::{ColumnId, Delete, Node, ScanColumn, Update};
+use crate::expr::{Expr, ExprKind};
+use crate::logical::{ColumnId, Delete, Node, ScanColumn, Subquery, SubqueryKind, Update};
 use catalog::{Relation, privilege};
 use sqlparser::ast::{self, AssignmentTarget, Spanned, TableFactor, TableWithJoins};
 use std::sync::Arc;
@@ -22,8 +22,7 @@ struct Scanned {
 }
 
 impl Binder<'_> {
-    pub(super) fn update(&mut self, update: &ast::Update, with: Option<&ast::With>) -> Result<BoundQuery> {
-        self.with(with)?;
+    pub(super) fn update(&mut self, update: &ast::Update) -> Result<BoundQuery> {
         if update.or.is_some() || update.limit.is_some() || !update.order_by.is_empty() {
             return Err(unsupported("this form of UPDATE", self.at(update.table.span())));
         }
@@ -44,7 +43,7 @@ impl Binder<'_> {
         let scanned = self.changed(&update.table, privilege::UPDATE)?;
         let relation = scanned.relation.clone();
         let (input, recheck) = self.change_input(scanned.node, from, update.selection.as_ref())?;
-        self.scope()?.clause = Clause::Other;
+        self.scope()?.clause = Clause::Set;
         let assignments = self.assignments(&relation, &update.assignments)?;
         let (target, new_row) = self.write_target(&relation)?;
         let generated = self.generated(&relation, &new_row)?;
@@ -67,8 +66,7 @@ impl Binder<'_> {
         Ok(write(Node::Update(Box::new(node)), names))
     }
 
-    pub(super) fn delete(&mut self, delete: &ast::Delete, with: Option<&ast::With>) -> Result<BoundQuery> {
-        self.with(with)?;
+    pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<BoundQuery> {
         let (ast::FromTable::WithFromKeyword(tables) | ast::FromTable::WithoutKeyword(tables)) = &delete.from;
         let [table] = tables.as_slice() else { return Err(unsupported("DELETE from several tables", 0)) };
         if !delete.tables.is_empty() || delete.limit.is_some() || !delete.order_by.is_empty() {
@@ -84,7 +82,6 @@ impl Binder<'_> {
         let scanned = self.changed(table, privilege::DELETE)?;
         let using = delete.using.as_deref().unwrap_or_default();
         let (input, recheck) = self.change_input(scanned.node, using, delete.selection.as_ref())?;
-        self.scope()?.clause = Clause::Other;
         let (returning, names) = self.returning(delete.returning.as_deref())?;
         let (target, _) = self.write_target(&scanned.relation)?;
         let (row_key, old_row) = (scanned.row_key, scanned.old_row);
@@ -108,7 +105,7 @@ impl Binder<'_> {
         let row_key = self.new_column("row key", SqlType::BYTEA, 0, 0);
         scan.columns.push((ScanColumn::RowKey, row_key));
         let old_row = scan.columns.iter().filter(|(what, _)| *what != ScanColumn::RowKey).copied().collect();
-        self.scope()?.push(Item::new(&alias, names));
+        self.put_item(Item { relation: Some(relation.clone()), ..Item::new(&alias, names) })?;
         Ok(Scanned { relation, alias, node: Node::Scan(scan), row_key, old_row })
     }
 
@@ -121,7 +118,11 @@ impl Binder<'_> {
     ) -> Result<(Node, Vec<Expr>)> {
         let mut node = target;
         if !from.is_empty() {
-            node = cross(node, self.from(from)?);
+            // FROM may not read the target, not even LATERAL.
+            self.scope()?.items.iter_mut().for_each(|i| (i.lateral_only, i.lateral_allowed) = (true, false));
+            let right = self.from(from)?;
+            self.scope()?.items.iter_mut().for_each(|i| i.lateral_allowed = true);
+            node = cross(node, right);
         }
         let Some(condition) = selection else { return Ok((node, vec![])) };
         let filtered = self.filter(node, condition)?;
@@ -140,20 +141,9 @@ impl Binder<'_> {
     ) -> Result<Vec<(i16, Expr)>> {
         let mut assigned: Vec<(i16, Expr)> = vec![];
         for assignment in syntax {
-            let pairs: Vec<(&ast::ObjectName, &ast::Expr)> = match (&assignment.target, &assignment.value) {
-                (AssignmentTarget::ColumnName(name), value) => vec![(name, value)],
-                (AssignmentTarget::Tuple(names), ast::Expr::Tuple(values)) if names.len() == values.len() => {
-                    names.iter().zip(values).collect()
-                }
-                (AssignmentTarget::Tuple(names), value) if names.len() == 1 => {
-                    names.iter().zip(std::iter::once(value)).collect()
-                }
-                _ => return Err(unsupported("SET of several columns from this", self.at(assignment.value.span()))),
-            };
-            for (name, value) in pairs {
-                let (number, value) = self.assignment(relation, name, value)?;
+            for (number, value) in self.assigned(relation, assignment)? {
                 if assigned.iter().any(|(n, _)| *n == number) {
-                    let name = name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default();
+                    let name = relation.column(number).map(|c| c.name.clone()).unwrap_or_default();
                     let message = format!("multiple assignments to same column \"{name}\"");
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
                 }
@@ -165,30 +155,123 @@ impl Binder<'_> {
         Ok(assigned)
     }
 
+    /// One item of SET: a column, or several from a row or a subquery.
+    fn assigned(&mut self, relation: &Arc<Relation>, assignment: &ast::Assignment) -> Result<Vec<(i16, Expr)>> {
+        let names = match &assignment.target {
+            AssignmentTarget::ColumnName(name) => return Ok(vec![self.assignment(relation, name, &assignment.value)?]),
+            AssignmentTarget::Tuple(names) => names,
+        };
+        let value = bare(&assignment.value);
+        let position = self.at(assignment.value.span());
+        let mismatch = || {
+            let message = "number of columns does not match number of values";
+            SqlError::new(SqlState::SYNTAX_ERROR, message).at(position)
+        };
+        if let ast::Expr::Subquery(query) = value {
+            let row = self.row_of_query(query, position)?;
+            let ExprKind::Subquery(subquery) = &row.kind else { return Err(mismatch()) };
+            let types: Vec<SqlType> = subquery
+                .output
+                .iter()
+                .map(|id| self.columns.get(id.0 as usize).map_or(SqlType::UNKNOWN, |c| c.ty))
+                .collect();
+            if types.len() != names.len() {
+                return Err(mismatch());
+            }
+            let mut assigned = vec![];
+            for (index, (name, ty)) in names.iter().zip(types).enumerate() {
+                let column = self.assigned_column(relation, name)?;
+                let field = ExprKind::Field { row: Box::new(row.clone()), index };
+                let value = self.assign(Expr::new(field, ty, position), column.ty.into(), &column.name)?;
+                assigned.push((column.number, value));
+            }
+            return Ok(assigned);
+        }
+        let values: Vec<&ast::Expr> = match value {
+            ast::Expr::Tuple(values) => values.iter().collect(),
+            ast::Expr::Function(call) if is_row(call) => row_arguments(call),
+            _ if names.len() == 1 => vec![&assignment.value],
+            _ => {
+                let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+                return Err(SqlError::unsupported(message).at(position));
+            }
+        };
+        if values.len() != names.len() {
+            return Err(mismatch());
+        }
+        names.iter().zip(values).map(|(name, value)| self.assignment(relation, name, value)).collect()
+    }
+
+    /// A subquery's one row as a record.
+    fn row_of_query(&mut self, query: &ast::Query, position: u32) -> Result<Expr> {
+        let place = self.enter_place(Some(super::with::Place::Subquery));
+        let bound = self.query(query);
+        self.leave_place(place);
+        let bound = bound?;
+        let output = bound.columns.iter().map(|c| c.id).collect();
+        let (plan, correlated) = (bound.node, bound.correlated);
+        let subquery = Subquery { kind: SubqueryKind::Row, plan, output, correlated };
+        Ok(Expr::new(ExprKind::Subquery(Box::new(subquery)), SqlType::RECORD, position))
+    }
+
+    fn assigned_column(&self, relation: &Arc<Relation>, name: &ast::ObjectName) -> Result<catalog::Column> {
+        let position = self.at(name.span());
+        let first = name.0.first().and_then(|p| p.as_ident()).map(fold).unwrap_or_default();
+        let column = relation.column_by_name(&first).ok_or_else(|| no_such_column(relation, &first, position))?;
+        if name.0.len() > 1 {
+            return Err(unsupported("assigning to a field", position));
+        }
+        refuse_generated(column, "update")?;
+        if column.identity == Some(catalog::Identity::Always) {
+            let message = format!("column \"{first}\" can only be updated to DEFAULT");
+            let detail = format!("Column \"{first}\" is an identity column defined as GENERATED ALWAYS.");
+            return Err(SqlError::new(SqlState::GENERATED_ALWAYS, message).detail(detail));
+        }
+        Ok(column.clone())
+    }
+
     fn assignment(
         &mut self,
         relation: &Arc<Relation>,
         name: &ast::ObjectName,
         value: &ast::Expr,
     ) -> Result<(i16, Expr)> {
-        let position = self.at(name.span());
-        let [part] = name.0.as_slice() else { return Err(unsupported("assigning to a field", position)) };
-        let name = part.as_ident().map(fold).unwrap_or_default();
-        let column = relation.column_by_name(&name).ok_or_else(|| no_such_column(relation, &name, position))?;
-        if is_default(value) {
+        if is_default(value)
+            && let [part] = name.0.as_slice()
+        {
+            let position = self.at(name.span());
+            let name = part.as_ident().map(fold).unwrap_or_default();
+            let column = relation.column_by_name(&name).ok_or_else(|| no_such_column(relation, &name, position))?;
             let default = match column.is_generated {
                 true => Expr::constant(types::Datum::Null, column.ty.into()),
                 false => self.default_value(relation, column)?,
             };
             return Ok((column.number, default));
         }
-        refuse_generated(column, "update")?;
-        if column.identity == Some(catalog::Identity::Always) {
-            let message = format!("column \"{name}\" can only be updated to DEFAULT");
-            let detail = format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS.");
-            return Err(SqlError::new(SqlState::GENERATED_ALWAYS, message).detail(detail));
-        }
+        let column = self.assigned_column(relation, name)?;
         let value = self.expr(value)?;
-        Ok((column.number, self.assign(value, column.ty.into(), &name)?))
+        Ok((column.number, self.assign(value, column.ty.into(), &column.name)?))
     }
+}
+
+/// Without parentheses around it.
+fn bare(expr: &ast::Expr) -> &ast::Expr {
+    match expr {
+        ast::Expr::Nested(inner) => bare(inner),
+        ast::Expr::Prefixed { value, .. } => bare(value),
+        other => other,
+    }
+}
+
+fn is_row(call: &ast::Function) -> bool {
+    matches!(call.name.0.as_slice(), [part] if part.as_ident().is_some_and(|i| i.quote_style.is_none() && i.value.eq_ignore_ascii_case("row")))
+}
+
+fn row_arguments(call: &ast::Function) -> Vec<&ast::Expr> {
+    let ast::FunctionArguments::List(list) = &call.args else { return vec![] };
+    let exprs = list.args.iter().filter_map(|arg| match arg {
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    exprs.collect()
 }

@@ -1,171 +1,123 @@
-//! FROM: tables, subqueries, joins.
+//! FROM: tables, subqueries, views. Joins are in `join`, functions in `from_function`, WITH queries in `with`.
 
-use super::from_function::is_lateral;
-use super::query::CteName;
-use super::scope::{Clause, Item, Name, Scope, fold};
-use super::{Binder, unsupported};
+use super::scope::{Item, Name, fold};
+use super::{Binder, locking, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{JoinKind, Node, PrivilegeCheck, Scan, ScanColumn};
+use crate::plan::columns;
 use catalog::{Relation, RelationKind};
-use sqlparser::ast::{JoinConstraint, JoinOperator, ObjectName, Spanned, TableAlias, TableFactor, TableWithJoins};
+use sqlparser::ast::{ObjectName, Query, Spanned, TableAlias, TableFactor, TableWithJoins};
 use std::sync::Arc;
 use types::{Result, SqlError, SqlState};
+
+/// One FROM item as a node, and the columns that `*` over it shows.
+pub(super) struct Factor {
+    pub(super) node: Node,
+    pub(super) columns: Vec<Name>,
+}
 
 impl Binder<'_> {
     /// The items of a FROM list, cross joined; their names are put into the innermost scope.
     pub(super) fn from(&mut self, items: &[TableWithJoins]) -> Result<Node> {
         let mut node = None;
         for item in items {
-            let right = self.with_joins(item)?;
+            let start = self.scope()?.items.len();
+            let right = self.with_joins(item)?.node;
+            for item in self.scope()?.items.iter_mut().skip(start) {
+                (item.lateral_only, item.lateral_allowed) = (true, true);
+            }
             node = Some(match node {
                 None => right,
                 Some(left) => cross(left, right),
             });
         }
+        self.scope()?.items.iter_mut().for_each(|item| item.lateral_only = false);
+        self.check_locked_names()?;
         Ok(node.unwrap_or(Node::OneRow))
     }
 
-    fn with_joins(&mut self, item: &TableWithJoins) -> Result<Node> {
-        let start = self.scope()?.items.len();
-        let mut node = self.factor(&item.relation)?;
-        for join in &item.joins {
-            let middle = self.scope()?.items.len();
-            let right = self.factor(&join.relation)?;
-            let (kind, constraint) = match &join.join_operator {
-                JoinOperator::Join(c) | JoinOperator::Inner(c) | JoinOperator::CrossJoin(c) => (JoinKind::Inner, c),
-                JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => (JoinKind::Left, c),
-                JoinOperator::Right(c) | JoinOperator::RightOuter(c) => (JoinKind::Right, c),
-                JoinOperator::FullOuter(c) => (JoinKind::Full, c),
-                _ => return Err(unsupported("this kind of join", self.at(join.relation.span()))),
-            };
-            let on = self.join_condition(kind, constraint, start, middle)?;
-            node = {
-                let lateral = is_lateral(&right);
-                Node::Join { kind, left: Box::new(node), right: Box::new(right), on, lateral }
-            };
-        }
-        Ok(node)
-    }
-
-    fn join_condition(
-        &mut self,
-        kind: JoinKind,
-        constraint: &JoinConstraint,
-        start: usize,
-        middle: usize,
-    ) -> Result<Vec<Expr>> {
-        let names = match constraint {
-            JoinConstraint::None => return Ok(vec![]),
-            JoinConstraint::On(condition) => {
-                // Only what stands left in the same join is visible.
-                let hidden: Vec<Item> = self.scope()?.items.drain(..start).collect();
-                self.scope()?.clause = Clause::Join;
-                let bound = self.expr(condition).and_then(|c| self.boolean(c, "JOIN/ON"));
-                let scope = self.scope()?;
-                scope.clause = Clause::Where;
-                scope.items.splice(0..0, hidden);
-                return Ok(conjuncts(bound?));
-            }
-            JoinConstraint::Using(names) => {
-                names.iter().filter_map(|n| n.0.last().and_then(|p| p.as_ident()).map(fold)).collect()
-            }
-            JoinConstraint::Natural => self.shared_names(start, middle)?,
-            JoinConstraint::UsingAlias(..) => return Err(unsupported("JOIN USING with an alias", 0)),
-        };
-        if kind == JoinKind::Full {
-            return Err(unsupported("FULL JOIN with USING", 0));
-        }
-        let mut on = vec![];
-        for name in &names {
-            on.push(self.using_column(kind, name, start, middle)?);
-        }
-        Ok(on)
-    }
-
-    fn shared_names(&mut self, start: usize, middle: usize) -> Result<Vec<String>> {
-        let scope = self.scope()?;
-        let left = visible(scope, start, middle);
-        let right = visible(scope, middle, scope.items.len());
-        Ok(left.into_iter().filter(|l| right.iter().any(|r| r.name == l.name)).map(|l| l.name).collect())
-    }
-
-    /// `left.name = right.name`; afterwards the bare name means the side that is not padded with NULLs.
-    fn using_column(&mut self, kind: JoinKind, name: &str, start: usize, middle: usize) -> Result<Expr> {
-        let scope = self.scope()?;
-        let end = scope.items.len();
-        let side = |from, to, which: &str| {
-            let found: Vec<_> = visible(scope, from, to).into_iter().filter(|c| c.name == name).collect();
-            match <[Name; 1]>::try_from(found) {
-                Ok([one]) => Ok(one),
-                Err(found) if found.is_empty() => Err(SqlError::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!("column \"{name}\" specified in USING clause does not exist in {which} table"),
-                )),
-                Err(_) => Err(SqlError::new(
-                    SqlState::AMBIGUOUS_COLUMN,
-                    format!("common column name \"{name}\" appears more than once in {which} table"),
-                )),
-            }
-        };
-        let (left, right) = (side(start, middle, "left")?, side(middle, end, "right")?);
-        let merged = if kind == JoinKind::Right { left.id } else { right.id };
-        for item in scope.items.iter_mut().skip(start) {
-            if item.columns.iter().any(|c| c.id == merged) {
-                item.hidden.push(merged);
-            }
-        }
-        self.binary("=", Expr::column(left.id, left.ty), Expr::column(right.id, right.ty), 0)
-    }
-
-    fn factor(&mut self, factor: &TableFactor) -> Result<Node> {
+    pub(super) fn factor(&mut self, factor: &TableFactor) -> Result<Factor> {
         let position = self.at(factor.span());
-        match factor {
+        let start = self.scope()?.items.len();
+        let node = match factor {
+            TableFactor::NestedJoin { table_with_joins, alias } => {
+                return self.nested_join(table_with_joins, alias.as_ref());
+            }
             TableFactor::Table {
                 name, alias, args: None, version: None, sample: None, with_ordinality: false, ..
-            } => self.table(name, alias.as_ref(), position),
-            TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
+            } => self.table(name, alias.as_ref(), position)?,
+            TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 let Some(alias) = alias else {
-                    let message = "subquery in FROM must have an alias";
+                    let what = if matches!(*subquery.body, sqlparser::ast::SetExpr::Values(_)) {
+                        "VALUES"
+                    } else {
+                        "subquery"
+                    };
+                    let example = if what == "VALUES" { "VALUES" } else { "SELECT" };
+                    let message = format!("{what} in FROM must have an alias");
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
-                        .hint("For example, FROM (SELECT ...) [AS] foo.")
+                        .hint(format!("For example, FROM ({example} ...) [AS] foo."))
                         .at(position));
                 };
-                // Its FROM siblings are not visible inside.
-                let siblings = std::mem::take(&mut self.scope()?.items);
-                let bound = self.query(subquery);
-                self.scope()?.items = siblings;
-                let bound = bound?;
-                self.add_item(&fold(&alias.name), bound.columns, Some(alias))?;
-                Ok(bound.node)
+                self.derived(subquery, *lateral, alias)?
             }
-            TableFactor::NestedJoin { table_with_joins, alias: None } => self.with_joins(table_with_joins),
             TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } | TableFactor::UNNEST { .. } => {
-                self.from_function(factor, position)
+                let active = std::mem::replace(&mut self.scope()?.lateral_active, true);
+                let bound = self.from_function(factor, position);
+                self.scope()?.lateral_active = active;
+                bound?
             }
-            _ => Err(unsupported("this kind of FROM item", position)),
-        }
+            _ => return Err(unsupported("this kind of FROM item", position)),
+        };
+        let columns = self.scope()?.items.iter().skip(start).flat_map(|i| i.columns.clone()).collect();
+        Ok(Factor { node, columns })
     }
 
-    pub(super) fn add_item(&mut self, name: &str, mut columns: Vec<Name>, alias: Option<&TableAlias>) -> Result<()> {
-        if let Some(alias) = alias {
-            let position = self.at(alias.name.span);
-            if alias.columns.len() > columns.len() {
-                let message = format!(
-                    "table \"{name}\" has {} columns available but {} columns specified",
-                    columns.len(),
-                    alias.columns.len()
-                );
-                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
-            }
-            for (column, renamed) in columns.iter_mut().zip(&alias.columns) {
-                column.name = fold(&renamed.name);
-            }
+    fn derived(&mut self, subquery: &Query, lateral: bool, alias: &TableAlias) -> Result<Node> {
+        let name = fold(&alias.name);
+        let locks = self.locks_of(&name)?;
+        if !locks.is_empty() && matches!(*subquery.body, sqlparser::ast::SetExpr::Values(_)) {
+            locking::refuse(&locks, "VALUES")?;
         }
-        if self.scope()?.items.iter().any(|i| i.alias == name) {
-            let message = format!("table name \"{name}\" specified more than once");
+        let active = std::mem::replace(&mut self.scope()?.lateral_active, lateral);
+        let bound = self.query_locked(subquery, locks);
+        self.scope()?.lateral_active = active;
+        let bound = bound?;
+        self.add_item(&name, bound.columns, Some(alias))?;
+        Ok(bound.node)
+    }
+
+    pub(super) fn add_item(&mut self, name: &str, columns: Vec<Name>, alias: Option<&TableAlias>) -> Result<()> {
+        let columns = self.renamed(name, columns, alias)?;
+        self.put_item(Item::new(name, columns))
+    }
+
+    /// Column names as an alias's list gives them.
+    pub(super) fn renamed(&self, name: &str, mut columns: Vec<Name>, alias: Option<&TableAlias>) -> Result<Vec<Name>> {
+        let Some(alias) = alias else { return Ok(columns) };
+        if alias.columns.len() > columns.len() {
+            let message = format!(
+                "table \"{name}\" has {} columns available but {} columns specified",
+                columns.len(),
+                alias.columns.len()
+            );
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+        }
+        for (column, renamed) in columns.iter_mut().zip(&alias.columns) {
+            column.name = fold(&renamed.name);
+        }
+        Ok(columns)
+    }
+
+    pub(super) fn put_item(&mut self, item: Item) -> Result<()> {
+        let relation = item.relation.as_ref().map_or(0, |r| r.id);
+        let scope = self.scope()?;
+        if scope.items.iter().any(|i| i.name_visible && i.alias == item.alias) {
+            let message = format!("table name \"{}\" specified more than once", item.alias);
             return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
         }
-        self.scope()?.push(Item::new(name, columns));
+        scope.mentioned.push((item.alias.clone(), relation));
+        scope.push(item);
         Ok(())
     }
 
@@ -188,11 +140,9 @@ impl Binder<'_> {
     pub(super) fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>, position: u32) -> Result<Node> {
         if let [part] = name.0.as_slice()
             && let Some(ident) = part.as_ident()
+            && let Some(index) = self.with_query(&fold(ident))
         {
-            let wanted = fold(ident);
-            if let Some(cte) = self.ctes_in_view.iter().rev().find(|c| c.name == wanted).cloned() {
-                return self.cte_scan(&cte, alias);
-            }
+            return self.with_item(index, alias, position);
         }
         let relation = self.relation(name, position)?;
         if relation.row_security {
@@ -200,11 +150,17 @@ impl Binder<'_> {
         }
         self.need(&relation, catalog::privilege::SELECT);
         let alias_name = alias.map_or_else(|| relation.name.clone(), |a| fold(&a.name));
+        let locks = self.locks_of(&alias_name)?;
+        if !locks.is_empty() {
+            self.need(&relation, catalog::privilege::UPDATE);
+        }
         match relation.kind {
-            RelationKind::View => self.view(&relation, &alias_name, alias, position),
+            RelationKind::View => self.view(&relation, &alias_name, alias, locks, position),
             RelationKind::Table | RelationKind::MaterializedView | RelationKind::Virtual | RelationKind::Collection => {
-                let (scan, names) = self.scan(&relation, &alias_name);
-                self.add_item(&alias_name, names, alias)?;
+                let (mut scan, names) = self.scan(&relation, &alias_name);
+                self.lock_scan(&mut scan, &locks)?;
+                let columns = self.renamed(&alias_name, names, alias)?;
+                self.put_item(Item { relation: Some(relation), ..Item::new(&alias_name, columns) })?;
                 Ok(Node::Scan(scan))
             }
             RelationKind::Sequence | RelationKind::Composite => {
@@ -233,7 +189,14 @@ impl Binder<'_> {
     }
 
     /// A view's query is bound in its place, under the search path that it was made with.
-    fn view(&mut self, view: &Relation, name: &str, alias: Option<&TableAlias>, position: u32) -> Result<Node> {
+    fn view(
+        &mut self,
+        view: &Arc<Relation>,
+        name: &str,
+        alias: Option<&TableAlias>,
+        locks: Vec<locking::LockWish>,
+        position: u32,
+    ) -> Result<Node> {
         let Some(definition) = &view.view else { return Err(SqlError::internal("a view has a query")) };
         let mut context = self.context.clone();
         let path = definition.search_path.iter();
@@ -247,9 +210,12 @@ impl Binder<'_> {
         let mut inner = Binder::new(&context, crate::parse::Lines::default());
         std::mem::swap(&mut inner.columns, &mut self.columns);
         inner.ctes = std::mem::take(&mut self.ctes);
-        let bound = inner.query(query);
+        inner.next_cte = self.next_cte;
+        let bound = inner.query_locked(query, locks);
         std::mem::swap(&mut inner.columns, &mut self.columns);
         self.ctes = std::mem::take(&mut inner.ctes);
+        self.next_cte = inner.next_cte;
+        self.is_read_only &= inner.is_read_only;
         let bound = bound.map_err(|e| e.at(position))?;
         self.privileges.append(&mut inner.privileges);
         self.depends_on.append(&mut inner.depends_on);
@@ -257,32 +223,25 @@ impl Binder<'_> {
         for (column, shown) in columns.iter_mut().zip(view.live_columns()) {
             column.name.clone_from(&shown.name);
         }
-        self.add_item(name, columns, alias)?;
+        let columns = self.renamed(name, columns, alias)?;
+        self.put_item(Item::new(name, columns))?;
         Ok(bound.node)
     }
-
-    fn cte_scan(&mut self, cte: &CteName, alias: Option<&TableAlias>) -> Result<Node> {
-        let (mut names, mut columns) = (vec![], vec![]);
-        for source in &cte.columns {
-            let id = self.new_column(&source.name, source.ty, 0, 0);
-            names.push(Name { id, ..source.clone() });
-            columns.push((id, source.id));
-        }
-        let name = alias.map_or_else(|| cte.name.clone(), |a| fold(&a.name));
-        self.add_item(&name, names, alias)?;
-        Ok(Node::CteScan { cte: cte.id, columns, alias: name })
-    }
-}
-
-fn visible(scope: &Scope, from: usize, to: usize) -> Vec<Name> {
-    let items = scope.items.get(from..to).unwrap_or_default();
-    items.iter().flat_map(|i| i.columns.iter().filter(|c| !i.hidden.contains(&c.id)).cloned()).collect()
 }
 
 pub(super) fn cross(left: Node, right: Node) -> Node {
-    let lateral = is_lateral(&right);
+    let lateral = reads(&right, &left);
     let (left, right) = (Box::new(left), Box::new(right));
     Node::Join { kind: JoinKind::Inner, left, right, on: vec![], lateral }
+}
+
+/// Whether an item reads columns of what stands left of it.
+pub(super) fn reads(right: &Node, left: &Node) -> bool {
+    if matches!(right, Node::Scan(_) | Node::CteScan { .. }) {
+        return false;
+    }
+    let free = columns::free(right);
+    !free.is_empty() && columns::outputs(left).iter().any(|id| free.contains(id))
 }
 
 /// The terms of a condition.

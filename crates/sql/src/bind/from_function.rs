@@ -1,42 +1,88 @@
-//! Functions in FROM: `generate_series(1, 3) AS g(n)`, `unnest(a)`, `f(x) WITH ORDINALITY`.
+//! Functions in FROM: `generate_series(1, 3) AS g(n)`, `unnest(a, b)`, `ROWS FROM (f(x), g(y))`, `f(x) WITH ORDINALITY`.
 
-use super::scope::{Name, fold};
-use super::{Binder, unsupported};
-use crate::expr::{Expr, ExprKind};
+use super::scope::{Clause, Item, Name, fold};
+use super::{Binder, locking, unsupported};
+use crate::expr::Expr;
 use crate::logical::{FunctionCallItem, Node};
-use sqlparser::ast::{FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor};
+use crate::parse::forms;
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableAliasColumnDef, TableFactor};
 use types::builtin::{Proc, ProcKind};
 use types::{Oid, Result, SqlError, SqlState, SqlType, oid};
 
-/// Whether a FROM item reads columns of the items to its left.
-pub(super) fn is_lateral(node: &Node) -> bool {
-    let mut is_column = |e: &Expr| matches!(e.kind, ExprKind::Column(_) | ExprKind::Subquery(_));
-    match node {
-        Node::Functions { calls, .. } => calls.iter().any(|c| c.call.any(&mut is_column)),
-        _ => false,
-    }
+/// A call with the name that its column gets.
+struct Called {
+    name: String,
+    proc: &'static Proc,
+    call: Expr,
 }
 
 impl Binder<'_> {
     pub(super) fn from_function(&mut self, factor: &TableFactor, position: u32) -> Result<Node> {
-        match factor {
+        let (called, with_ordinality, alias) = match factor {
             TableFactor::Table { name, alias, args: Some(args), with_ordinality, sample: None, .. } => {
-                let bound = self.from_arguments(&args.args, position)?;
-                self.call_in_from(&function_name(name), bound, *with_ordinality, alias.as_ref(), position)
+                (self.calls_of(name, &args.args, position)?, *with_ordinality, alias.as_ref())
             }
             TableFactor::Function { name, args, with_ordinality, alias, .. } => {
-                let bound = self.from_arguments(args, position)?;
-                self.call_in_from(&function_name(name), bound, *with_ordinality, alias.as_ref(), position)
+                (self.calls_of(name, args, position)?, *with_ordinality, alias.as_ref())
             }
             TableFactor::UNNEST { array_exprs, with_ordinality, alias, with_offset: false, .. } => {
-                let bound = array_exprs.iter().map(|a| self.expr(a)).collect::<Result<Vec<_>>>()?;
-                if bound.len() != 1 {
-                    return Err(unsupported("unnest of several arrays", position));
-                }
-                self.call_in_from("unnest", bound, *with_ordinality, alias.as_ref(), position)
+                let args: Vec<_> =
+                    array_exprs.iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a.clone()))).collect();
+                let name = ObjectName::from(vec![ast::Ident::new("unnest")]);
+                (self.calls_of(&name, &args, position)?, *with_ordinality, alias.as_ref())
             }
-            _ => Err(unsupported("this kind of FROM item", position)),
+            _ => return Err(unsupported("this kind of FROM item", position)),
+        };
+        self.function_item(called, with_ordinality, alias, position)
+    }
+
+    /// The functions that one FROM item calls.
+    fn calls_of(&mut self, name: &ObjectName, args: &[FunctionArg], position: u32) -> Result<Vec<Called>> {
+        let ident = name.0.last().and_then(|p| p.as_ident());
+        if ident.and_then(forms::marked) == Some(forms::ROWS_FROM) {
+            let mut called = vec![];
+            for arg in args {
+                match arg {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Function(call))) => {
+                        let ast::FunctionArguments::List(list) = &call.args else {
+                            return Err(unsupported("this kind of ROWS FROM item", position));
+                        };
+                        let at = self.at(ast::Spanned::span(call));
+                        called.extend(self.calls_of(&call.name, &list.args, at)?);
+                    }
+                    _ => return Err(unsupported("this kind of ROWS FROM item", position)),
+                }
+            }
+            return Ok(called);
         }
+        let function = ident.map(fold).unwrap_or_default();
+        if function == "unnest" && args.len() > 1 {
+            let each = args.iter().map(|arg| self.called(&function, std::slice::from_ref(arg), position));
+            return each.collect();
+        }
+        Ok(vec![self.called(&function, args, position)?])
+    }
+
+    fn called(&mut self, name: &str, args: &[FunctionArg], position: u32) -> Result<Called> {
+        let clause = self.enter(Clause::FromFunction);
+        let bound = self.from_arguments(args, position);
+        self.enter(clause);
+        let args = bound?;
+        let input: Vec<Oid> = args.iter().map(|a| a.ty.oid).collect();
+        let chosen = self.function(name, &input, position)?;
+        match chosen.item.kind {
+            ProcKind::Function => {}
+            ProcKind::Window => {
+                let message = "window functions are not allowed in functions in FROM";
+                return Err(SqlError::new(SqlState::WINDOWING_ERROR, message).at(position));
+            }
+            _ => {
+                let message = "aggregate functions are not allowed in functions in FROM";
+                return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
+            }
+        }
+        let call = self.plain_call(&chosen, args, position)?;
+        Ok(Called { name: name.to_owned(), proc: chosen.item, call })
     }
 
     fn from_arguments(&mut self, args: &[FunctionArg], position: u32) -> Result<Vec<Expr>> {
@@ -50,57 +96,79 @@ impl Binder<'_> {
         Ok(bound)
     }
 
-    fn call_in_from(
+    fn function_item(
         &mut self,
-        name: &str,
-        args: Vec<Expr>,
+        called: Vec<Called>,
         with_ordinality: bool,
         alias: Option<&TableAlias>,
         position: u32,
     ) -> Result<Node> {
-        let input: Vec<Oid> = args.iter().map(|a| a.ty.oid).collect();
-        let chosen = self.function(name, &input, position)?;
-        if chosen.item.kind != ProcKind::Function {
-            let message = "aggregate functions are not allowed in functions in FROM";
-            return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
+        let first = called.first().map(|c| c.name.clone()).unwrap_or_default();
+        let item = alias.map_or(first, |a| fold(&a.name));
+        let locks = self.locks_of(&item)?;
+        locking::refuse(&locks, "a function").map_err(|e| e.at(position))?;
+        let is_one = called.len() == 1;
+        let definitions = alias.map(|a| a.columns.as_slice()).unwrap_or_default();
+        let is_defined = definitions.iter().any(|c| c.data_type.is_some());
+        let (mut names, mut calls) = (vec![], vec![]);
+        for Called { name, proc, call } in called {
+            let column_name = if is_one { &item } else { &name };
+            let mut columns = vec![];
+            for (column, ty) in self.result_columns(proc, &call, column_name, definitions, position)? {
+                let id = self.new_column(&column, ty, 0, 0);
+                columns.push(id);
+                names.push(Name { id, name: column, ty });
+            }
+            calls.push(FunctionCallItem { call, columns });
         }
-        let call = self.plain_call(&chosen, args, position)?;
-        let item = alias.map_or_else(|| name.to_owned(), |a| fold(&a.name));
-        let mut names = vec![];
-        for (column, ty) in result_columns(chosen.item, &call, &item, position)? {
-            names.push(Name { id: self.new_column(&column, ty, 0, 0), name: column, ty });
-        }
-        let columns = names.iter().map(|n| n.id).collect();
         let ordinality = with_ordinality.then(|| self.new_column("ordinality", SqlType::INT8, 0, 0));
         if let Some(id) = ordinality {
             names.push(Name { name: "ordinality".to_owned(), id, ty: SqlType::INT8 });
         }
-        self.add_item(&item, names, alias)?;
-        Ok(Node::Functions { calls: vec![FunctionCallItem { call, columns }], ordinality })
-    }
-}
-
-fn function_name(name: &ObjectName) -> String {
-    name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default()
-}
-
-/// Names and types of the columns: the OUT arguments, or one column named like the item.
-fn result_columns(proc: &Proc, call: &Expr, item: &str, position: u32) -> Result<Vec<(String, SqlType)>> {
-    if call.ty.oid != oid::RECORD {
-        return Ok(vec![(item.to_owned(), call.ty)]);
-    }
-    let mut columns = vec![];
-    for (number, _) in proc.modes.iter().enumerate().filter(|(_, mode)| matches!(mode, 'o' | 'b' | 't')) {
-        let ty = proc.all_args.get(number).copied().unwrap_or(oid::UNKNOWN);
-        let name = proc.arg_names.get(number).map_or_else(|| format!("column{}", number + 1), |n| (*n).to_owned());
-        if super::coerce::is_polymorphic(ty) {
-            return Err(unsupported("a polymorphic result here", position));
+        if !is_defined {
+            names = self.renamed(&item, names, alias)?;
         }
-        columns.push((name, SqlType::new(ty)));
+        self.put_item(Item::new(&item, names))?;
+        Ok(Node::Functions { calls, ordinality })
     }
-    if columns.is_empty() {
-        let message = "a column definition list is required for functions returning \"record\"";
-        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+
+    /// Names and types of the columns: the OUT arguments, a column definition list, or one column named like the item.
+    fn result_columns(
+        &mut self,
+        proc: &Proc,
+        call: &Expr,
+        item: &str,
+        definitions: &[TableAliasColumnDef],
+        position: u32,
+    ) -> Result<Vec<(String, SqlType)>> {
+        let is_defined = definitions.iter().any(|c| c.data_type.is_some());
+        if call.ty.oid != oid::RECORD {
+            if is_defined {
+                let message = "a column definition list is only allowed for functions returning \"record\"";
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
+            return Ok(vec![(item.to_owned(), call.ty)]);
+        }
+        let mut columns = vec![];
+        for (number, _) in proc.modes.iter().enumerate().filter(|(_, mode)| matches!(mode, 'o' | 'b' | 't')) {
+            let ty = proc.all_args.get(number).copied().unwrap_or(oid::UNKNOWN);
+            let name = proc.arg_names.get(number).map_or_else(|| format!("column{}", number + 1), |n| (*n).to_owned());
+            if super::coerce::is_polymorphic(ty) {
+                return Err(unsupported("a polymorphic result here", position));
+            }
+            columns.push((name, SqlType::new(ty)));
+        }
+        if !columns.is_empty() {
+            if is_defined {
+                let message = "a column definition list is redundant for a function with OUT parameters";
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
+            return Ok(columns);
+        }
+        if !is_defined {
+            let message = "a column definition list is required for functions returning \"record\"";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+        }
+        Err(unsupported("a column definition list", position))
     }
-    Ok(columns)
 }

@@ -1,19 +1,21 @@
 //! INSERT: VALUES, SELECT and DEFAULT VALUES, ON CONFLICT, RETURNING.
 
-use super::query::BoundQuery;
+use super::from::conjuncts;
+use super::query::{BoundQuery, literal_of};
 use super::scope::{Clause, Item, Name, Scope, fold};
+use super::set_returning::expanded;
 use super::target::{is_column, is_default, no_such_column, refuse_generated, write};
-use super::{Binder, unsupported};
+use super::{Binder, group, unsupported};
 use crate::expr::Expr;
-use crate::logical::{ColumnId, ConflictUpdate, Insert, Node, OnConflict, Overriding, ScanColumn};
-use catalog::{Column, Identity, IndexSource, Relation, privilege};
+use crate::logical::{ColumnId, ConflictUpdate, Insert, Node, OnConflict, Overriding, ScanColumn, WriteTarget};
+use crate::parse::forms;
+use catalog::{Column, Identity, Relation, privilege};
 use sqlparser::ast::{self, OnConflictAction, OnInsert, SetExpr, Spanned};
 use std::sync::Arc;
-use types::{Oid, Result, SqlError, SqlState};
+use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
 
 impl Binder<'_> {
-    pub(super) fn insert(&mut self, insert: &ast::Insert, with: Option<&ast::With>) -> Result<BoundQuery> {
-        self.with(with)?;
+    pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<BoundQuery> {
         let position = self.at(insert.table.span());
         let ast::TableObject::TableName(name) = &insert.table else {
             return Err(unsupported("this target of INSERT", position));
@@ -35,7 +37,7 @@ impl Binder<'_> {
         let alias = insert.table_alias.as_ref().map_or_else(|| relation.name.clone(), |a| fold(&a.alias));
         let on_conflict = match &insert.on {
             None => None,
-            Some(OnInsert::OnConflict(conflict)) => Some(self.on_conflict(&relation, &alias, conflict)?),
+            Some(OnInsert::OnConflict(conflict)) => Some(self.on_conflict(&target, &new_row, &alias, conflict)?),
             Some(_) => return Err(unsupported("this clause of INSERT", position)),
         };
         self.push_row(&alias, &new_row);
@@ -83,19 +85,33 @@ impl Binder<'_> {
             && is_plain
         {
             let rows: Vec<_> = values.rows.iter().map(|r| &r.content).collect();
-            return self.insert_values(relation, &columns, &rows, !insert.columns.is_empty(), overriding);
+            return self.insert_values(relation, &columns, &rows, &insert.columns, overriding);
         }
-        let bound = self.query(source)?;
-        let columns = self.matched(columns, bound.columns.len(), !insert.columns.is_empty())?;
+        let mut bound = self.open_query(source, vec![])?;
+        let places = Places { names: &insert.columns, values: bound.positions.clone() };
+        let columns = self.matched(columns, bound.columns.len(), &places)?;
         let (mut exprs, mut given) = (vec![], vec![]);
-        for (column, name) in columns.iter().zip(&bound.columns) {
+        for ((column, name), position) in columns.iter().zip(bound.columns.clone()).zip(bound.positions.clone()) {
             refuse_generated(column, "insert")?;
             if overriding == Some(Overriding::User) && column.identity.is_some() {
                 continue;
             }
             refuse_identity(column, overriding)?;
-            let value = self.assign(Expr::column(name.id, name.ty), column.ty.into(), &column.name)?;
-            let id = is_column(&value).unwrap_or_else(|| self.new_column(&column.name, column.ty.into(), 0, 0));
+            let ty: SqlType = column.ty.into();
+            if name.ty.oid == oid::UNKNOWN
+                && let Some(place) = literal_of(&mut bound.node, name.id)
+            {
+                let literal = std::mem::replace(place, Expr::constant(Datum::Null, ty));
+                *place = self.assign(literal, ty, &column.name)?;
+                if let Some(info) = self.columns.get_mut(name.id.0 as usize) {
+                    info.ty = ty;
+                }
+                given.push((column.number, name.id));
+                continue;
+            }
+            let source = Expr { position, ..Expr::column(name.id, name.ty) };
+            let value = self.assign(source, ty, &column.name)?;
+            let id = is_column(&value).unwrap_or_else(|| self.new_column(&column.name, ty, 0, 0));
             given.push((column.number, id));
             if is_column(&value).is_none() {
                 exprs.push((id, value));
@@ -109,14 +125,16 @@ impl Binder<'_> {
     }
 
     /// Without a column list, fewer values than columns are taken for the first ones.
-    fn matched<'r>(&self, mut columns: Vec<&'r Column>, width: usize, listed: bool) -> Result<Vec<&'r Column>> {
+    fn matched<'r>(&self, mut columns: Vec<&'r Column>, width: usize, places: &Places<'_>) -> Result<Vec<&'r Column>> {
         if width > columns.len() {
             let message = "INSERT has more expressions than target columns";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            let position = places.values.get(columns.len()).copied().unwrap_or(0);
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
         }
-        if listed && width < columns.len() {
+        if !places.names.is_empty() && width < columns.len() {
             let message = "INSERT has more target columns than expressions";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            let position = places.names.get(width).map_or(0, |name| self.at(name.span()));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
         }
         columns.truncate(width);
         Ok(columns)
@@ -127,16 +145,18 @@ impl Binder<'_> {
         relation: &Relation,
         columns: &[&Column],
         rows: &[&Vec<ast::Expr>],
-        listed: bool,
+        names: &[ast::ObjectName],
         overriding: Option<Overriding>,
     ) -> Result<(Node, Vec<(i16, ColumnId)>)> {
         let width = rows.first().map_or(0, |r| r.len());
-        if rows.iter().any(|r| r.len() != width) {
+        if let Some(row) = rows.iter().find(|r| r.len() != width) {
             let message = "VALUES lists must all be the same length";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            let position = row.first().map_or(0, |e| self.at(e.span()));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
         }
-        let columns = self.matched(columns.to_vec(), width, listed)?;
-        self.scopes.push(Scope { clause: Clause::Other, ..Scope::default() });
+        let values = rows.first().map_or_else(Vec::new, |r| r.iter().map(|e| self.at(e.span())).collect());
+        let columns = self.matched(columns.to_vec(), width, &Places { names, values })?;
+        self.scopes.push(Scope::of(if rows.len() == 1 { Clause::ValuesRow } else { Clause::Values }));
         let mut bound_rows = Vec::with_capacity(rows.len());
         for row in rows {
             let mut bound = Vec::with_capacity(width);
@@ -145,14 +165,22 @@ impl Binder<'_> {
             }
             bound_rows.push(bound);
         }
-        self.scopes.pop();
+        let sets = self.scopes.pop().unwrap_or_default().set_calls;
         let mut ids = vec![];
         for column in &columns {
             ids.push(self.new_column(&column.name, column.ty.into(), 0, 0));
         }
         let given = columns.iter().zip(&ids).filter(|(c, _)| !c.is_generated).map(|(c, id)| (c.number, *id));
         let given = given.collect();
-        Ok((Node::Values { rows: bound_rows, columns: ids }, given))
+        let row = bound_rows.first().cloned().unwrap_or_default();
+        let node = match sets.is_empty() {
+            true => Node::Values { rows: bound_rows, columns: ids },
+            false => Node::Project {
+                input: Box::new(expanded(Node::OneRow, &sets)),
+                exprs: ids.into_iter().zip(row).collect(),
+            },
+        };
+        Ok((node, given))
     }
 
     fn insert_value(
@@ -164,7 +192,7 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let is_overridden = overriding == Some(Overriding::User) && column.identity.is_some();
         if column.is_generated && is_default(expr) {
-            return Ok(Expr::constant(types::Datum::Null, column.ty.into()));
+            return Ok(Expr::constant(Datum::Null, column.ty.into()));
         }
         if is_default(expr) || is_overridden {
             return self.default_value(relation, column);
@@ -200,20 +228,30 @@ impl Binder<'_> {
         Ok((node, values))
     }
 
-    fn on_conflict(&mut self, relation: &Arc<Relation>, alias: &str, conflict: &ast::OnConflict) -> Result<OnConflict> {
-        let arbiters = self.arbiters(relation, conflict.conflict_target.as_ref())?;
+    fn on_conflict(
+        &mut self,
+        target: &WriteTarget,
+        new_row: &[Name],
+        alias: &str,
+        conflict: &ast::OnConflict,
+    ) -> Result<OnConflict> {
+        let relation = &target.relation;
+        if conflict.conflict_target.is_none() && matches!(conflict.action, OnConflictAction::DoUpdate(_)) {
+            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name)."));
+        }
+        let arbiters = self.arbiters(target, new_row, conflict.conflict_target.as_ref())?;
         let update = match &conflict.action {
             OnConflictAction::DoNothing => return Ok(OnConflict { arbiters, update: None }),
             OnConflictAction::DoUpdate(update) => update,
         };
-        if conflict.conflict_target.is_none() {
-            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name)."));
-        }
         self.need(relation, privilege::UPDATE);
         let (old, proposed) = (self.row_of(relation), self.row_of(relation));
         self.push_row(alias, &old);
-        self.scope()?.push(Item::new("excluded", proposed.clone()));
+        let scope = self.scope()?;
+        scope.clause = Clause::Set;
+        scope.items.iter_mut().for_each(|i| i.relation = Some(relation.clone()));
+        scope.push(Item { columns_visible: false, relation: Some(relation.clone()), ..Item::new("excluded", proposed.clone()) });
         let bound = self.conflict_update(relation, update, &old, &proposed);
         self.scopes.pop();
         Ok(OnConflict { arbiters, update: Some(bound?) })
@@ -229,14 +267,12 @@ impl Binder<'_> {
         let assignments = self.assignments(relation, &update.assignments)?;
         let predicate = match &update.selection {
             Some(condition) => {
+                self.enter(Clause::Where);
                 let bound = self.expr(condition)?;
                 Some(self.boolean(bound, "WHERE")?)
             }
             None => None,
         };
-        if relation.live_columns().any(|c| c.is_generated) {
-            return Err(unsupported("ON CONFLICT DO UPDATE with generated columns", 0));
-        }
         let numbers = || relation.live_columns().map(|c| c.number);
         Ok(ConflictUpdate {
             existing: numbers().map(ScanColumn::Attribute).zip(old.iter().map(|n| n.id)).collect(),
@@ -249,51 +285,78 @@ impl Binder<'_> {
     }
 
     /// The unique indexes that an ON CONFLICT target means.
-    fn arbiters(&self, relation: &Relation, target: Option<&ast::ConflictTarget>) -> Result<Vec<Oid>> {
-        let columns = match target {
+    fn arbiters(
+        &mut self,
+        target: &WriteTarget,
+        new_row: &[Name],
+        conflict: Option<&ast::ConflictTarget>,
+    ) -> Result<Vec<Oid>> {
+        let relation = &target.relation;
+        let (columns, predicate) = match conflict {
             None => return Ok(vec![]),
             Some(ast::ConflictTarget::OnConstraint(name)) => {
                 let name = name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default();
-                let index = self.context.catalog.indexes_of(relation).find(|i| i.name == name && i.is_unique);
+                let index = target.indexes.iter().find(|i| i.name == name && i.is_unique);
                 return index.map(|i| vec![i.id]).ok_or_else(|| {
                     let message = format!("constraint \"{name}\" for table \"{}\" does not exist", relation.name);
                     SqlError::new(SqlState::UNDEFINED_OBJECT, message)
                 });
             }
-            Some(ast::ConflictTarget::Columns { columns, predicate: None }) => columns,
-            Some(ast::ConflictTarget::Columns { .. }) => {
-                return Err(unsupported("ON CONFLICT with a predicate", 0));
-            }
+            Some(ast::ConflictTarget::Columns { columns, predicate }) => (columns, predicate),
         };
-        let mut wanted = vec![];
-        for ident in columns {
-            let name = fold(ident);
-            let message = || format!("column \"{name}\" does not exist");
-            let column = relation
-                .column_by_name(&name)
-                .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_COLUMN, message()).at(self.at(ident.span)))?;
-            wanted.push(column.number);
-        }
-        wanted.sort_unstable();
-        wanted.dedup();
-        let fits = |index: &&Arc<catalog::Index>| {
-            let mut keys = vec![];
-            for column in &index.columns {
-                match column.source {
-                    IndexSource::Column(number) => keys.push(number),
-                    IndexSource::Expression(_) => return false,
-                }
-            }
-            keys.sort_unstable();
-            index.is_unique && index.predicate.is_none() && keys == wanted
+        self.push_row(&relation.name, new_row);
+        self.scope()?.clause = Clause::Stored("index expressions");
+        let bound = self.conflict_elements(columns, predicate.as_ref());
+        self.scopes.pop();
+        let (wanted, conditions) = bound?;
+        let fits = |(index, (keys, predicate)): &(&Arc<catalog::Index>, &(Vec<Expr>, Option<Expr>))| {
+            let known = |condition: &Expr| conditions.iter().any(|c| group::same(c, condition));
+            index.is_unique
+                && wanted.iter().all(|w| keys.iter().any(|k| group::same(k, w)))
+                && keys.iter().all(|k| wanted.iter().any(|w| group::same(k, w)))
+                && predicate.as_ref().is_none_or(|p| conjuncts(p.clone()).iter().all(known))
         };
-        let found: Vec<Oid> = self.context.catalog.indexes_of(relation).filter(fits).map(|i| i.id).collect();
+        let indexes = target.indexes.iter().zip(&target.index_exprs);
+        let found: Vec<Oid> = indexes.filter(fits).map(|(index, _)| index.id).collect();
         if found.is_empty() {
             let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
             return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
         }
         Ok(found)
     }
+
+    /// What an ON CONFLICT target lists, and the conjuncts of its WHERE.
+    fn conflict_elements(
+        &mut self,
+        columns: &[ast::Ident],
+        predicate: Option<&ast::Expr>,
+    ) -> Result<(Vec<Expr>, Vec<Expr>)> {
+        let mut wanted = vec![];
+        for ident in columns {
+            wanted.push(match forms::marked(ident) {
+                Some(text) => {
+                    let place = self.at(ident.span);
+                    let expr = self.stored(text).map_err(|e| e.at(place))?;
+                    self.known(expr)?
+                }
+                None => self.column(std::slice::from_ref(ident))?,
+            });
+        }
+        let conditions = match predicate {
+            Some(condition) => {
+                let bound = self.expr(condition)?;
+                conjuncts(self.boolean(bound, "WHERE")?)
+            }
+            None => vec![],
+        };
+        Ok((wanted, conditions))
+    }
+}
+
+/// Where the names and the values of an INSERT stand.
+struct Places<'i> {
+    names: &'i [ast::ObjectName],
+    values: Vec<u32>,
 }
 
 fn refuse_identity(column: &Column, overriding: Option<Overriding>) -> Result<()> {

@@ -1,9 +1,11 @@
 //! From syntax to meaning: names become ids, every expression gets its type, parameters are inferred.
 //!
 //! One `Binder` per statement. `expr` and `call` bind expressions, `resolve` chooses operators and functions, `coerce` converts
-//! types, `scope` finds columns, `from`, `select` and `query` make the relational tree, `insert` and `change` the writes, `utility` the rest.
+//! types, `scope` finds columns; `query`, `select`, `from`, `join`, `with`, `group`, `window`, `set_returning` and `locking` make the
+//! relational tree, `insert` and `change` the writes, `utility` the rest.
 //! What is not done is refused with 0A000, with its position.
 
+mod aggregate;
 mod call;
 mod change;
 mod coerce;
@@ -17,16 +19,22 @@ mod from_function;
 mod group;
 mod insert;
 mod maintenance;
+mod join;
+mod locking;
 mod query;
 mod resolve;
 mod scope;
 mod select;
+mod set_returning;
 mod stored;
 mod sugar;
 mod target;
 #[cfg(test)]
 mod tests;
 mod utility;
+mod walk;
+mod window;
+mod with;
 
 pub use stored::{StoredUse, bind_stored, volatility};
 pub use utility::coerce_arguments;
@@ -55,9 +63,19 @@ pub(crate) struct Binder<'a> {
     parameters: Vec<Option<SqlType>>,
     /// Enclosing queries' FROM items, the innermost last.
     scopes: Vec<Scope>,
-    /// CTEs in view, the innermost last.
-    ctes_in_view: Vec<query::CteName>,
+    /// WITH queries in view, the innermost last, and how many WITH clauses there were.
+    with_queries: Vec<with::WithQuery>,
+    with_lists: usize,
+    /// Those being bound, the innermost last.
+    binding: Vec<usize>,
+    /// Where a recursive query must not name itself, if the binder is in such a place.
+    place: Option<with::Place>,
     ctes: Vec<Cte>,
+    next_cte: u32,
+    /// Queries around the one at hand.
+    query_depth: usize,
+    /// CASE or COALESCE, whose parts are not all evaluated.
+    lazy_in: Option<&'static str>,
     privileges: Vec<PrivilegeCheck>,
     depends_on: Vec<(Oid, u32)>,
     is_read_only: bool,
@@ -103,8 +121,14 @@ impl<'a> Binder<'a> {
             columns: vec![],
             parameters: vec![],
             scopes: vec![],
-            ctes_in_view: vec![],
+            with_queries: vec![],
+            with_lists: 0,
+            binding: vec![],
+            place: None,
             ctes: vec![],
+            next_cte: 0,
+            query_depth: 0,
+            lazy_in: None,
             privileges: vec![],
             depends_on: vec![],
             is_read_only: true,

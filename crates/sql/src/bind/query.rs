@@ -1,97 +1,169 @@
-//! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT around what `select` makes.
+//! Queries: set operations, VALUES, ORDER BY and LIMIT around what `select` makes.
 
+use super::locking::{self, LockWish};
 use super::scope::{Clause, Name, Scope, fold};
+use super::with::Place;
 use super::{Binder, unsupported};
-use crate::expr::{CallForm, Expr};
-use crate::logical::{ColumnId, Cte, CteId, Node, SetOperation, SortKey};
+use crate::expr::{CallForm, Expr, ExprKind};
+use crate::logical::{ColumnId, Node, SetOperation, SortKey};
+use crate::plan::columns;
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned};
+use std::borrow::Cow;
 use types::builtin::CastContext;
-use types::{Result, SqlError, SqlState, SqlType};
+use types::{Result, SqlError, SqlState, SqlType, oid};
 
 /// A query as a relational node with named columns.
 pub(super) struct BoundQuery {
     pub(super) node: Node,
     pub(super) columns: Vec<Name>,
+    /// Where the columns' expressions stand.
+    pub(super) positions: Vec<u32>,
     /// Columns of enclosing queries that it uses.
     pub(super) correlated: Vec<ColumnId>,
 }
 
-#[derive(Clone)]
-pub(super) struct CteName {
-    pub(super) name: String,
-    pub(super) id: CteId,
-    pub(super) columns: Vec<Name>,
+impl BoundQuery {
+    pub(super) fn new(node: Node, columns: Vec<Name>, positions: Vec<u32>) -> BoundQuery {
+        BoundQuery { node, columns, positions, correlated: vec![] }
+    }
+}
+
+/// What follows a query's body.
+#[derive(Clone, Default)]
+pub(super) struct Tail<'q> {
+    pub(super) order_by: &'q [ast::OrderByExpr],
+    pub(super) limit: Option<Cow<'q, ast::Expr>>,
+    pub(super) offset: Option<&'q ast::Expr>,
+    pub(super) with_ties: bool,
+    pub(super) locks: Vec<LockWish>,
 }
 
 impl Binder<'_> {
+    /// A query whose columns all have a type.
     pub(super) fn query(&mut self, query: &ast::Query) -> Result<BoundQuery> {
+        self.query_locked(query, vec![])
+    }
+
+    /// The same, with locks that the query around it asks for.
+    pub(super) fn query_locked(&mut self, query: &ast::Query, locks: Vec<LockWish>) -> Result<BoundQuery> {
+        let mut bound = self.open_query(query, locks)?;
+        self.settle(&mut bound)?;
+        bound.correlated = columns::free(&bound.node).into_iter().collect();
+        Ok(bound)
+    }
+
+    /// A query whose literals may still be of unknown type: what they become is decided around it.
+    pub(super) fn open_query(&mut self, query: &ast::Query, locks: Vec<LockWish>) -> Result<BoundQuery> {
         let position = self.at(query.span());
         if query.for_clause.is_some() || query.settings.is_some() || !query.pipe_operators.is_empty() {
             return Err(unsupported("this clause", position));
         }
-        if !query.locks.is_empty() {
-            return Err(unsupported("FOR UPDATE", position));
-        }
-        let in_view = self.ctes_in_view.len();
-        let bound = self.with(query.with.as_ref()).and_then(|()| self.body(query));
-        self.ctes_in_view.truncate(in_view);
+        let in_view = self.with_queries.len();
+        let at_top = self.query_depth == 0 && self.scopes.is_empty();
+        self.query_depth += 1;
+        let bound = self.with(query.with.as_ref(), at_top).and_then(|()| self.body(query, locks));
+        self.query_depth -= 1;
+        self.with_queries.truncate(in_view);
         bound
     }
 
-    pub(super) fn with(&mut self, with: Option<&ast::With>) -> Result<()> {
-        let Some(with) = with else { return Ok(()) };
-        if with.recursive {
-            return Err(unsupported("WITH RECURSIVE", self.at(with.with_token.0.span)));
+    /// What is still of unknown type becomes text.
+    pub(super) fn settle(&mut self, bound: &mut BoundQuery) -> Result<()> {
+        let types: Vec<_> = bound.columns.iter().map(|c| c.ty).collect();
+        if types.iter().all(|t| t.oid != oid::UNKNOWN) {
+            return Ok(());
         }
-        for cte in &with.cte_tables {
-            let position = self.at(cte.alias.name.span);
-            // What a CTE may see of the queries around it would have to be handed in.
-            let scopes = std::mem::take(&mut self.scopes);
-            let bound = self.query(&cte.query);
-            self.scopes = scopes;
-            let mut bound = bound?;
-            let name = fold(&cte.alias.name);
-            if cte.alias.columns.len() > bound.columns.len() {
-                let message = format!(
-                    "WITH query \"{name}\" has {} columns available but {} columns specified",
-                    bound.columns.len(),
-                    cte.alias.columns.len()
-                );
-                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
-            }
-            for (column, renamed) in bound.columns.iter_mut().zip(&cte.alias.columns) {
-                column.name = fold(&renamed.name);
-            }
-            let id = CteId(u32::try_from(self.ctes.len()).unwrap_or(u32::MAX));
-            let columns = bound.columns.iter().map(|c| c.id).collect();
-            let (is_recursive, is_modifying) = (false, false);
-            self.ctes.push(Cte { id, name: name.clone(), plan: bound.node, columns, is_recursive, is_modifying });
-            self.ctes_in_view.push(CteName { name, id, columns: bound.columns });
-        }
-        Ok(())
+        let types: Vec<_> = types.into_iter().map(|t| if t.oid == oid::UNKNOWN { SqlType::TEXT } else { t }).collect();
+        self.convert(bound, &types, "SELECT")
     }
 
-    fn body(&mut self, query: &ast::Query) -> Result<BoundQuery> {
+    pub(super) fn tail<'q>(&self, query: &'q ast::Query) -> Result<Tail<'q>> {
         let order_by = match query.order_by.as_ref().map(|o| &o.kind) {
             None => &[],
             Some(ast::OrderByKind::Expressions(exprs)) => exprs.as_slice(),
             Some(ast::OrderByKind::All(_)) => return Err(unsupported("ORDER BY ALL", 0)),
         };
-        let mut bound = match &*query.body {
-            SetExpr::Select(select) => self.select(select, order_by)?,
-            other => {
-                let bound = self.set_expr(other)?;
-                self.ordered(bound, order_by)?
+        let (mut limit, offset) = match &query.limit_clause {
+            None => (None, None),
+            Some(ast::LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
+                (limit.as_ref().map(Cow::Borrowed), offset.as_ref().map(|o| &o.value))
+            }
+            Some(_) => {
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "LIMIT #,# syntax is not supported")
+                    .hint("Use separate LIMIT and OFFSET clauses."));
             }
         };
-        bound.node = self.limited(bound.node, query)?;
+        let mut with_ties = false;
+        if let Some(fetch) = &query.fetch {
+            if fetch.percent {
+                return Err(unsupported("FETCH PERCENT", 0));
+            }
+            with_ties = fetch.with_ties;
+            let one = || ast::Expr::Value(ast::Value::Number("1".to_owned(), false).into());
+            limit = Some(fetch.quantity.as_ref().map_or_else(|| Cow::Owned(one()), Cow::Borrowed));
+        }
+        if with_ties && order_by.is_empty() {
+            let message = "WITH TIES cannot be specified without ORDER BY clause";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let locks = self.lock_wishes(&query.locks)?;
+        if with_ties && locks.iter().any(|l| l.wait == crate::logical::locking::WaitPolicy::Skip) {
+            let message = "SKIP LOCKED and WITH TIES options cannot be used together";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        Ok(Tail { order_by, limit, offset, with_ties, locks })
+    }
+
+    fn body(&mut self, query: &ast::Query, mut locks: Vec<LockWish>) -> Result<BoundQuery> {
+        let tail = self.tail(query)?;
+        locks.extend(tail.locks.iter().cloned());
+        let tail = Tail { locks, ..tail };
+        match &*query.body {
+            SetExpr::Select(select) => self.select(select, tail),
+            SetExpr::Values(_) => {
+                locking::not_with(&tail.locks, "VALUES").map_err(|_| {
+                    let words = "FOR UPDATE cannot be applied to VALUES";
+                    SqlError::unsupported(words)
+                })?;
+                let bound = self.set_expr(&query.body)?;
+                self.with_tail(bound, tail)
+            }
+            SetExpr::SetOperation { .. } => {
+                locking::not_with(&tail.locks, "UNION/INTERSECT/EXCEPT")?;
+                let bound = self.set_expr(&query.body)?;
+                self.with_tail(bound, tail)
+            }
+            other => {
+                let bound = self.set_expr(other)?;
+                self.with_tail(bound, tail)
+            }
+        }
+    }
+
+    /// ORDER BY and LIMIT over rows that have no FROM items behind them.
+    fn with_tail(&mut self, mut bound: BoundQuery, tail: Tail<'_>) -> Result<BoundQuery> {
+        if !tail.order_by.is_empty() {
+            self.settle(&mut bound)?;
+        }
+        let mut bound = self.ordered(bound, tail.order_by)?;
+        self.scopes.push(Scope::default());
+        let node = std::mem::replace(&mut bound.node, Node::OneRow);
+        let limited = self.limited(node, &tail);
+        self.scopes.pop();
+        bound.node = limited?;
         Ok(bound)
+    }
+
+    pub(super) fn set_operation_tail(&mut self, bound: BoundQuery, query: &ast::Query) -> Result<BoundQuery> {
+        let tail = self.tail(query)?;
+        locking::not_with(&tail.locks, "UNION/INTERSECT/EXCEPT")?;
+        self.with_tail(bound, tail)
     }
 
     pub(super) fn set_expr(&mut self, body: &SetExpr) -> Result<BoundQuery> {
         match body {
-            SetExpr::Select(select) => self.select(select, &[]),
-            SetExpr::Query(query) => self.query(query),
+            SetExpr::Select(select) => self.select(select, Tail::default()),
+            SetExpr::Query(query) => self.open_query(query, vec![]),
             SetExpr::Values(values) => {
                 let rows: Vec<_> = values.rows.iter().map(|r| &r.content).collect();
                 self.values(&rows, self.at(body.span()))
@@ -107,12 +179,28 @@ impl Binder<'_> {
                     SetQuantifier::None | SetQuantifier::Distinct => false,
                     _ => return Err(unsupported("BY NAME", self.at(body.span()))),
                 };
-                let (left, right) = (self.set_expr(left)?, self.set_expr(right)?);
+                let (in_left, in_right) = match operation {
+                    SetOperation::Union => (None, None),
+                    SetOperation::Intersect => (Some(Place::Intersect), Some(Place::Intersect)),
+                    SetOperation::Except => (None, Some(Place::Except)),
+                };
+                let left = self.arm(left, in_left)?;
+                let right = self.arm(right, in_right)?;
                 self.set_operation(operation, all, left, right)
             }
             SetExpr::Table(table) => self.whole_table(table),
-            _ => Err(unsupported("this kind of query", self.at(body.span()))),
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                let message = "WITH clause containing a data-modifying statement must be at the top level";
+                Err(SqlError::unsupported(message).at(self.at(body.span())))
+            }
         }
+    }
+
+    fn arm(&mut self, arm: &SetExpr, place: Option<Place>) -> Result<BoundQuery> {
+        let outer = self.enter_place(place);
+        let bound = self.set_expr(arm);
+        self.leave_place(outer);
+        bound
     }
 
     /// `TABLE t`: all its columns.
@@ -123,11 +211,27 @@ impl Binder<'_> {
         self.scopes.push(Scope::default());
         let node = self.table(&name, None, position);
         let scope = self.scopes.pop().unwrap_or_default();
-        let columns = scope.items.into_iter().flat_map(|i| i.columns).collect();
-        Ok(BoundQuery { node: node?, columns, correlated: scope.correlated })
+        let columns: Vec<Name> = scope.items.into_iter().flat_map(|i| i.columns).collect();
+        let positions = vec![position; columns.len()];
+        Ok(BoundQuery::new(node?, columns, positions))
     }
 
-    fn set_operation(
+    /// The columns' types of a set operation.
+    pub(super) fn union_types(&mut self, name: &str, left: &BoundQuery, right: &BoundQuery) -> Result<Vec<SqlType>> {
+        if left.columns.len() != right.columns.len() {
+            let message = format!("each {name} query must have the same number of columns");
+            let position = right.positions.first().copied().unwrap_or(0);
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+        }
+        let mut types = vec![];
+        let sides = left.columns.iter().zip(&left.positions).zip(right.columns.iter().zip(&right.positions));
+        for ((l, at_left), (r, at_right)) in sides {
+            types.push(self.common_type(&[(l.ty, *at_left), (r.ty, *at_right)], name)?);
+        }
+        Ok(types)
+    }
+
+    pub(super) fn set_operation(
         &mut self,
         operation: SetOperation,
         all: bool,
@@ -139,19 +243,18 @@ impl Binder<'_> {
             SetOperation::Intersect => "INTERSECT",
             SetOperation::Except => "EXCEPT",
         };
-        if left.columns.len() != right.columns.len() {
-            let message = format!("each {name} query must have the same number of columns");
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
-        }
+        let types = self.union_types(name, &left, &right)?;
         let mut columns = vec![];
-        let mut types = vec![];
-        for (l, r) in left.columns.iter().zip(&right.columns) {
-            let ty = self.common_type(&[(l.ty, 0), (r.ty, 0)], name)?;
-            types.push(ty);
-            columns.push(Name { name: l.name.clone(), id: self.new_column(&l.name, ty, 0, 0), ty });
+        for (l, ty) in left.columns.iter().zip(&types) {
+            columns.push(Name { name: l.name.clone(), id: self.new_column(&l.name, *ty, 0, 0), ty: *ty });
         }
         self.convert(&mut left, &types, name)?;
         self.convert(&mut right, &types, name)?;
+        if !all {
+            for (column, position) in columns.iter().zip(&left.positions) {
+                self.require_equality(column.ty, *position)?;
+            }
+        }
         let ids = |names: &[Name]| names.iter().map(|n| n.id).collect::<Vec<_>>();
         let node = Node::SetOp {
             operation,
@@ -162,21 +265,43 @@ impl Binder<'_> {
             left: Box::new(left.node),
             right: Box::new(right.node),
         };
-        let mut correlated = left.correlated;
-        correlated.extend(right.correlated);
-        Ok(BoundQuery { node, columns, correlated })
+        Ok(BoundQuery::new(node, columns, left.positions))
     }
 
-    /// Casts a query's columns to these types where they differ.
-    fn convert(&mut self, query: &mut BoundQuery, types: &[SqlType], what: &str) -> Result<()> {
+    /// 42883 for a type whose values can not be compared for equality.
+    pub(super) fn require_equality(&mut self, ty: SqlType, position: u32) -> Result<()> {
+        if self.binary_operator("=", ty, ty, position).is_ok() {
+            return Ok(());
+        }
+        let name = types::typename::format_type(ty.oid, None);
+        let message = format!("could not identify an equality operator for type {name}");
+        Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(position))
+    }
+
+    /// Casts a query's columns to these types where they differ. A literal of unknown type is read as its column's type in place.
+    pub(super) fn convert(&mut self, query: &mut BoundQuery, types: &[SqlType], what: &str) -> Result<()> {
         let mut exprs = vec![];
-        for (column, ty) in query.columns.iter_mut().zip(types) {
-            if column.ty != *ty {
-                let expr = self.implicit_as(Expr::column(column.id, column.ty), *ty, what)?;
-                column.id = self.new_column(&column.name, *ty, 0, 0);
+        for ((column, ty), position) in query.columns.iter_mut().zip(types).zip(&query.positions) {
+            if column.ty == *ty || column.ty.oid == ty.oid && ty.typmod < 0 {
                 column.ty = *ty;
-                exprs.push((column.id, expr));
+                continue;
             }
+            if column.ty.oid == oid::UNKNOWN
+                && let Some(place) = literal_of(&mut query.node, column.id)
+            {
+                let literal = std::mem::replace(place, Expr::constant(types::Datum::Null, *ty));
+                *place = self.implicit_as(literal, *ty, what)?;
+                column.ty = *ty;
+                if let Some(info) = self.columns.get_mut(column.id.0 as usize) {
+                    info.ty = *ty;
+                }
+                continue;
+            }
+            let source = Expr { position: *position, ..Expr::column(column.id, column.ty) };
+            let expr = self.implicit_as(source, *ty, what)?;
+            column.id = self.new_column(&column.name, *ty, 0, 0);
+            column.ty = *ty;
+            exprs.push((column.id, expr));
         }
         if !exprs.is_empty() {
             let input = Box::new(std::mem::replace(&mut query.node, Node::OneRow));
@@ -187,14 +312,14 @@ impl Binder<'_> {
 
     pub(super) fn values(&mut self, rows: &[&Vec<ast::Expr>], position: u32) -> Result<BoundQuery> {
         let width = rows.first().map_or(0, |r| r.len());
-        let scope = Scope { clause: Clause::Other, ..Scope::default() };
-        self.scopes.push(scope);
+        self.scopes.push(Scope::of(Clause::Values));
         let bound = self.value_columns(rows, width, position);
-        let correlated = self.scopes.pop().map(|s| s.correlated).unwrap_or_default();
+        self.scopes.pop();
         let columns_of_exprs = bound?;
-        let mut names = vec![];
+        let (mut names, mut positions) = (vec![], vec![]);
         let mut by_row: Vec<Vec<Expr>> = rows.iter().map(|_| Vec::with_capacity(width)).collect();
         for (number, exprs) in columns_of_exprs.into_iter().enumerate() {
+            positions.push(exprs.first().map_or(position, |e| e.position));
             let (exprs, ty) = self.unify(exprs, "VALUES")?;
             let name = format!("column{}", number + 1);
             names.push(Name { id: self.new_column(&name, ty, 0, 0), name, ty });
@@ -203,7 +328,7 @@ impl Binder<'_> {
             }
         }
         let columns = names.iter().map(|n| n.id).collect();
-        Ok(BoundQuery { node: Node::Values { rows: by_row, columns }, columns: names, correlated })
+        Ok(BoundQuery::new(Node::Values { rows: by_row, columns }, names, positions))
     }
 
     fn value_columns(&mut self, rows: &[&Vec<ast::Expr>], width: usize, position: u32) -> Result<Vec<Vec<Expr>>> {
@@ -211,9 +336,14 @@ impl Binder<'_> {
         for row in rows {
             if row.len() != width {
                 let message = "VALUES lists must all be the same length";
+                let position = row.first().map_or(position, |e| self.at(e.span()));
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
             }
             for (column, expr) in columns.iter_mut().zip(*row) {
+                if super::target::is_default(expr) {
+                    let message = "DEFAULT is not allowed in this context";
+                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(self.at(expr.span())));
+                }
                 column.push(self.expr(expr)?);
             }
         }
@@ -232,7 +362,7 @@ impl Binder<'_> {
                     .hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
                     .at(position));
             };
-            let expr = Expr::column(column.id, column.ty);
+            let expr = Expr { position, ..Expr::column(column.id, column.ty) };
             keys.push(self.sort_key(expr, &by.options, position)?);
         }
         if !keys.is_empty() {
@@ -243,33 +373,62 @@ impl Binder<'_> {
 
     /// `ORDER BY name` and `ORDER BY 1`: an output column.
     pub(super) fn output_column(&self, syntax: &ast::Expr, columns: &[Name], clause: &str) -> Result<Option<Name>> {
+        self.output_like(syntax, columns, clause, |a, b| a.id == b.id)
+    }
+
+    /// The same, where two columns of one name may be the same by more than their ids.
+    pub(super) fn output_like(
+        &self,
+        syntax: &ast::Expr,
+        columns: &[Name],
+        clause: &str,
+        is_same: impl Fn(&Name, &Name) -> bool,
+    ) -> Result<Option<Name>> {
         let position = self.at(syntax.span());
         match syntax {
+            ast::Expr::Nested(inner) => self.output_like(inner, columns, clause, is_same),
             ast::Expr::Identifier(ident) => {
                 let name = fold(ident);
                 let found: Vec<_> = columns.iter().filter(|c| c.name == name).collect();
                 match found.as_slice() {
                     [] => Ok(None),
-                    [first, rest @ ..] if rest.iter().all(|r| r.id == first.id) => Ok(Some((*first).clone())),
+                    [first, rest @ ..] if rest.iter().all(|r| is_same(r, first)) => Ok(Some((*first).clone())),
                     _ => {
                         let message = format!("{clause} \"{name}\" is ambiguous");
                         Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message).at(position))
                     }
                 }
             }
-            ast::Expr::Value(value) => {
-                let ast::Value::Number(digits, _) = &value.value else {
-                    let message = format!("non-integer constant in {clause}");
-                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
-                };
-                let index = digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-                index.and_then(|i| columns.get(i)).cloned().map(Some).ok_or_else(|| {
-                    let message = format!("{clause} position {digits} is not in select list");
-                    SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position)
-                })
-            }
+            ast::Expr::Value(value) if matches!(value.value, ast::Value::Placeholder(_)) => Ok(None),
+            ast::Expr::Value(value) => self.output_number(&value.value, "", columns, clause, position),
+            ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match &**expr {
+                ast::Expr::Value(value) => self.output_number(&value.value, "-", columns, clause, position),
+                _ => Ok(None),
+            },
             _ => Ok(None),
         }
+    }
+
+    fn output_number(
+        &self,
+        value: &ast::Value,
+        sign: &str,
+        columns: &[Name],
+        clause: &str,
+        position: u32,
+    ) -> Result<Option<Name>> {
+        let digits = match value {
+            ast::Value::Number(digits, _) if digits.parse::<i32>().is_ok() => digits,
+            _ => {
+                let message = format!("non-integer constant in {clause}");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
+        };
+        let index = digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|_| sign.is_empty());
+        index.and_then(|i| columns.get(i)).cloned().map(Some).ok_or_else(|| {
+            let message = format!("{clause} position {sign}{digits} is not in select list");
+            SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position)
+        })
     }
 
     pub(super) fn sort_key(&mut self, expr: Expr, options: &ast::OrderByOptions, position: u32) -> Result<SortKey> {
@@ -277,7 +436,7 @@ impl Binder<'_> {
         let descending = match &options.sort {
             None | Some(ast::OrderBySort::Asc) => false,
             Some(ast::OrderBySort::Desc) => true,
-            Some(ast::OrderBySort::Using(_)) => return Err(unsupported("ORDER BY USING", position)),
+            Some(ast::OrderBySort::Using(operator)) => self.sorts_descending(operator, expr.ty, position)?,
         };
         let has_order = self.binary_operator("<", expr.ty, expr.ty, position).is_ok();
         if !has_order {
@@ -291,45 +450,80 @@ impl Binder<'_> {
         Ok(SortKey { expr, descending, nulls_first, using: None })
     }
 
-    fn limited(&mut self, node: Node, query: &ast::Query) -> Result<Node> {
-        let (mut limit, offset) = match &query.limit_clause {
-            None => (None, None),
-            Some(ast::LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
-                (limit.as_ref(), offset.as_ref().map(|o| &o.value))
+    /// ORDER BY … USING: the type's less or greater operator.
+    fn sorts_descending(&mut self, operator: &ast::ObjectName, ty: SqlType, position: u32) -> Result<bool> {
+        let name = operator.0.last().map(ToString::to_string).unwrap_or_default();
+        let name = name.as_str();
+        self.binary_operator(name, ty, ty, position)?;
+        match name {
+            "<" => Ok(false),
+            ">" => Ok(true),
+            "~<~" | "~>~" => Err(unsupported("ordering by a pattern operator", position)),
+            _ => {
+                let message = format!("operator {name} is not a valid ordering operator");
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+                    .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
+                    .at(position))
             }
-            Some(_) => return Err(unsupported("this form of LIMIT", 0)),
-        };
-        let one = ast::Expr::Value(ast::Value::Number("1".to_owned(), false).into());
-        let mut with_ties = false;
-        if let Some(fetch) = &query.fetch {
-            if fetch.percent {
-                return Err(unsupported("FETCH PERCENT", 0));
-            }
-            with_ties = fetch.with_ties;
-            limit = Some(fetch.quantity.as_ref().unwrap_or(&one));
         }
-        let limit = limit.map(|l| self.row_count(l, "LIMIT")).transpose()?;
-        let offset = offset.map(|o| self.row_count(o, "OFFSET")).transpose()?;
+    }
+
+    /// LIMIT and OFFSET, bound in the query's own scope so that its columns are known and refused.
+    pub(super) fn limited(&mut self, node: Node, tail: &Tail<'_>) -> Result<Node> {
+        let limit = tail.limit.as_ref().map(|l| self.row_count(l, Clause::Limit)).transpose()?;
+        let offset = tail.offset.map(|o| self.row_count(o, Clause::Offset)).transpose()?;
         if limit.is_none() && offset.is_none() {
             return Ok(node);
         }
-        Ok(Node::Limit { input: Box::new(node), limit, offset, with_ties })
+        Ok(Node::Limit { input: Box::new(node), limit, offset, with_ties: tail.with_ties })
     }
 
-    fn row_count(&mut self, syntax: &ast::Expr, what: &str) -> Result<Expr> {
-        self.scopes.push(Scope { clause: Clause::Other, ..Scope::default() });
+    fn row_count(&mut self, syntax: &ast::Expr, clause: Clause) -> Result<Expr> {
+        let what = clause.place();
+        let outer = self.enter(clause);
         let bound = self.expr(syntax);
-        let correlated = self.scopes.pop().is_some_and(|s| !s.correlated.is_empty());
+        self.enter(outer);
         let expr = bound?;
         let (ty, position) = (expr.ty, expr.position);
-        if correlated {
-            return Err(unsupported(&format!("an outer column in {what}"), position));
-        }
         let cast = self.try_coerce(expr, SqlType::INT8, CastContext::Assignment, CallForm::ImplicitCast)?;
-        cast.ok_or_else(|| {
+        let count = cast.ok_or_else(|| {
             let name = types::typename::format_type(ty.oid, None);
             let message = format!("argument of {what} must be type bigint, not type {name}");
             SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
-        })
+        })?;
+        self.without_variables(&count, what)?;
+        Ok(count)
+    }
+
+    /// 42P10 for a value that must be the same for all rows.
+    pub(super) fn without_variables(&mut self, expr: &Expr, what: &str) -> Result<()> {
+        let Some(scope) = self.scopes.last() else { return Ok(()) };
+        let mut found = None;
+        expr.any(&mut |e| {
+            if found.is_none() && matches!(e.kind, ExprKind::Column(id) if scope.has_column(id)) {
+                found = Some(e.position);
+            }
+            found.is_some()
+        });
+        if found.is_none() && columns::used(expr).iter().any(|id| scope.has_column(*id)) {
+            found = Some(expr.position);
+        }
+        let Some(position) = found else { return Ok(()) };
+        let message = format!("argument of {what} must not contain variables");
+        Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position))
+    }
+}
+
+/// The expression of unknown type that a query's column is, where nothing has been computed from it yet.
+pub(super) fn literal_of(node: &mut Node, column: ColumnId) -> Option<&mut Expr> {
+    match node {
+        Node::Project { input, exprs } => match exprs.iter_mut().find(|(id, _)| *id == column) {
+            Some((_, expr)) => Some(expr),
+            None => literal_of(input, column),
+        },
+        Node::Limit { input, .. } | Node::Sort { input, .. } | Node::LockRows { input, .. } => {
+            literal_of(input, column)
+        }
+        _ => None,
     }
 }

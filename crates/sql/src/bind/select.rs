@@ -1,43 +1,60 @@
-//! One SELECT: FROM, WHERE, grouping, the select list, DISTINCT and ORDER BY.
+//! One SELECT: FROM, the select list, WHERE, grouping, windows, sets, DISTINCT, ORDER BY, row locks and LIMIT.
+//!
+//! ```text
+//! FROM -> WHERE -> groups -> HAVING -> windows -> sets -> select list -> DISTINCT -> ORDER BY -> LIMIT
+//! ```
 
 use super::from::conjuncts;
-use super::query::BoundQuery;
+use super::locking;
+use super::query::{BoundQuery, Tail};
 use super::scope::{Clause, Name, Scope, fold};
+use super::set_returning::expanded;
+use super::window::{has_windows, windowed};
 use super::{Binder, group, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Node, SortKey};
 use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind as Qualified, Spanned};
 use types::{Result, SqlError, SqlState};
 
+/// The select list: names, and the expressions with the columns that they become.
+struct Outputs {
+    names: Vec<Name>,
+    exprs: Vec<(ColumnId, Expr)>,
+    positions: Vec<u32>,
+}
+
+/// DISTINCT as bound.
+enum Distinct {
+    No,
+    All,
+    On(Vec<ColumnId>),
+}
+
 impl Binder<'_> {
-    pub(super) fn select(&mut self, select: &ast::Select, order_by: &[ast::OrderByExpr]) -> Result<BoundQuery> {
-        self.scopes.push(Scope::default());
-        let bound = self.select_in_scope(select, order_by);
-        let scope = self.scopes.pop().unwrap_or_default();
-        let (node, columns) = bound?;
-        Ok(BoundQuery { node, columns, correlated: scope.correlated })
+    pub(super) fn select(&mut self, select: &ast::Select, tail: Tail<'_>) -> Result<BoundQuery> {
+        let lock_wishes = tail.locks.clone();
+        self.scopes.push(Scope { lock_wishes, clause: Clause::Select, ..Scope::default() });
+        let bound = self.select_in_scope(select, tail);
+        self.scopes.pop();
+        bound
     }
 
-    fn select_in_scope(&mut self, select: &ast::Select, order_by: &[ast::OrderByExpr]) -> Result<(Node, Vec<Name>)> {
+    fn select_in_scope(&mut self, select: &ast::Select, tail: Tail<'_>) -> Result<BoundQuery> {
         let position = self.at(select.span());
-        if select.into.is_some() || !select.named_window.is_empty() || select.qualify.is_some() {
+        if select.into.is_some() || select.qualify.is_some() || select.top.is_some() || !select.lateral_views.is_empty()
+        {
             return Err(unsupported("this clause of SELECT", position));
         }
+        self.scope()?.named_windows.clone_from(&select.named_window);
         let mut node = self.from(&select.from)?;
-        if let Some(condition) = &select.selection {
-            node = self.filter(node, condition)?;
-        }
-        self.scope()?.clause = Clause::Output;
-        let outputs = self.select_list(&select.projection)?;
-        let mut names = vec![];
-        let mut exprs = vec![];
-        for (name, expr) in outputs {
-            let expr = self.known(expr)?;
-            let (table, attribute) = self.origin(&expr);
-            let id = self.new_column(&name, expr.ty, table, attribute);
-            names.push(Name { name, id, ty: expr.ty });
-            exprs.push((id, expr));
-        }
+        self.scope()?.clause = Clause::Select;
+        let is_open = tail.order_by.is_empty() && select.distinct.is_none();
+        let mut outputs = self.outputs(select, is_open)?;
+        let predicate = match &select.selection {
+            Some(condition) => self.condition(condition)?,
+            None => vec![],
+        };
+        self.scope()?.clause = Clause::Having;
         let having = match &select.having {
             Some(condition) => {
                 let bound = self.expr(condition)?;
@@ -45,18 +62,110 @@ impl Binder<'_> {
             }
             None => None,
         };
-        let mut keys = self.order_keys(order_by, &names, &exprs)?;
-        let parts = group::Parts { exprs: &mut exprs, having, keys: &mut keys, names: &names };
-        node = self.grouped(node, &select.group_by, parts)?;
-        node = Node::Project { input: Box::new(node), exprs };
-        node = self.distinct_and_sort(node, select.distinct.as_ref(), &names, keys)?;
-        Ok((node, names))
+        self.scope()?.clause = Clause::OrderBy;
+        let mut keys = self.order_keys(tail.order_by, &outputs)?;
+        let groups = self.group_by(&select.group_by, &outputs.names, &outputs.exprs)?;
+        self.scope()?.clause = Clause::DistinctOn;
+        let distinct = self.distinct_rows(select.distinct.as_ref(), &mut outputs, &mut keys)?;
+        self.scope()?.clause = Clause::Select;
+        self.check_named_windows()?;
+        self.check_locking(&tail, select, groups.is_written)?;
+        if !predicate.is_empty() {
+            node = Node::Filter { input: Box::new(node), predicate };
+        }
+        let scope = self.scope()?;
+        let mut windows = std::mem::take(&mut scope.windows);
+        let mut set_calls = std::mem::take(&mut scope.set_calls);
+        let parts = group::Parts {
+            exprs: &mut outputs.exprs,
+            having,
+            keys: &mut keys,
+            windows: &mut windows,
+            set_calls: &mut set_calls,
+        };
+        node = self.grouped(node, groups, parts)?;
+        node = expanded(windowed(node, windows), &set_calls);
+        node = self.finished(node, &outputs, distinct, keys)?;
+        let node = self.limited(node, &tail)?;
+        Ok(BoundQuery::new(node, outputs.names, outputs.positions))
+    }
+
+    /// The select list over the rows, DISTINCT and ORDER BY. Rows that are to be locked are ordered and locked before anything
+    /// is computed from them, because that may change them.
+    fn finished(&mut self, node: Node, outputs: &Outputs, distinct: Distinct, mut keys: Vec<SortKey>) -> Result<Node> {
+        let exprs = outputs.exprs.clone();
+        if !self.scope()?.lock_targets.is_empty() {
+            for key in &mut keys {
+                key.expr.rewrite(&mut |e| {
+                    if let ExprKind::Column(id) = e.kind
+                        && let Some((_, value)) = exprs.iter().find(|(output, _)| *output == id)
+                    {
+                        *e = value.clone();
+                    }
+                });
+            }
+            let sorted = sorted(node, keys);
+            let input = Box::new(locking::locked(sorted, self.scope()?));
+            return Ok(Node::Project { input, exprs });
+        }
+        let node = Node::Project { input: Box::new(node), exprs };
+        Ok(match distinct {
+            Distinct::No => sorted(node, keys),
+            Distinct::All => {
+                let columns = outputs.names.iter().map(|n| n.id).collect();
+                sorted(Node::Distinct { input: Box::new(node), columns, on: false }, keys)
+            }
+            Distinct::On(columns) => Node::Distinct { input: Box::new(sorted(node, keys)), columns, on: true },
+        })
+    }
+
+    fn outputs(&mut self, select: &ast::Select, is_open: bool) -> Result<Outputs> {
+        let is_grouped = !matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+        let list = self.select_list(&select.projection)?;
+        let mut outputs = Outputs { names: vec![], exprs: vec![], positions: vec![] };
+        for (name, expr) in list {
+            // A bare literal may still become what the query around it wants.
+            let is_literal = matches!(expr.kind, ExprKind::Const(_) | ExprKind::Parameter(_));
+            let expr = if is_literal && is_open && !is_grouped { expr } else { self.known(expr)? };
+            let (table, attribute) = self.origin(&expr);
+            let id = self.new_column(&name, expr.ty, table, attribute);
+            outputs.names.push(Name { name, id, ty: expr.ty });
+            outputs.positions.push(expr.position);
+            outputs.exprs.push((id, expr));
+        }
+        Ok(outputs)
+    }
+
+    fn check_locking(&mut self, tail: &Tail<'_>, select: &ast::Select, is_grouped: bool) -> Result<()> {
+        let scope = self.scope()?;
+        let what = if !matches!(select.distinct, None | Some(ast::Distinct::All)) {
+            "DISTINCT clause"
+        } else if is_grouped {
+            "GROUP BY clause"
+        } else if select.having.is_some() {
+            "HAVING clause"
+        } else if !scope.aggregates.is_empty() {
+            "aggregate functions"
+        } else if has_windows(scope) {
+            "window functions"
+        } else if !scope.set_calls.is_empty() {
+            "set-returning functions in the target list"
+        } else {
+            return Ok(());
+        };
+        locking::not_with(&tail.locks, what)
+    }
+
+    /// The conjuncts of WHERE.
+    pub(super) fn condition(&mut self, condition: &ast::Expr) -> Result<Vec<Expr>> {
+        let clause = self.enter(Clause::Where);
+        let bound = self.expr(condition).and_then(|c| self.boolean(c, "WHERE"));
+        self.enter(clause);
+        Ok(conjuncts(bound?))
     }
 
     pub(super) fn filter(&mut self, node: Node, condition: &ast::Expr) -> Result<Node> {
-        self.scope()?.clause = Clause::Where;
-        let bound = self.expr(condition)?;
-        let predicate = conjuncts(self.boolean(bound, "WHERE")?);
+        let predicate = self.condition(condition)?;
         Ok(Node::Filter { input: Box::new(node), predicate })
     }
 
@@ -76,28 +185,28 @@ impl Binder<'_> {
                 SelectItem::UnnamedExpr(expr) => outputs.push((output_name(expr), self.expr(expr)?)),
                 SelectItem::ExprWithAlias { expr, alias } => outputs.push((fold(alias), self.expr(expr)?)),
                 SelectItem::Wildcard(_) => {
+                    let position = self.at(item.span());
                     let scope = self.scope()?;
-                    if scope.items.is_empty() {
+                    if !scope.items.iter().any(|i| i.columns_visible) {
                         let message = "SELECT * with no tables specified is not valid";
-                        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(self.at(item.span())));
+                        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
                     }
-                    if !merged_first(&scope.items) {
-                        return Err(unsupported("* over this JOIN USING", self.at(item.span())));
-                    }
-                    for from in &scope.items {
-                        let shown = from.columns.iter().filter(|c| !from.hidden.contains(&c.id));
-                        outputs.extend(shown.map(|c| (c.name.clone(), Expr::column(c.id, c.ty))));
-                    }
+                    let shown = scope.items.iter().filter(|i| i.columns_visible).flat_map(|i| &i.columns);
+                    outputs.extend(shown.map(|c| (c.name.clone(), Expr { position, ..Expr::column(c.id, c.ty) })));
                 }
                 SelectItem::QualifiedWildcard(Qualified::ObjectName(name), _) => {
                     let position = self.at(name.span());
                     let table = name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default();
-                    let scope = self.scope()?;
-                    let Some(from) = scope.items.iter().find(|i| i.alias == table) else {
-                        let message = format!("missing FROM-clause entry for table \"{table}\"");
-                        return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message).at(position));
-                    };
-                    outputs.extend(from.columns.iter().map(|c| (c.name.clone(), Expr::column(c.id, c.ty))));
+                    let mut found = None;
+                    for scope in self.scopes.iter().rev() {
+                        found = self.table_item(scope, &table).map_err(|e| e.at(position))?;
+                        if found.is_some() {
+                            break;
+                        }
+                    }
+                    let Some(from) = found else { return Err(self.no_table(&table).at(position)) };
+                    let shown = from.columns.iter();
+                    outputs.extend(shown.map(|c| (c.name.clone(), Expr { position, ..Expr::column(c.id, c.ty) })));
                 }
                 _ => return Err(unsupported("this item of a select list", self.at(item.span()))),
             }
@@ -105,64 +214,117 @@ impl Binder<'_> {
         Ok(outputs)
     }
 
-    fn order_keys(
-        &mut self,
-        order_by: &[ast::OrderByExpr],
-        names: &[Name],
-        exprs: &[(ColumnId, Expr)],
-    ) -> Result<Vec<SortKey>> {
-        let mut keys = vec![];
+    fn order_keys(&mut self, order_by: &[ast::OrderByExpr], outputs: &Outputs) -> Result<Vec<SortKey>> {
+        let mut keys: Vec<SortKey> = vec![];
         for by in order_by {
             let position = self.at(by.expr.span());
-            let expr = match self.output_column(&by.expr, names, "ORDER BY")? {
-                Some(column) => Expr::column(column.id, column.ty),
-                None => {
-                    let bound = self.expr(&by.expr)?;
-                    // The same expression in the select list is computed once.
-                    match exprs.iter().find(|(_, e)| group::same(e, &bound)) {
-                        Some((id, e)) => Expr::column(*id, e.ty),
-                        None => bound,
-                    }
-                }
-            };
-            keys.push(self.sort_key(expr, &by.options, position)?);
+            let expr = self.order_expr(&by.expr, outputs, "ORDER BY")?;
+            let key = self.sort_key(Expr { position, ..expr }, &by.options, position)?;
+            if !keys.iter().any(|k| group::same(&k.expr, &key.expr)) {
+                keys.push(key);
+            }
         }
         Ok(keys)
     }
 
-    fn distinct_and_sort(
+    /// An output by name or number, or an expression; one that is in the select list is computed once.
+    fn order_expr(&mut self, syntax: &ast::Expr, outputs: &Outputs, clause: &str) -> Result<Expr> {
+        let expr_of = |id: ColumnId| outputs.exprs.iter().find(|(i, _)| *i == id).map(|(_, e)| e);
+        let like = |a: &Name, b: &Name| match (expr_of(a.id), expr_of(b.id)) {
+            (Some(a), Some(b)) => group::same(a, b),
+            _ => false,
+        };
+        if let Some(column) = self.output_like(syntax, &outputs.names, clause, like)? {
+            return Ok(Expr::column(column.id, column.ty));
+        }
+        let bound = self.expr(syntax)?;
+        let known = outputs.exprs.iter().find(|(_, e)| group::same(e, &bound));
+        Ok(known.map_or(bound, |(id, e)| Expr::column(*id, e.ty)))
+    }
+
+    fn distinct_rows(
         &mut self,
-        mut node: Node,
         distinct: Option<&ast::Distinct>,
-        names: &[Name],
-        keys: Vec<SortKey>,
-    ) -> Result<Node> {
+        outputs: &mut Outputs,
+        keys: &mut [SortKey],
+    ) -> Result<Distinct> {
         match distinct {
-            None | Some(ast::Distinct::All) => {}
+            None | Some(ast::Distinct::All) => Ok(Distinct::No),
             Some(ast::Distinct::Distinct) => {
+                let names = &outputs.names;
                 let is_output = |e: &Expr| matches!(e.kind, ExprKind::Column(id) if names.iter().any(|n| n.id == id));
                 if let Some(key) = keys.iter().find(|k| !is_output(&k.expr)) {
                     let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
                     return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(key.expr.position));
                 }
-                let columns = names.iter().map(|n| n.id).collect();
-                node = Node::Distinct { input: Box::new(node), columns, on: false };
+                for (name, position) in outputs.names.iter().zip(&outputs.positions) {
+                    self.require_equality(name.ty, *position)?;
+                }
+                Ok(Distinct::All)
             }
-            Some(ast::Distinct::On(_)) => return Err(unsupported("DISTINCT ON", 0)),
+            Some(ast::Distinct::On(items)) => self.distinct_on(items, outputs, keys).map(Distinct::On),
         }
-        if !keys.is_empty() {
-            node = Node::Sort { input: Box::new(node), keys };
+    }
+
+    /// The keys must be the first of ORDER BY, in any order.
+    fn distinct_on(
+        &mut self,
+        items: &[ast::Expr],
+        outputs: &mut Outputs,
+        keys: &mut [SortKey],
+    ) -> Result<Vec<ColumnId>> {
+        let mut wanted: Vec<(Expr, u32)> = vec![];
+        for item in items {
+            let position = self.at(item.span());
+            let expr = self.order_expr(item, outputs, "DISTINCT ON")?;
+            let expr = self.known(expr)?;
+            self.require_equality(expr.ty, position)?;
+            if !wanted.iter().any(|(e, _)| group::same(e, &expr)) {
+                wanted.push((expr, position));
+            }
         }
-        Ok(node)
+        let mismatch = |position: u32| {
+            let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+            SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position)
+        };
+        let (mut skipped, mut matched) = (false, vec![]);
+        for key in keys.iter() {
+            match wanted.iter().position(|(e, _)| group::same(e, &key.expr)) {
+                Some(index) => match wanted.get(index) {
+                    Some((_, position)) if skipped => return Err(mismatch(*position)),
+                    _ => matched.push(index),
+                },
+                None => skipped = true,
+            }
+        }
+        if let Some((_, (_, position))) = wanted.iter().enumerate().find(|(i, _)| !matched.contains(i))
+            && skipped
+        {
+            return Err(mismatch(*position));
+        }
+        let mut columns = vec![];
+        for (expr, _) in wanted {
+            columns.push(match expr.kind {
+                ExprKind::Column(id) if outputs.exprs.iter().any(|(output, _)| *output == id) => id,
+                _ => {
+                    let id = self.new_column("distinct on", expr.ty, 0, 0);
+                    for key in keys.iter_mut().filter(|k| group::same(&k.expr, &expr)) {
+                        key.expr = Expr { position: key.expr.position, ..Expr::column(id, expr.ty) };
+                    }
+                    outputs.exprs.push((id, expr));
+                    id
+                }
+            });
+        }
+        Ok(columns)
     }
 }
 
-/// PostgreSQL puts the columns that USING merged first; here the order is the items', so it must be the same.
-fn merged_first(items: &[super::scope::Item]) -> bool {
-    let is_shown = |item: &super::scope::Item, name: &Name| !item.hidden.contains(&name.id);
-    let first = items.iter().find_map(|i| i.columns.iter().find(|c| is_shown(i, c)));
-    let mut merged = items.iter().flat_map(|i| i.columns.iter().filter(|c| i.hidden.contains(&c.id)));
-    merged.all(|m| first.is_some_and(|f| f.name == m.name))
+fn sorted(node: Node, keys: Vec<SortKey>) -> Node {
+    match keys.is_empty() {
+        true => node,
+        false => Node::Sort { input: Box::new(node), keys },
+    }
 }
 
 /// The name that PostgreSQL gives to an output without alias.

@@ -4,7 +4,7 @@
 //! place demands.
 
 use super::Binder;
-use super::scope::{Item, Name, Scope};
+use super::scope::{Clause, Item, Name, Scope};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::parse::{self, Lines};
 use crate::{BindContext, Statement};
@@ -55,8 +55,16 @@ impl StoredUse<'_> {
     }
 
     /// "aggregate functions are not allowed in check constraints".
-    fn places(self) -> String {
-        format!("{}s", self.place())
+    fn places(self) -> &'static str {
+        match self {
+            StoredUse::Default { .. } => "DEFAULT expressions",
+            StoredUse::Generated { .. } => "column generation expressions",
+            StoredUse::Check => "check constraints",
+            StoredUse::IndexPredicate => "index predicates",
+            StoredUse::Index => "index expressions",
+            StoredUse::Using { .. } => "transform expressions",
+            StoredUse::Any => "expressions",
+        }
     }
 }
 
@@ -69,7 +77,7 @@ pub fn bind_stored(
 ) -> Result<Expr> {
     let syntax = parse::expression(text)?;
     let mut binder = Binder::new(context, Lines::new(text));
-    let mut scope = Scope::default();
+    let mut scope = Scope::of(Clause::Stored(usage.places()));
     if let Some(relation) = relation {
         let mut columns = vec![];
         for column in &relation.columns {

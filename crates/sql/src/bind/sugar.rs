@@ -27,7 +27,10 @@ impl Binder<'_> {
             Ast::IsDistinctFrom(left, right) => self.distinct(left, right, false, position),
             Ast::IsNotDistinctFrom(left, right) => self.distinct(left, right, true, position),
             Ast::Case { operand, conditions, else_result, .. } => {
-                self.case(operand.as_deref(), conditions, else_result.as_deref(), position)
+                let outer = self.lazy_in.replace("CASE");
+                let bound = self.case(operand.as_deref(), conditions, else_result.as_deref(), position);
+                self.lazy_in = outer;
+                bound
             }
             Ast::AnyOp { left, compare_op, right, .. } => self.quantified(left, compare_op, right, false, position),
             Ast::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true, position),
@@ -279,7 +282,12 @@ impl Binder<'_> {
 
     /// The subquery, with the types of its columns.
     fn subquery(&mut self, query: &ast::Query, kind: SubqueryKind) -> Result<(Subquery, Vec<SqlType>)> {
-        let bound = self.query(query)?;
+        let place = self.enter_place(Some(super::with::Place::Subquery));
+        let lazy_in = self.lazy_in.take();
+        let bound = self.query(query);
+        self.lazy_in = lazy_in;
+        self.leave_place(place);
+        let bound = bound?;
         let types = bound.columns.iter().map(|c| c.ty).collect();
         let output = bound.columns.iter().map(|c| c.id).collect();
         Ok((Subquery { kind, plan: bound.node, output, correlated: bound.correlated }, types))

@@ -58,7 +58,7 @@ impl Binder<'_> {
 
     /// A scope of one row.
     pub(super) fn push_row(&mut self, alias: &str, names: &[Name]) {
-        let mut scope = Scope { clause: Clause::Other, ..Scope::default() };
+        let mut scope = Scope::of(Clause::Other);
         scope.push(Item::new(alias, names.to_vec()));
         self.scopes.push(scope);
     }
@@ -80,7 +80,7 @@ impl Binder<'_> {
     pub(super) fn default_value(&mut self, relation: &Relation, column: &Column) -> Result<Expr> {
         let ty: SqlType = column.ty.into();
         if let Some(text) = &column.default {
-            self.scopes.push(Scope { clause: Clause::Other, ..Scope::default() });
+            self.scopes.push(Scope::of(Clause::Other));
             let value = self.stored_as(text, ty);
             self.scopes.pop();
             return value;
@@ -107,6 +107,7 @@ impl Binder<'_> {
         items: Option<&[ast::SelectItem]>,
     ) -> Result<(Vec<(ColumnId, Expr)>, Vec<Name>)> {
         let Some(items) = items else { return Ok((vec![], vec![])) };
+        self.enter(Clause::Returning);
         let (mut exprs, mut names) = (vec![], vec![]);
         for (name, expr) in self.select_list(items)? {
             let expr = self.known(expr)?;
@@ -136,7 +137,8 @@ pub(super) fn no_such_column(relation: &Relation, name: &str, position: u32) -> 
 }
 
 pub(super) fn write(node: Node, columns: Vec<Name>) -> BoundQuery {
-    BoundQuery { node, columns, correlated: vec![] }
+    let positions = vec![0; columns.len()];
+    BoundQuery::new(node, columns, positions)
 }
 
 /// Only a DEFAULT may be given to a generated column.

@@ -70,7 +70,11 @@ impl Binder<'_> {
         match syntax {
             ast::Statement::Query(query) => {
                 // WITH … INSERT/UPDATE/DELETE comes as a query with that body.
-                if let SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) = &*query.body {
+                if let SetExpr::Insert(inner)
+                | SetExpr::Update(inner)
+                | SetExpr::Delete(inner)
+                | SetExpr::Merge(inner) = &*query.body
+                {
                     return self.write_statement(inner, query.with.as_ref(), position);
                 }
                 let bound = self.query(query)?;
@@ -81,21 +85,27 @@ impl Binder<'_> {
     }
 
     fn write_statement(&mut self, syntax: &ast::Statement, with: Option<&ast::With>, position: u32) -> Result<Query> {
-        match syntax {
-            ast::Statement::Insert(insert) => {
-                let bound = self.insert(insert, with)?;
-                Ok(self.finish_as(bound, CommandTag::Insert))
-            }
-            ast::Statement::Update(update) => {
-                let bound = self.update(update, with)?;
-                Ok(self.finish_as(bound, CommandTag::Update))
-            }
-            ast::Statement::Delete(delete) => {
-                let bound = self.delete(delete, with)?;
-                Ok(self.finish_as(bound, CommandTag::Delete))
-            }
+        self.with(with, true)?;
+        let (bound, tag) = self.write_query(syntax, None, position)?;
+        Ok(self.finish_as(bound, tag))
+    }
+
+    /// A statement that writes, with a WITH clause of its own where it is a WITH query.
+    pub(super) fn write_query(
+        &mut self,
+        syntax: &ast::Statement,
+        with: Option<&ast::With>,
+        position: u32,
+    ) -> Result<(BoundQuery, CommandTag)> {
+        self.query_depth += 1;
+        let bound = self.with(with, false).and_then(|()| match syntax {
+            ast::Statement::Insert(insert) => Ok((self.insert(insert)?, CommandTag::Insert)),
+            ast::Statement::Update(update) => Ok((self.update(update)?, CommandTag::Update)),
+            ast::Statement::Delete(delete) => Ok((self.delete(delete)?, CommandTag::Delete)),
             _ => Err(unsupported("this statement", position)),
-        }
+        });
+        self.query_depth -= 1;
+        bound
     }
 
     fn finish(&mut self, bound: BoundQuery) -> Query {
@@ -155,7 +165,7 @@ impl Binder<'_> {
 
     /// Arguments of EXECUTE: expressions over no columns.
     fn arguments(&mut self, args: &[ast::Expr]) -> Result<Vec<Expr>> {
-        self.scopes.push(Scope { clause: Clause::Other, ..Scope::default() });
+        self.scopes.push(Scope::of(Clause::Execute));
         let bound = args.iter().map(|a| self.expr(a)).collect::<Result<Vec<_>>>();
         self.scopes.pop().ok_or_else(|| SqlError::internal("a scope was expected"))?;
         bound

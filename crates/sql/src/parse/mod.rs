@@ -7,6 +7,7 @@ mod copy;
 pub(crate) mod ddl;
 mod dialect;
 mod error;
+pub(crate) mod forms;
 mod lines;
 mod maintenance;
 mod options;
@@ -132,6 +133,7 @@ pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statem
         return Err(SqlError::unsupported("standard_conforming_strings = off is not supported with backslashes"));
     }
     check_depth(&tokens)?;
+    let tokens = forms::rewritten(&tokens, text, &lines).unwrap_or(tokens);
     let mut parser = parser(tokens);
     let source = ddl::Source::new(text, &lines);
     let mut statements = vec![];

@@ -237,7 +237,7 @@ pub(crate) fn is_volatile(expr: &Expr) -> bool {
     })
 }
 
-fn node_is_volatile(node: &Node) -> bool {
+pub(crate) fn node_is_volatile(node: &Node) -> bool {
     matches!(node, Node::Insert(_) | Node::Update(_) | Node::Delete(_) | Node::LockRows { .. })
         || expressions(node).into_iter().any(is_volatile)
         || children(node).into_iter().any(node_is_volatile)

@@ -1,0 +1,470 @@
+//! WITH: queries by name, recursive ones, and those that write.
+//!
+//! A WITH query that reads nothing from around it is computed once, as a `Cte` of the statement. One that reads an enclosing
+//! query's row, or the working table of a recursive query around it, has a value per row: it is bound anew in each place that
+//! names it. Those that write are `Cte`s always, and allowed only at the statement's top.
+//!
+//! `WITH RECURSIVE` may name any query of its list, itself too. A query is bound when it is first named or when its turn
+//! comes; while a recursive one is being bound its name means the working table.
+
+use super::query::BoundQuery;
+use super::scope::{Item, Name, fold};
+use super::{Binder, locking, unsupported};
+use crate::logical::{ColumnId, Cte, CteId, Node};
+use crate::plan::columns;
+use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias};
+use std::sync::Arc;
+use types::{Result, SqlError, SqlState, SqlType, oid, typename};
+
+/// Where inside a recursive term the binder is, if a reference to the query itself is wrong there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    Subquery,
+    OuterJoin,
+    Intersect,
+    Except,
+}
+
+/// A query by name that may be seen from where the binder is.
+#[derive(Clone)]
+pub(super) struct WithQuery {
+    name: String,
+    syntax: Arc<ast::Cte>,
+    /// Which WITH clause it stands in.
+    list: usize,
+    /// Enclosing scopes where it is defined, and how many names are in view for its own text.
+    depth: usize,
+    in_view: usize,
+    state: State,
+}
+
+#[derive(Clone)]
+enum State {
+    Unbound,
+    /// Being bound, and not a UNION.
+    Plain,
+    /// The first term of a recursive UNION.
+    Base,
+    /// Its second term: the working table's columns, and whether it was read.
+    Step {
+        cte: CteId,
+        columns: Vec<Name>,
+        is_read: bool,
+    },
+    Once {
+        cte: CteId,
+        columns: Vec<Name>,
+    },
+    /// Bound again in each place.
+    InPlace {
+        is_volatile: bool,
+        uses: usize,
+    },
+    /// Writes and returns nothing.
+    Silent,
+}
+
+impl Binder<'_> {
+    pub(super) fn enter_place(&mut self, place: Option<Place>) -> Option<Place> {
+        match place {
+            Some(_) => std::mem::replace(&mut self.place, place),
+            None => self.place,
+        }
+    }
+
+    pub(super) fn leave_place(&mut self, outer: Option<Place>) {
+        self.place = outer;
+    }
+
+    /// Puts the queries of a WITH clause in view. `at_top`: of the whole statement.
+    pub(super) fn with(&mut self, with: Option<&ast::With>, at_top: bool) -> Result<()> {
+        let Some(with) = with else { return Ok(()) };
+        let first = self.with_queries.len();
+        self.with_lists += 1;
+        for (number, cte) in with.cte_tables.iter().enumerate() {
+            let name = fold(&cte.alias.name);
+            let position = self.at(cte.alias.name.span);
+            if self.with_queries.iter().skip(first).any(|q| q.name == name)
+                || with.cte_tables.iter().take(number).any(|c| fold(&c.alias.name) == name)
+            {
+                let message = format!("WITH query name \"{name}\" specified more than once");
+                return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message).at(position));
+            }
+            let is_writing = matches!(
+                &*cte.query.body,
+                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+            );
+            if is_writing && !at_top {
+                let message = "WITH clause containing a data-modifying statement must be at the top level";
+                return Err(SqlError::unsupported(message).at(position));
+            }
+            if !with.recursive {
+                self.add_with_query(cte, first + number);
+                self.bind_with_query(first + number)?;
+            }
+        }
+        if with.recursive {
+            let end = first + with.cte_tables.len();
+            for cte in &with.cte_tables {
+                self.add_with_query(cte, end);
+            }
+            for index in first..end {
+                self.bind_with_query(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_with_query(&mut self, cte: &ast::Cte, in_view: usize) {
+        self.with_queries.push(WithQuery {
+            name: fold(&cte.alias.name),
+            syntax: Arc::new(cte.clone()),
+            list: self.with_lists,
+            depth: self.scopes.len(),
+            in_view,
+            state: State::Unbound,
+        });
+    }
+
+    /// The innermost query of that name.
+    pub(super) fn with_query(&self, name: &str) -> Option<usize> {
+        self.with_queries.iter().rposition(|q| q.name == name)
+    }
+
+    fn entry(&mut self, index: usize) -> Result<&mut WithQuery> {
+        self.with_queries.get_mut(index).ok_or_else(|| SqlError::internal("a WITH query was expected"))
+    }
+
+    /// Runs `work` with the names and rows in view that the query's own text sees.
+    fn where_defined<T>(&mut self, index: usize, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let entry = self.entry(index)?;
+        let (depth, in_view) = (entry.depth, entry.in_view);
+        let inner = self.scopes.split_off(depth.min(self.scopes.len()));
+        let later = self.with_queries.split_off(in_view.min(self.with_queries.len()));
+        let place = self.place.take();
+        let done = work(self);
+        self.place = place;
+        self.with_queries.truncate(in_view);
+        self.with_queries.extend(later);
+        self.scopes.extend(inner);
+        done
+    }
+
+    fn bind_with_query(&mut self, index: usize) -> Result<()> {
+        let entry = self.entry(index)?;
+        if !matches!(entry.state, State::Unbound) {
+            return Ok(());
+        }
+        let syntax = entry.syntax.clone();
+        let name = entry.name.clone();
+        let position = self.at(syntax.alias.name.span);
+        if syntax.from.is_some() {
+            return Err(unsupported("FROM after a WITH query", position));
+        }
+        if let SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) | SetExpr::Merge(inner) =
+            &*syntax.query.body
+        {
+            return self.bind_writing(index, &syntax, inner, position);
+        }
+        self.binding.push(index);
+        let bound = self.body_of(index);
+        self.binding.pop();
+        let bound = bound?;
+        let columns = self.with_columns(&name, bound.columns, &syntax.alias, position)?;
+        let is_in_place = !columns::free(&bound.node).is_empty() || self.reads_working_table(&bound.node);
+        let state = match is_in_place {
+            true => State::InPlace { is_volatile: columns::node_is_volatile(&bound.node), uses: 0 },
+            false => {
+                let cte = self.new_cte();
+                let ids = columns.iter().map(|c| c.id).collect();
+                let is_recursive = matches!(bound.node, Node::RecursiveUnion { .. });
+                let cte = match &bound.node {
+                    // Its working table goes by the same id.
+                    Node::RecursiveUnion { cte, .. } => *cte,
+                    _ => cte,
+                };
+                self.ctes.push(Cte {
+                    id: cte,
+                    name,
+                    plan: bound.node,
+                    columns: ids,
+                    is_recursive,
+                    is_modifying: false,
+                });
+                State::Once { cte, columns }
+            }
+        };
+        self.entry(index)?.state = state;
+        Ok(())
+    }
+
+    pub(super) fn new_cte(&mut self) -> CteId {
+        self.next_cte += 1;
+        CteId(self.next_cte - 1)
+    }
+
+    /// Whether the node reads a working table that something around it fills.
+    fn reads_working_table(&self, node: &Node) -> bool {
+        let mut open: Vec<CteId> = vec![];
+        for query in &self.with_queries {
+            if let State::Step { cte, .. } = query.state {
+                open.push(cte);
+            }
+        }
+        !open.is_empty() && super::walk::reads_cte(node, &open)
+    }
+
+    /// Names from the WITH clause, or from the query's own outputs.
+    fn with_columns(&self, name: &str, mut columns: Vec<Name>, alias: &TableAlias, position: u32) -> Result<Vec<Name>> {
+        if alias.columns.len() > columns.len() {
+            let message = format!(
+                "WITH query \"{name}\" has {} columns available but {} columns specified",
+                columns.len(),
+                alias.columns.len()
+            );
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
+        }
+        for (column, renamed) in columns.iter_mut().zip(&alias.columns) {
+            column.name = fold(&renamed.name);
+        }
+        Ok(columns)
+    }
+
+    fn bind_writing(&mut self, index: usize, syntax: &ast::Cte, inner: &ast::Statement, position: u32) -> Result<()> {
+        let name = fold(&syntax.alias.name);
+        let with = syntax.query.with.as_ref();
+        let bound = self.where_defined(index, |binder| {
+            let in_view = binder.with_queries.len();
+            let bound = binder.write_query(inner, with, position);
+            binder.with_queries.truncate(in_view);
+            bound.map(|(bound, _)| bound)
+        })?;
+        let columns = self.with_columns(&name, bound.columns, &syntax.alias, position)?;
+        let ids: Vec<ColumnId> = columns.iter().map(|c| c.id).collect();
+        let cte = self.new_cte();
+        self.ctes.push(Cte { id: cte, name, plan: bound.node, columns: ids, is_recursive: false, is_modifying: true });
+        self.entry(index)?.state = match columns.is_empty() {
+            true => State::Silent,
+            false => State::Once { cte, columns },
+        };
+        Ok(())
+    }
+
+    /// The query's own text, bound where it is defined.
+    fn body_of(&mut self, index: usize) -> Result<BoundQuery> {
+        let entry = self.entry(index)?;
+        let syntax = entry.syntax.clone();
+        let is_recursive = entry.in_view > index;
+        let query = &*syntax.query;
+        entry.state = State::Plain;
+        self.where_defined(index, |binder| match &*query.body {
+            SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } if is_recursive => {
+                let all = matches!(set_quantifier, SetQuantifier::All);
+                let in_view = binder.with_queries.len();
+                let bound = binder
+                    .with(query.with.as_ref(), false)
+                    .and_then(|()| binder.recursive_union(index, query, left, right, all));
+                binder.with_queries.truncate(in_view);
+                bound
+            }
+            _ => binder.query(query),
+        })
+    }
+
+    fn recursive_union(
+        &mut self,
+        index: usize,
+        query: &ast::Query,
+        left: &SetExpr,
+        right: &SetExpr,
+        all: bool,
+    ) -> Result<BoundQuery> {
+        let alias = self.entry(index)?.syntax.alias.clone();
+        self.entry(index)?.state = State::Base;
+        let mut base = self.set_expr(left)?;
+        let cte = self.new_cte();
+        let mut names = vec![];
+        for (number, column) in base.columns.iter().enumerate() {
+            let name = alias.columns.get(number).map_or_else(|| column.name.clone(), |c| fold(&c.name));
+            let ty = if column.ty.oid == oid::UNKNOWN { SqlType::TEXT } else { column.ty };
+            names.push(Name { id: self.new_column(&name, ty, 0, 0), name, ty });
+        }
+        self.entry(index)?.state = State::Step { cte, columns: names.clone(), is_read: false };
+        let mut step = self.set_expr(right)?;
+        let is_read = matches!(self.entry(index)?.state, State::Step { is_read: true, .. });
+        if !is_read {
+            let bound = self.set_operation(crate::logical::SetOperation::Union, all, base, step)?;
+            return self.set_operation_tail(bound, query);
+        }
+        self.refuse_tail(query)?;
+        let name = self.entry(index)?.name.clone();
+        let types = self.union_types("UNION", &base, &step)?;
+        for (number, (ty, declared)) in types.iter().zip(&names).enumerate() {
+            if ty != &declared.ty {
+                let position = base.positions.get(number).copied().unwrap_or(0);
+                return Err(type_changes(&name, number + 1, declared.ty, *ty).at(position));
+            }
+        }
+        self.convert(&mut base, &types, "UNION")?;
+        self.convert(&mut step, &types, "UNION")?;
+        let ids = |names: &[Name]| names.iter().map(|n| n.id).collect::<Vec<_>>();
+        let node = Node::RecursiveUnion {
+            cte,
+            all,
+            base_columns: ids(&base.columns),
+            step_columns: ids(&step.columns),
+            columns: ids(&names),
+            base: Box::new(base.node),
+            step: Box::new(step.node),
+        };
+        Ok(BoundQuery::new(node, names, base.positions))
+    }
+
+    /// ORDER BY and its like have no meaning for rows that are still to grow.
+    fn refuse_tail(&self, query: &ast::Query) -> Result<()> {
+        let (what, position) = if let Some(order_by) = &query.order_by {
+            let position = match &order_by.kind {
+                ast::OrderByKind::Expressions(exprs) => exprs.first().map_or(0, |e| self.at(e.expr.span())),
+                ast::OrderByKind::All(_) => 0,
+            };
+            ("ORDER BY", position)
+        } else if let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            match (offset, limit) {
+                (Some(offset), _) => ("OFFSET", self.at(offset.value.span())),
+                (None, Some(limit)) => ("LIMIT", self.at(limit.span())),
+                (None, None) => return Ok(()),
+            }
+        } else if query.fetch.is_some() {
+            ("LIMIT", 0)
+        } else if !query.locks.is_empty() {
+            ("FOR UPDATE/SHARE", 0)
+        } else {
+            return Ok(());
+        };
+        Err(SqlError::unsupported(format!("{what} in a recursive query is not implemented")).at(position))
+    }
+
+    /// A FROM item that names a WITH query.
+    pub(super) fn with_item(&mut self, index: usize, alias: Option<&TableAlias>, position: u32) -> Result<Node> {
+        if matches!(self.entry(index)?.state, State::Unbound) {
+            self.bind_with_query(index)?;
+        }
+        let entry = self.entry(index)?.clone();
+        let name = alias.map_or_else(|| entry.name.clone(), |a| fold(&a.name));
+        let locks = self.locks_of(&name)?;
+        locking::refuse(&locks, "a WITH query").map_err(|e| e.at(position))?;
+        match entry.state.clone() {
+            State::Unbound => Err(SqlError::internal("a WITH query was bound")),
+            State::Plain => {
+                let place = self.at(entry.syntax.alias.name.span);
+                Err(self.wrong_reference(index, &entry).at(place))
+            }
+            State::Base => Err(self.wrong_reference(index, &entry).at(position)),
+            State::Step { cte, columns, is_read } => {
+                if let Some(error) = self.wrong_step(index, &entry, is_read) {
+                    return Err(error.at(position));
+                }
+                self.entry(index)?.state = State::Step { cte, columns: columns.clone(), is_read: true };
+                self.scope()?.reads_itself = true;
+                self.cte_scan(cte, &columns, &name, alias)
+            }
+            State::Once { cte, columns } => self.cte_scan(cte, &columns, &name, alias),
+            State::InPlace { is_volatile, uses } => {
+                if is_volatile && uses > 0 {
+                    return Err(unsupported("a volatile WITH query that reads outer columns used twice", position));
+                }
+                self.entry(index)?.state = State::InPlace { is_volatile, uses: uses + 1 };
+                self.in_place(index, &entry, &name, alias, position)
+            }
+            State::Silent => {
+                let message = format!("WITH query \"{}\" does not have a RETURNING clause", entry.name);
+                Err(SqlError::unsupported(message).at(position))
+            }
+        }
+    }
+
+    fn in_place(
+        &mut self,
+        index: usize,
+        entry: &WithQuery,
+        name: &str,
+        alias: Option<&TableAlias>,
+        position: u32,
+    ) -> Result<Node> {
+        self.binding.push(index);
+        let bound = self.body_of(index);
+        self.binding.pop();
+        self.entry(index)?.state = entry.state.clone();
+        if let State::InPlace { uses, .. } = &mut self.entry(index)?.state {
+            *uses += 1;
+        }
+        let bound = bound?;
+        let columns = self.with_columns(&entry.name, bound.columns, &entry.syntax.alias, position)?;
+        self.add_item(name, columns, alias)?;
+        Ok(bound.node)
+    }
+
+    fn cte_scan(&mut self, cte: CteId, sources: &[Name], name: &str, alias: Option<&TableAlias>) -> Result<Node> {
+        let (mut names, mut columns) = (vec![], vec![]);
+        for source in sources {
+            let id = self.new_column(&source.name, source.ty, 0, 0);
+            names.push(Name { id, ..source.clone() });
+            columns.push((id, source.id));
+        }
+        let columns_shown = self.renamed(name, names, alias)?;
+        self.put_item(Item::new(name, columns_shown))?;
+        Ok(Node::CteScan { cte, columns, alias: name.to_owned() })
+    }
+
+    /// Whether another query of the same WITH clause is being bound on behalf of this one.
+    fn is_mutual(&self, index: usize, entry: &WithQuery) -> bool {
+        let inner = self.binding.iter().rev().take_while(|i| **i != index);
+        let mut lists = inner.filter_map(|i| self.with_queries.get(*i)).map(|q| q.list);
+        lists.any(|list| list == entry.list)
+    }
+
+    fn wrong_reference(&self, index: usize, entry: &WithQuery) -> SqlError {
+        if self.is_mutual(index, entry) {
+            return SqlError::unsupported("mutual recursion between WITH items is not implemented");
+        }
+        let message = match entry.state {
+            State::Base => {
+                let name = &entry.name;
+                format!("recursive reference to query \"{name}\" must not appear within its non-recursive term")
+            }
+            _ => format!(
+                "recursive query \"{}\" does not have the form non-recursive-term UNION [ALL] recursive-term",
+                entry.name
+            ),
+        };
+        SqlError::new(SqlState::INVALID_RECURSION, message)
+    }
+
+    fn wrong_step(&self, index: usize, entry: &WithQuery, is_read: bool) -> Option<SqlError> {
+        if self.is_mutual(index, entry) {
+            return Some(SqlError::unsupported("mutual recursion between WITH items is not implemented"));
+        }
+        let place = match self.place {
+            Some(Place::Subquery) => "within a subquery",
+            Some(Place::OuterJoin) => "within an outer join",
+            Some(Place::Intersect) => "within INTERSECT",
+            Some(Place::Except) => "within EXCEPT",
+            None if is_read => "more than once",
+            None => return None,
+        };
+        let message = format!("recursive reference to query \"{}\" must not appear {place}", entry.name);
+        Some(SqlError::new(SqlState::INVALID_RECURSION, message))
+    }
+}
+
+fn type_changes(name: &str, column: usize, declared: SqlType, overall: SqlType) -> SqlError {
+    let (declared, overall) = (
+        typename::format_type(declared.oid, Some(declared.typmod)),
+        typename::format_type(overall.oid, Some(overall.typmod)),
+    );
+    let message = format!(
+        "recursive query \"{name}\" column {column} has type {declared} in non-recursive term but type {overall} overall"
+    );
+    SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+        .hint("Cast the output of the non-recursive term to the correct type.")
+}
