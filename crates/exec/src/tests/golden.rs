@@ -45,3 +45,28 @@ fn check(script: &str) {
         assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     });
 }
+
+#[test]
+fn windows() {
+    check(include_str!("golden/window.test"));
+}
+
+#[test]
+fn with_queries() {
+    check(include_str!("golden/with.test"));
+}
+
+#[test]
+fn grouping_sets() {
+    check(include_str!("golden/grouping.test"));
+}
+
+#[test]
+fn query_forms() {
+    check(include_str!("golden/select.test"));
+}
+
+#[test]
+fn writes() {
+    check(include_str!("golden/writes.test"));
+}

@@ -158,7 +158,9 @@ impl Binder<'_> {
     /// One item of SET: a column, or several from a row or a subquery.
     fn assigned(&mut self, relation: &Arc<Relation>, assignment: &ast::Assignment) -> Result<Vec<(i16, Expr)>> {
         let names = match &assignment.target {
-            AssignmentTarget::ColumnName(name) => return Ok(vec![self.assignment(relation, name, &assignment.value)?]),
+            AssignmentTarget::ColumnName(name) => {
+                return Ok(vec![self.assignment(relation, name, &assignment.value)?]);
+            }
             AssignmentTarget::Tuple(names) => names,
         };
         let value = bare(&assignment.value);

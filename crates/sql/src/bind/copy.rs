@@ -85,7 +85,7 @@ impl Binder<'_> {
         let insert =
             Insert { target, input, values, generated, tail: None, on_conflict: None, returning: vec![], overriding };
         let node = Node::Insert(Box::new(insert));
-        Ok(self.finish_as(BoundQuery { node, columns: vec![], correlated: vec![] }, CommandTag::Insert))
+        Ok(self.finish_as(BoundQuery::new(node, vec![], vec![]), CommandTag::Insert))
     }
 
     /// WHERE over the new row: attribute n is input n - 1.
@@ -143,8 +143,7 @@ impl Binder<'_> {
             relation.live_columns().zip(&names).find(|(c, _)| c.number == column.number).map(|(_, n)| n.clone())
         };
         let columns: Vec<Name> = columns.iter().filter_map(find).collect();
-        let query =
-            self.finish_as(BoundQuery { node: Node::Scan(scan), columns, correlated: vec![] }, CommandTag::Select);
+        let query = self.finish_as(BoundQuery::new(Node::Scan(scan), columns, vec![]), CommandTag::Select);
         let columns = result_columns(&query);
         Ok(Copy { direction: CopyDirection::To { query: Box::new(query) }, format, columns })
     }

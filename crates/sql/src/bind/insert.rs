@@ -251,7 +251,11 @@ impl Binder<'_> {
         let scope = self.scope()?;
         scope.clause = Clause::Set;
         scope.items.iter_mut().for_each(|i| i.relation = Some(relation.clone()));
-        scope.push(Item { columns_visible: false, relation: Some(relation.clone()), ..Item::new("excluded", proposed.clone()) });
+        scope.push(Item {
+            columns_visible: false,
+            relation: Some(relation.clone()),
+            ..Item::new("excluded", proposed.clone())
+        });
         let bound = self.conflict_update(relation, update, &old, &proposed);
         self.scopes.pop();
         Ok(OnConflict { arbiters, update: Some(bound?) })

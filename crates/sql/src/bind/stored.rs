@@ -64,6 +64,7 @@ impl StoredUse<'_> {
             StoredUse::Index => "index expressions",
             StoredUse::Using { .. } => "transform expressions",
             StoredUse::Any => "expressions",
+            StoredUse::CopyFilter => "COPY FROM WHERE conditions",
         }
     }
 }

@@ -145,7 +145,7 @@ fn writes_bind() {
     check("update t set b = u.b from t u where u.a = t.a", " | ");
     check("delete from t using t u where t.a = u.a returning t.*", "a integer, b text, c numeric(8,2) | ");
     check_error("insert into t (nope) values (1)", "42703 column \"nope\" of relation \"t\" does not exist @16");
-    check_error("insert into t values (1, 'x', 2, 3)", "42601 INSERT has more expressions than target columns @0");
+    check_error("insert into t values (1, 'x', 2, 3)", "42601 INSERT has more expressions than target columns @34");
     check_error("update t set a = true", "42804 column \"a\" is of type integer but expression is of type boolean @18");
 }
 
