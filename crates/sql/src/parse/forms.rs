@@ -282,8 +282,7 @@ impl Rewriter<'_> {
             return names;
         }
         self.at += 1;
-        loop {
-            let Some(token) = self.input.get(self.at).filter(|t| matches!(t.token, Token::Word(_))) else { break };
+        while let Some(token) = self.input.get(self.at).filter(|t| matches!(t.token, Token::Word(_))) {
             names.push((*token).clone());
             self.at += 1;
             while self.is_token(0, &Token::Period) {
