@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `descriptor` what is stored; `snapshot` what is read; `store` the node's side; `transaction` the session's side;
-//! `rows` bytes on disk; `names`, `privileges`, `layout`, `sequences`, `virtuals` what is asked of it.
+//! `rows` bytes on disk; `names`, `reg`, `privileges`, `layout`, `sequences`, `virtuals` what is asked of it.
 
 pub mod bootstrap;
 pub mod definitions;
@@ -20,6 +20,7 @@ pub mod descriptor;
 pub mod layout;
 pub mod names;
 pub mod privileges;
+pub mod reg;
 pub mod rows;
 pub mod sequences;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 //! no time to count references.
 
 use crate::budget::MemoryBudget;
+use catalog::sequences::SequenceState;
 use catalog::{Relation, Snapshot};
 use host::Host;
 use std::future::Future;
@@ -48,6 +49,15 @@ pub trait SessionAccess: Send + Sync {
     fn virtual_source(&self) -> Option<Arc<dyn catalog::virtuals::Source>> {
         None
     }
+    /// The statement's text as the client sent it.
+    fn current_query(&self) -> String {
+        String::new()
+    }
+    /// `pg_cancel_backend`, `pg_terminate_backend`: None where no session has that process id, false where the user may not.
+    fn signal(&self, process_id: i32, reason: txn::CancelReason) -> Option<bool> {
+        let _ = (process_id, reason);
+        None
+    }
     /// Queues a NOTICE or WARNING for the client.
     fn notice(&self, notice: SqlError);
 
@@ -60,6 +70,11 @@ pub trait SessionAccess: Send + Sync {
 
     fn next_value<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<i64>>;
     fn set_value<'a>(&'a self, sequence: &'a Arc<Relation>, value: i64, is_called: bool) -> BoxFuture<'a, Result<i64>>;
+    /// Where a sequence stands; None where that is not known.
+    fn sequence_state<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<Option<SequenceState>>> {
+        let _ = sequence;
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// `currval` (55000 before the first `nextval`) and `lastval`, of this session.
     fn current_value(&self, sequence: &Relation) -> Result<i64>;
     fn last_value(&self) -> Result<i64>;

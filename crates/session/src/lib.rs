@@ -13,6 +13,7 @@ mod derived;
 mod explain;
 mod extended;
 pub mod formats;
+mod live;
 mod maintenance;
 mod portal;
 mod prepared;

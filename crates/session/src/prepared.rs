@@ -1,5 +1,6 @@
 //! PREPARE, EXECUTE and DEALLOCATE: the same statements that the extended protocol names.
 
+use crate::live::Lists;
 use crate::portal::Portal;
 use crate::query::Standing;
 use crate::session::{Outcome, Session};
@@ -7,7 +8,8 @@ use crate::sink::Sink;
 use crate::statement::PreparedStatement;
 use sql::{Expr, ResultColumn, Statement};
 use std::sync::Arc;
-use types::{Datum, Result, SqlError, SqlState, SqlType};
+use types::array::Array;
+use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
 
 fn missing(name: &str) -> SqlError {
     let message = format!("prepared statement \"{name}\" does not exist");
@@ -29,12 +31,40 @@ impl Session {
         Ok(())
     }
 
-    /// Named statements for pg_prepared_statements: (name, text, when in microseconds since 2000, whether PREPARE made it).
-    pub fn prepared_statements(&self) -> Vec<(String, Arc<str>, i64, bool)> {
-        let mut all: Vec<_> =
-            self.statements.iter().map(|(n, s)| (n.clone(), s.text.clone(), s.prepared_at, s.from_sql)).collect();
-        all.sort();
-        all
+    /// Copies what pg_prepared_statements and pg_cursors show, for a statement that reads them.
+    pub(crate) fn copy_lists(&self) {
+        let mut statements: Vec<_> = self.statements.iter().filter(|(name, _)| !name.is_empty()).collect();
+        statements.sort_by_key(|(name, _)| *name);
+        let statement_row = |(name, s): (&String, &Arc<PreparedStatement>)| {
+            let types = s.parameter_types().iter().map(|ty| Datum::Oid(ty.oid)).collect();
+            vec![
+                Datum::text(name.as_str()),
+                Datum::text(&*s.text),
+                Datum::TimestampTz(s.prepared_at),
+                Datum::Array(Arc::new(Array::from_values(oid::REGTYPE, types))),
+                Datum::Bool(s.from_sql),
+                Datum::Int8(0),
+                Datum::Int8(0),
+            ]
+        };
+        let mut cursors: Vec<_> = self.portals.iter().filter(|(name, _)| !name.is_empty()).collect();
+        cursors.sort_by_key(|(name, _)| *name);
+        let cursor_row = |(name, portal): (&String, &Portal)| {
+            let cursor = portal.cursor;
+            vec![
+                Datum::text(name.as_str()),
+                Datum::text(&*portal.statement.text),
+                Datum::Bool(cursor.is_some_and(|c| c.hold)),
+                Datum::Bool(cursor.is_some_and(|c| c.binary)),
+                Datum::Bool(cursor.is_some_and(|c| c.scroll != Some(false))),
+                Datum::TimestampTz(portal.created),
+            ]
+        };
+        let lists = Lists {
+            statements: statements.into_iter().map(statement_row).collect(),
+            cursors: cursors.into_iter().map(cursor_row).collect(),
+        };
+        *self.state.lists.lock() = lists;
     }
 
     pub(crate) fn deallocate(&mut self, name: Option<&str>) -> Result<&'static str> {

@@ -275,6 +275,9 @@ impl Session {
         let Work::Query(prepared) = &portal.planned.work else { return Ok(()) };
         self.before_write(prepared).await?;
         self.begin_statement().await?;
+        if prepared.plan.privileges.iter().any(|p| crate::live::LISTS.contains(&p.relation)) {
+            self.copy_lists();
+        }
         let context = self.statement_context(portal.parameters.clone())?;
         let execution = exec::execute(prepared, context.clone())?;
         let keeps = portal.cursor.is_some_and(|c| c.scroll != Some(false));

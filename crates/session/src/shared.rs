@@ -54,6 +54,10 @@ impl Shared {
         self.gateway.end_session(id);
     }
 
+    pub(crate) fn session(&self, id: SessionId) -> Option<Arc<SessionState>> {
+        self.sessions.lock().get(&id.0).and_then(Weak::upgrade)
+    }
+
     /// The node's sessions, oldest first.
     pub fn sessions(&self) -> Vec<Arc<SessionState>> {
         self.sessions.lock().values().filter_map(Weak::upgrade).collect()

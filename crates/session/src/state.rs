@@ -3,11 +3,12 @@
 //! Shared with the operators of the session's statements and, for pg_stat_activity, with other sessions. Each field behind its own
 //! short lock, none held while another is taken.
 
+use crate::live::{Lists, Live};
 use crate::random::SessionRandom;
 use crate::search_path::{self, SearchPath};
 use crate::settings::Settings;
 use crate::shared::Shared;
-use catalog::sequences::SessionSequences;
+use catalog::sequences::{SequenceState, SessionSequences};
 use catalog::{Relation, Snapshot};
 use exec::{BoxFuture, DeferredCheck, SessionAccess};
 use foldhash::HashMap;
@@ -15,7 +16,7 @@ use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
-use txn::{CancelFlag, Isolation, SessionId};
+use txn::{CancelFlag, CancelReason, Isolation, SessionId};
 use types::{Oid, Result, Severity, SqlError, SqlState};
 
 /// Checks that one transaction may put off (54000 beyond).
@@ -68,6 +69,7 @@ pub struct SessionState {
     deferred: Mutex<Vec<DeferredCheck>>,
     overflow: Mutex<bool>,
     constraints: Mutex<ConstraintModes>,
+    pub(crate) lists: Mutex<Lists>,
 }
 
 /// Who a session is.
@@ -110,6 +112,7 @@ impl SessionState {
             deferred: Mutex::default(),
             overflow: Mutex::new(false),
             constraints: Mutex::default(),
+            lists: Mutex::default(),
             shared: shared.clone(),
         });
         shared.enter(&state);
@@ -249,6 +252,16 @@ impl SessionAccess for SessionState {
     fn temporary_schema(&self) -> Option<Oid> {
         Some(self.temporary_schema.load(Ordering::Relaxed)).filter(|id| *id != 0)
     }
+    fn virtual_source(&self) -> Option<Arc<dyn catalog::virtuals::Source>> {
+        let me = self.shared.session(self.id)?;
+        Some(Arc::new(Live(me)))
+    }
+    fn current_query(&self) -> String {
+        self.query.lock().to_string()
+    }
+    fn signal(&self, process_id: i32, reason: CancelReason) -> Option<bool> {
+        self.signal_other(process_id, reason)
+    }
     fn notice(&self, notice: SqlError) {
         let mut notices = self.notices.lock();
         if notices.len() < NOTICES_MAX {
@@ -284,6 +297,9 @@ impl SessionAccess for SessionState {
             }
             Ok(value)
         })
+    }
+    fn sequence_state<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<Option<SequenceState>>> {
+        Box::pin(async move { self.shared.catalog.sequences().state(sequence).await.map(Some) })
     }
     fn current_value(&self, sequence: &Relation) -> Result<i64> {
         self.sequences.lock().currval(sequence)

@@ -39,6 +39,11 @@ impl PreparedStatement {
         self.planned.lock().as_ref().map(|planned| planned.columns.clone())
     }
 
+    /// Types of $1, $2, …, as it was last planned.
+    pub fn parameter_types(&self) -> Vec<SqlType> {
+        self.planned.lock().as_ref().map(|planned| planned.parameters.clone()).unwrap_or_default()
+    }
+
     pub fn kind(&self) -> StatementKind {
         self.syntax.as_ref().map_or(StatementKind::Utility, |s| s.kind())
     }

@@ -17,8 +17,12 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("lastval", |env, _, _| env.session.last_value().map(Datum::Int8)),
 ];
 
-pub(crate) const WAITING: &[(&str, AsyncFn)] =
-    &[("nextval_oid", nextval), ("setval_oid", setval), ("setval3_oid", setval)];
+pub(crate) const WAITING: &[(&str, AsyncFn)] = &[
+    ("nextval_oid", nextval),
+    ("pg_sequence_last_value", last_value),
+    ("setval_oid", setval),
+    ("setval3_oid", setval),
+];
 
 fn sequence(env: &EvalContext<'_>, id: u32) -> Result<Arc<Relation>> {
     match env.catalog.relation(id) {
@@ -45,6 +49,16 @@ fn nextval<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<D
         require(&env, &sequence, privilege::USAGE | privilege::UPDATE)?;
         read_only(&env, "nextval()", &sequence)?;
         env.session.next_value(&sequence).await.map(Datum::Int8)
+    })
+}
+
+/// NULL before the first value.
+fn last_value<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Datum>> {
+    Box::pin(async move {
+        let sequence = sequence(&env, arg_oid(&args, 0))?;
+        require(&env, &sequence, privilege::USAGE | privilege::SELECT)?;
+        let state = env.session.sequence_state(&sequence).await?;
+        Ok(state.filter(|s| s.is_called).map_or(Datum::Null, |s| Datum::Int8(s.last_value)))
     })
 }
 

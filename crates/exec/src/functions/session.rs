@@ -5,6 +5,7 @@ use crate::context::BoxFuture;
 use crate::expr::EvalContext;
 use std::sync::Arc;
 use std::time::Duration;
+use txn::CancelReason;
 use types::array::Array;
 use types::{CallContext, Datum, Result, SqlError, SqlState, oid};
 
@@ -21,6 +22,9 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("show_config_by_name", setting),
     ("show_config_by_name_missing_ok", setting),
     ("set_config_by_name", set_config),
+    ("current_query", |env, _, _| Ok(Datum::text(env.session.current_query()))),
+    ("pg_cancel_backend", |env, _, args| signal(env, args, CancelReason::User)),
+    ("pg_terminate_backend", |env, _, args| signal(env, args, CancelReason::Terminate)),
     ("pg_backend_pid", |env, _, _| Ok(Datum::Int4(env.session.backend_pid()))),
     ("statement_timestamp", |env, _, _| Ok(Datum::TimestampTz(env.session.statement_time()))),
     ("clock_timestamp", |env, _, _| Ok(Datum::TimestampTz(clock(env)))),
@@ -55,6 +59,28 @@ pub fn version() -> String {
         std::env::consts::ARCH,
         std::env::consts::OS
     )
+}
+
+/// Asks another session to stop what it does, or to end. A process that is not there is a warning.
+fn signal(env: &EvalContext<'_>, args: &[Datum], reason: CancelReason) -> Result<Datum> {
+    let process = args.first().map_or(0, Datum::as_i64);
+    let (subject, what) = match reason {
+        CancelReason::Terminate => ("process", "being terminated"),
+        _ => ("query", "being canceled"),
+    };
+    match i32::try_from(process).ok().and_then(|id| env.session.signal(id, reason)) {
+        Some(true) => Ok(Datum::Bool(true)),
+        Some(false) => {
+            let message =
+                format!("must be a member of the role whose {subject} is {what} or member of pg_signal_backend");
+            Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message))
+        }
+        None => {
+            let message = format!("PID {process} is not a PostgreSQL server process");
+            env.session.notice(SqlError::new(SqlState::WARNING, message).severity(types::Severity::Warning));
+            Ok(Datum::Bool(false))
+        }
+    }
 }
 
 fn port(address: Option<(String, u16)>) -> Datum {

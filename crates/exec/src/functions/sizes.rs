@@ -28,6 +28,15 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
             (own, _) => own,
         })
     }),
+    ("pg_tablespace_size_oid", |env, _, args| tablespace(env, arg_oid(args, 0))),
+    ("pg_tablespace_size_name", |env, _, args| match arg_str(args, 0) {
+        "pg_default" => tablespace(env, PG_DEFAULT),
+        "pg_global" => tablespace(env, PG_GLOBAL),
+        name => {
+            let message = format!("tablespace \"{name}\" does not exist");
+            Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
+        }
+    }),
     ("pg_database_size_oid", |env, _, args| database(env, env.catalog.database(arg_oid(args, 0)).map(|d| d.id))),
     ("pg_database_size_name", |env, _, args| {
         let name = arg_str(args, 0);
@@ -38,6 +47,21 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
         }
     }),
 ];
+
+const PG_DEFAULT: Oid = 1663;
+const PG_GLOBAL: Oid = 1664;
+
+/// All databases are in one tablespace; what is global is part of the meta shard, and not counted.
+fn tablespace(env: &EvalContext<'_>, id: Oid) -> Result<Datum> {
+    match id {
+        PG_DEFAULT => {
+            let all = env.catalog.relations().map(|r| bytes(env, r, r.storage) + indexes(env, r)).sum();
+            Ok(Datum::Int8(all))
+        }
+        PG_GLOBAL => Ok(Datum::Int8(0)),
+        _ => Ok(Datum::Null),
+    }
+}
 
 fn bytes(env: &EvalContext<'_>, relation: &Relation, storage: u32) -> i64 {
     i64::try_from(env.gateway.bytes_estimate(&relation_ref(relation, storage))).unwrap_or(i64::MAX)

@@ -2,18 +2,22 @@
 
 use super::Operator;
 use crate::batch::{BATCH_ROWS, Batch};
-use crate::context::BoxFuture;
+use crate::context::{BoxFuture, StatementContext};
 use crate::expr::Program;
 use crate::rows::relation_ref;
 use crate::run::Run;
-use catalog::Relation;
 use catalog::names::NameScope;
+use catalog::privileges::{self, Target};
 use catalog::virtuals::{self, Row, VirtualContext};
+use catalog::{Relation, RelationKind, privilege};
 use sql::Expr;
 use sql::logical::ScanColumn;
 use sql::physical::ScanTarget;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::{Datum, Record, Result, SqlError, SqlType};
+use types::{Datum, Oid, Record, Result, SqlError, SqlType};
+
+const PG_SEQUENCES: Oid = 12_048;
 
 pub(crate) struct VirtualScan {
     relation: Arc<Relation>,
@@ -57,6 +61,7 @@ impl VirtualScan {
             (gateway.rows_estimate(&at), gateway.bytes_estimate(&at))
         };
         let source = context.session.virtual_source();
+        let last_values = if self.relation.id == PG_SEQUENCES { last_values(context).await? } else { BTreeMap::new() };
         let virtual_context = VirtualContext {
             catalog: &context.catalog,
             scope: NameScope {
@@ -66,7 +71,7 @@ impl VirtualScan {
             },
             role: context.session.current_user(),
             size: &size,
-            last_value: &|_| None,
+            last_value: &|sequence| last_values.get(&sequence.id).copied(),
             updatable: &|_| 0,
             now: context.session.statement_time(),
             source: source.as_deref(),
@@ -89,6 +94,27 @@ impl VirtualScan {
             }
         })
     }
+}
+
+/// Last values of the database's sequences that have given one and may be read. They are not in the catalog's snapshot.
+async fn last_values(context: &StatementContext) -> Result<BTreeMap<Oid, i64>> {
+    let (database, role) = (context.session.database(), context.session.current_user());
+    let rights = privilege::SELECT | privilege::USAGE;
+    let mut values = BTreeMap::new();
+    for relation in context.catalog.relations() {
+        let is_wanted = relation.kind == RelationKind::Sequence
+            && relation.database == database
+            && privileges::held(&context.catalog, role, Target::Relation(relation), rights) != 0;
+        if !is_wanted {
+            continue;
+        }
+        context.check()?;
+        let state = context.session.sequence_state(relation).await?;
+        if let Some(state) = state.filter(|s| s.is_called) {
+            values.insert(relation.id, state.last_value);
+        }
+    }
+    Ok(values)
 }
 
 impl Operator for VirtualScan {

@@ -9,7 +9,8 @@
 mod parameters;
 mod values;
 
-pub use parameters::{Context, Parameter, all, find};
+pub use parameters::{Context, Kind, Parameter, all, find};
+pub use values::{parse_bytes, parse_milliseconds};
 
 use foldhash::{HashMap, HashMapExt};
 use types::{Result, SqlError, SqlState};
@@ -95,6 +96,11 @@ impl Settings {
     /// A parameter with a unit of memory, in bytes; 0 where there is none.
     pub fn bytes(&self, name: &str) -> u64 {
         self.get(name).and_then(values::parse_bytes).unwrap_or(0)
+    }
+
+    /// What RESET goes back to.
+    pub fn base(&self, parameter: &Parameter) -> String {
+        self.values.get(parameter.name).map_or_else(|| parameter.default.to_owned(), |stack| stack.base.clone())
     }
 
     pub fn generation(&self) -> u64 {

@@ -177,8 +177,9 @@ impl Binder<'_> {
         let ExprKind::Const(value) = expr.kind else { return Err(SqlError::internal("a literal was expected")) };
         let plain = SqlType { typmod: if target.oid == oid::INTERVAL { target.typmod } else { -1 }, ..target };
         let value = match value {
-            Datum::Text(text) if target.oid == oid::REGCLASS => {
-                Datum::Oid(catalog::names::regclass(&self.context.catalog, self.name_scope(), &text)?)
+            Datum::Text(text) if catalog::reg::is_reg(target.oid) => {
+                let id = catalog::reg::input(&self.context.catalog, self.name_scope(), target.oid, &text);
+                Datum::Oid(id.map_err(|e| e.at(position))?)
             }
             Datum::Text(text) => types::io::input(plain, &text, &self.context.format).map_err(|e| e.at(position))?,
             other => other,

@@ -1,0 +1,298 @@
+//! Types whose text form names an object: `regclass`, `regtype`, `regrole`, `regnamespace`, `regproc` and relatives.
+//!
+//! Owns no state. A name without a schema is looked up along the search path; one that the path would not find again is
+//! shown with its schema. The binder reads literals with it, the executor all other text.
+
+use crate::Snapshot;
+use crate::descriptor::{INFORMATION_SCHEMA, PG_CATALOG_SCHEMA};
+use crate::names::{self, NameScope};
+use types::functions::quote_ident;
+use types::{Oid, SqlError, SqlState, SqlType, builtin, oid, typename};
+
+type Result<T> = std::result::Result<T, SqlError>;
+
+/// Names of the few objects that have a reg type but no table here.
+const COLLATIONS: &[(Oid, &str)] = &[(100, "default"), (950, "C"), (951, "POSIX"), (12_340, "ucs_basic")];
+const TEXT_SEARCH_CONFIGURATIONS: &[(Oid, &str)] = &[(3748, "simple")];
+const TEXT_SEARCH_DICTIONARIES: &[(Oid, &str)] = &[(3765, "simple")];
+
+pub fn is_reg(ty: Oid) -> bool {
+    matches!(
+        ty,
+        oid::REGCLASS
+            | oid::REGTYPE
+            | oid::REGROLE
+            | oid::REGNAMESPACE
+            | oid::REGPROC
+            | oid::REGPROCEDURE
+            | oid::REGOPER
+            | oid::REGOPERATOR
+            | oid::REGCOLLATION
+            | oid::REGCONFIG
+            | oid::REGDICTIONARY
+    )
+}
+
+fn named(list: &[(Oid, &str)], id: Oid) -> Option<String> {
+    list.iter().find(|(known, _)| *known == id).map(|(_, name)| quote_ident(name).to_string())
+}
+
+/// The text form: digits where there is no such object.
+pub fn output(catalog: &Snapshot, scope: NameScope<'_>, ty: Oid, id: Oid) -> String {
+    if id == 0 {
+        return if ty == oid::REGOPER || ty == oid::REGOPERATOR { "0" } else { "-" }.to_owned();
+    }
+    let type_name = |ty: Oid| names::format_type(catalog, scope, ty, None);
+    let found = match ty {
+        oid::REGCLASS => Some(names::regclass_text(catalog, scope, id)),
+        oid::REGTYPE => Some(type_name(id)),
+        oid::REGROLE => catalog.role(id).map(|r| quote_ident(&r.name).to_string()),
+        oid::REGNAMESPACE => catalog.schema(id).map(|s| quote_ident(&s.name).to_string()),
+        // An overloaded name would not be read back without its schema, so it is shown with it.
+        oid::REGPROC => builtin::proc_by_oid(id).map(|p| match builtin::procs_by_name(p.name).len() {
+            1 => quote_ident(p.name).to_string(),
+            _ => format!("pg_catalog.{}", quote_ident(p.name)),
+        }),
+        oid::REGPROCEDURE => builtin::proc_by_oid(id).map(|p| {
+            let args: Vec<String> = p.args.iter().map(|ty| type_name(*ty)).collect();
+            format!("{}({})", quote_ident(p.name), args.join(","))
+        }),
+        oid::REGOPER => builtin::operator_by_oid(id).map(|o| match builtin::operators_by_name(o.name).len() {
+            1 => o.name.to_owned(),
+            _ => format!("pg_catalog.{}", o.name),
+        }),
+        oid::REGOPERATOR => builtin::operator_by_oid(id).map(|o| {
+            let side = |ty: Oid| if ty == 0 { "NONE".to_owned() } else { type_name(ty) };
+            format!("{}({},{})", o.name, side(o.left), side(o.right))
+        }),
+        oid::REGCOLLATION => named(COLLATIONS, id),
+        oid::REGCONFIG => named(TEXT_SEARCH_CONFIGURATIONS, id),
+        oid::REGDICTIONARY => named(TEXT_SEARCH_DICTIONARIES, id),
+        _ => None,
+    };
+    found.unwrap_or_else(|| id.to_string())
+}
+
+/// Reads the text form: a name, or digits.
+pub fn input(catalog: &Snapshot, scope: NameScope<'_>, ty: Oid, text: &str) -> Result<Oid> {
+    let is_operator = matches!(ty, oid::REGOPER | oid::REGOPERATOR);
+    if text == "-" && !is_operator {
+        return Ok(0);
+    }
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        let out_of_range = || {
+            let message = format!("value \"{text}\" is out of range for type oid");
+            SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
+        };
+        return text.parse().map_err(|_| out_of_range());
+    }
+    let undefined =
+        |what: &str, name: &str| SqlError::new(SqlState::UNDEFINED_OBJECT, format!("{what} \"{name}\" does not exist"));
+    let listed = |what: &str, list: &[(Oid, &str)]| {
+        let name = names::parse_qualified(text)?.pop().unwrap_or_default();
+        list.iter().find(|(_, known)| *known == name).map(|(id, _)| *id).ok_or_else(|| undefined(what, text))
+    };
+    match ty {
+        oid::REGCLASS => names::regclass(catalog, scope, text),
+        oid::REGTYPE => Ok(type_by_text(catalog, scope, text)?.oid),
+        oid::REGROLE => {
+            let name = single(text)?;
+            catalog.role_by_name(&name).map(|r| r.id).ok_or_else(|| undefined("role", &name))
+        }
+        oid::REGNAMESPACE => names::schema(catalog, scope, &single(text)?).map(|s| s.id),
+        oid::REGPROC => one_proc(catalog, scope, text),
+        oid::REGPROCEDURE => one_procedure(catalog, scope, text),
+        oid::REGOPER => one_operator(text),
+        oid::REGOPERATOR => one_operator_of_types(catalog, scope, text),
+        oid::REGCOLLATION => {
+            let name = names::parse_qualified(text)?.pop().unwrap_or_default();
+            let found = COLLATIONS.iter().find(|(_, known)| *known == name).map(|(id, _)| *id);
+            found.ok_or_else(|| {
+                let message = format!("collation \"{name}\" for encoding \"UTF8\" does not exist");
+                SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+            })
+        }
+        oid::REGCONFIG => listed("text search configuration", TEXT_SEARCH_CONFIGURATIONS),
+        oid::REGDICTIONARY => listed("text search dictionary", TEXT_SEARCH_DICTIONARIES),
+        _ => Err(SqlError::internal("a reg type is expected")),
+    }
+}
+
+fn single(text: &str) -> Result<String> {
+    match &names::parse_qualified(text)?[..] {
+        [name] => Ok(name.clone()),
+        _ => Err(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")),
+    }
+}
+
+/// A type by its SQL spelling, or a relation's row type by its name.
+pub fn type_by_text(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<SqlType> {
+    let error = match typename::parse(text) {
+        Ok(ty) => return Ok(ty),
+        Err(error) => error,
+    };
+    let (base, is_array) = match text.trim_end().strip_suffix("[]") {
+        Some(base) => (base, true),
+        None => (text, false),
+    };
+    let row = names::parse_qualified(base).and_then(|name| names::row_type(catalog, scope, &name)).ok().flatten();
+    let array = |ty: SqlType| catalog.relation_of_type(ty.oid).map(|r| SqlType::new(r.row_array_type));
+    let found = if is_array { row.and_then(array) } else { row };
+    found.filter(|ty| ty.oid != 0).ok_or(error)
+}
+
+/// The bare name of a function; None where its schema, which must exist, has no functions.
+fn builtin_name(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Option<String>> {
+    let mut name = names::parse_qualified(text)?;
+    let last = name.pop();
+    let Some(schema) = name.pop() else { return Ok(last) };
+    let schema = names::schema(catalog, scope, &schema)?.id;
+    Ok(last.filter(|_| matches!(schema, PG_CATALOG_SCHEMA | INFORMATION_SCHEMA)))
+}
+
+fn one_proc(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Oid> {
+    let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"));
+    let name = builtin_name(catalog, scope, text)?.ok_or_else(missing)?;
+    match builtin::procs_by_name(&name) {
+        [proc] => Ok(proc.oid),
+        [] => Err(missing()),
+        _ => Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("more than one function named \"{text}\""))),
+    }
+}
+
+/// `name(type, type)`: what is before the parentheses, and the types.
+fn signature<'a>(catalog: &Snapshot, scope: NameScope<'_>, text: &'a str) -> Result<(&'a str, Vec<Oid>)> {
+    let expected =
+        |what: &str| SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("expected a {what} parenthesis"));
+    let (name, rest) = text.split_once('(').ok_or_else(|| expected("left"))?;
+    let list = rest.trim_end().strip_suffix(')').ok_or_else(|| expected("right"))?;
+    let mut types = vec![];
+    for part in arguments(list) {
+        types.push(match part.eq_ignore_ascii_case("none") {
+            true => 0,
+            false => type_by_text(catalog, scope, part)?.oid,
+        });
+    }
+    Ok((name.trim(), types))
+}
+
+/// Splits at commas that are not inside a type's own parentheses (`numeric(8,2)`).
+fn arguments(list: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start) = (vec![], 0usize, 0);
+    for (at, c) in list.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(list.get(start..at).unwrap_or_default().trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(list.get(start..).unwrap_or_default().trim());
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+fn one_procedure(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Oid> {
+    let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"));
+    let (name, types) = signature(catalog, scope, text)?;
+    let name = builtin_name(catalog, scope, name)?.ok_or_else(missing)?;
+    let found = builtin::procs_by_name(&name).iter().find(|p| p.args[..] == types[..]);
+    found.map(|p| p.oid).ok_or_else(missing)
+}
+
+fn operator_name(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix("pg_catalog.").unwrap_or(text)
+}
+
+fn one_operator(text: &str) -> Result<Oid> {
+    match builtin::operators_by_name(operator_name(text)) {
+        [operator] => Ok(operator.oid),
+        [] => Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {text}"))),
+        _ => Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("more than one operator named {text}"))),
+    }
+}
+
+fn one_operator_of_types(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Oid> {
+    let (name, types) = signature(catalog, scope, text)?;
+    let [left, right] = types[..] else {
+        let message = if types.len() < 2 { "missing argument" } else { "too many arguments" };
+        let hint = if types.len() < 2 {
+            "Use NONE to denote the missing argument of a unary operator."
+        } else {
+            "Provide two argument types for operator."
+        };
+        let code = if types.len() < 2 { SqlState::UNDEFINED_PARAMETER } else { SqlState::TOO_MANY_ARGUMENTS };
+        return Err(SqlError::new(code, message).hint(hint));
+    };
+    let found = builtin::operators_by_name(operator_name(name)).iter().find(|o| o.left == left && o.right == right);
+    let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {text}"));
+    found.map(|o| o.oid).ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptor::{Object, POSTGRES_DATABASE, PUBLIC_SCHEMA};
+    use crate::test_support::{check_error, column, snapshot, table};
+
+    const SCOPE: NameScope<'static> = NameScope {
+        database: POSTGRES_DATABASE,
+        search_path: &[PG_CATALOG_SCHEMA, PUBLIC_SCHEMA],
+        temporary_schema: None,
+    };
+
+    fn catalog() -> Snapshot {
+        let mut catalog = snapshot();
+        catalog.put(Object::Relation(table(20_000, "t", vec![column(1, "a", SqlType::INT4)])));
+        catalog
+    }
+
+    /// Expected: what PostgreSQL 15 shows for the same text.
+    #[test]
+    fn what_is_read_is_shown_as_postgresql_shows_it() {
+        let catalog = catalog();
+        let check = |ty: Oid, text: &str, shown: &str| {
+            let id = input(&catalog, SCOPE, ty, text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(output(&catalog, SCOPE, ty, id), shown, "{text}");
+        };
+        check(oid::REGCLASS, "public.t", "t");
+        check(oid::REGTYPE, "int4", "integer");
+        check(oid::REGTYPE, "numeric(8,2)", "numeric");
+        check(oid::REGTYPE, "t[]", "t[]");
+        check(oid::REGROLE, "postgres", "postgres");
+        check(oid::REGNAMESPACE, "public", "public");
+        check(oid::REGPROC, "pg_catalog.now", "now");
+        check(oid::REGPROC, "870", "pg_catalog.lower");
+        check(oid::REGPROCEDURE, "abs(int)", "abs(integer)");
+        check(oid::REGPROCEDURE, "numeric_in(cstring, oid, integer)", "numeric_in(cstring,oid,integer)");
+        check(oid::REGOPER, "96", "pg_catalog.=");
+        check(oid::REGOPER, "||/", "||/");
+        check(oid::REGOPERATOR, "+(int4,int4)", "+(integer,integer)");
+        check(oid::REGOPERATOR, "-(none, int8)", "-(NONE,bigint)");
+        check(oid::REGCOLLATION, "\"C\"", "\"C\"");
+        check(oid::REGCLASS, "-", "-");
+        check(oid::REGCLASS, "99", "99");
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_as_postgresql_tells_it() {
+        let catalog = catalog();
+        let check = |ty: Oid, text: &str, expected: &str| check_error(input(&catalog, SCOPE, ty, text), expected);
+        check(oid::REGCLASS, "u", "42P01 relation \"u\" does not exist");
+        check(oid::REGTYPE, "u", "42704 type \"u\" does not exist");
+        check(oid::REGROLE, "u", "42704 role \"u\" does not exist");
+        check(oid::REGNAMESPACE, "u", "3F000 schema \"u\" does not exist");
+        check(oid::REGPROC, "lower", "42725 more than one function named \"lower\"");
+        check(oid::REGPROC, "u", "42883 function \"u\" does not exist");
+        check(oid::REGPROCEDURE, "abs(text)", "42883 function \"abs(text)\" does not exist");
+        check(oid::REGPROC, "x.abs", "3F000 schema \"x\" does not exist");
+        check(oid::REGPROCEDURE, "abs", "22P02 expected a left parenthesis");
+        check(oid::REGOPER, "=", "42725 more than one operator named =");
+        check(oid::REGOPERATOR, "=(int4)", "42P02 missing argument");
+        check(oid::REGCOLLATION, "u", "42704 collation \"u\" for encoding \"UTF8\" does not exist");
+    }
+}
