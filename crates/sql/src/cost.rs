@@ -9,6 +9,8 @@ const PAGE_BYTES: f64 = 8192.0;
 pub(crate) const DESCENT: f64 = 0.3;
 /// Fetching a row by the key that an index entry holds.
 const FETCH: f64 = 0.2;
+/// Reading values out of an index entry's key, whose form is made for comparing.
+pub(crate) const ENTRY: f64 = 0.008;
 /// Assumed bytes of a value of variable length.
 const VARIABLE_WIDTH: u32 = 32;
 

@@ -1,6 +1,6 @@
 //! Which columns a logical node offers, reads and makes. The planner and the rules ask nothing else of a tree's shape.
 
-use crate::expr::{Expr, ExprKind};
+use crate::expr::{BoolTest, Expr, ExprKind};
 use crate::logical::{ColumnId, FrameBound, JoinKind, Node, Subquery, WriteTarget};
 use std::collections::{BTreeMap, BTreeSet};
 use types::builtin::Volatility;
@@ -147,6 +147,66 @@ pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
     }
 }
 
+fn target_expressions_mut(target: &mut WriteTarget) -> Vec<&mut Expr> {
+    let indexes = target.index_exprs.iter_mut().flat_map(|(keys, predicate)| keys.iter_mut().chain(predicate));
+    let checks = target.checks.iter_mut().chain(&mut target.view_checks).map(|(_, e)| e);
+    indexes.chain(checks).collect()
+}
+
+/// The same, for rewriting in place.
+pub(crate) fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
+    match node {
+        Node::Scan(scan) => scan.as_of.iter_mut().collect(),
+        Node::Values { rows, .. } => rows.iter_mut().flatten().collect(),
+        Node::Functions { calls, .. } => calls.iter_mut().map(|c| &mut c.call).collect(),
+        Node::Project { exprs, .. } | Node::ProjectSet { exprs, .. } => exprs.iter_mut().map(|(_, e)| e).collect(),
+        Node::Filter { predicate, .. } => predicate.iter_mut().collect(),
+        Node::Join { on, .. } => on.iter_mut().collect(),
+        Node::Aggregate { calls, .. } => calls
+            .iter_mut()
+            .flat_map(|c| {
+                let keys = c.order_by.iter_mut().map(|k| &mut k.expr);
+                c.args.iter_mut().chain(&mut c.direct).chain(&mut c.filter).chain(keys)
+            })
+            .collect(),
+        Node::Window { spec, .. } => {
+            let bounds = [&mut spec.frame.start, &mut spec.frame.end].into_iter().filter_map(|bound| match bound {
+                FrameBound::Preceding(e) | FrameBound::Following(e) => Some(e),
+                _ => None,
+            });
+            let calls = spec.calls.iter_mut().flat_map(|c| c.args.iter_mut().chain(&mut c.filter));
+            let keys = spec.order_by.iter_mut().map(|k| &mut k.expr);
+            spec.partition_by.iter_mut().chain(keys).chain(bounds).chain(calls).collect()
+        }
+        Node::Sort { keys, .. } => keys.iter_mut().map(|k| &mut k.expr).collect(),
+        Node::Limit { limit, offset, .. } => limit.iter_mut().chain(offset).collect(),
+        Node::Insert(write) => {
+            let mut all = target_expressions_mut(&mut write.target);
+            all.extend(write.generated.iter_mut().map(|(_, e)| e));
+            all.extend(write.returning.iter_mut().map(|(_, e)| e));
+            if let Some(update) = write.on_conflict.as_mut().and_then(|c| c.update.as_mut()) {
+                all.extend(update.assignments.iter_mut().chain(&mut update.generated).map(|(_, e)| e));
+                all.extend(update.tail.iter_mut().chain(&mut update.predicate));
+            }
+            all
+        }
+        Node::Update(write) => {
+            let mut all = target_expressions_mut(&mut write.target);
+            all.extend(write.assignments.iter_mut().chain(&mut write.generated).map(|(_, e)| e));
+            all.extend(write.tail.iter_mut().chain(&mut write.recheck));
+            all.extend(write.returning.iter_mut().map(|(_, e)| e));
+            all
+        }
+        Node::Delete(write) => {
+            let mut all = target_expressions_mut(&mut write.target);
+            all.extend(&mut write.recheck);
+            all.extend(write.returning.iter_mut().map(|(_, e)| e));
+            all
+        }
+        _ => vec![],
+    }
+}
+
 /// Columns that the node reads without an expression around them.
 fn plain_reads(node: &Node) -> Vec<ColumnId> {
     match node {
@@ -276,5 +336,30 @@ pub(crate) fn conjunction(mut parts: Vec<Expr>) -> Option<Expr> {
     match parts.len() {
         0 | 1 => parts.pop(),
         _ => Some(Expr::new(ExprKind::And(parts), types::SqlType::BOOL, 0)),
+    }
+}
+
+/// Whether the value is NULL if all of `side` is.
+fn null_with(expr: &Expr, side: &ColumnSet) -> bool {
+    match &expr.kind {
+        ExprKind::Column(id) => side.contains(id),
+        ExprKind::Call { proc, args, .. } => {
+            proc.strict && !proc.returns_set && args.iter().any(|a| null_with(a, side))
+        }
+        ExprKind::Relabel(arg, _) | ExprKind::InOut(arg, _) | ExprKind::Not(arg) => null_with(arg, side),
+        _ => false,
+    }
+}
+
+/// Whether the condition is not true if all of `side` is NULL.
+pub(crate) fn rejects_null(expr: &Expr, side: &ColumnSet) -> bool {
+    match &expr.kind {
+        ExprKind::And(parts) => parts.iter().any(|p| rejects_null(p, side)),
+        ExprKind::Or(parts) => parts.iter().all(|p| rejects_null(p, side)),
+        ExprKind::IsNull { arg, negated: true, of_row: false } => null_with(arg, side),
+        ExprKind::BoolTest { arg, test: BoolTest::IsTrue | BoolTest::IsFalse | BoolTest::IsNotUnknown } => {
+            null_with(arg, side)
+        }
+        _ => null_with(expr, side),
     }
 }

@@ -11,9 +11,10 @@
 //! evaluated where nothing can wait, so volatile ones and subqueries are left to the tree; an inserted row's values may wait
 //! (`nextval`).
 
+use super::bounds::equality;
 use super::columns::{self, conjuncts, has_subquery, is_volatile, substitute, used};
-use super::exprs::integer_constant;
-use super::scan::equality;
+use super::exprs::{as_key_type, integer_constant};
+use super::keys::attribute_of;
 use super::write::row_positions;
 use super::{Planner, Positions, Result, positions};
 use crate::expr::{Expr, ExprKind};
@@ -170,14 +171,33 @@ impl Planner<'_> {
         }
         let (mut key, mut consumed) = (vec![], vec![]);
         for attribute in &scan.relation.key {
-            let fixed = |(_, e): &(usize, &Expr)| equality(scan, e).is_some_and(|(a, _)| a == *attribute);
-            let Some((at, conjunct)) = conjuncts.iter().enumerate().find(fixed) else { return Ok(None) };
-            let Some((_, value)) = equality(scan, conjunct) else { return Ok(None) };
-            key.push(self.resolve(&value, &Positions::new())?);
+            let Some(column) = scan.relation.column(*attribute) else { return Ok(None) };
+            let fixed = |expr: &Expr| {
+                let (side, value) = equality(scan, expr)?;
+                as_key_type(value, column.ty.into()).filter(|_| attribute_of(scan, side) == Some(*attribute))
+            };
+            let found = conjuncts.iter().enumerate().find_map(|(at, e)| Some((at, fixed(e)?)));
+            let Some((at, value)) = found else { return Ok(None) };
+            let mut value = self.resolve(&value, &Positions::new())?;
+            self.fold(&mut value);
+            key.push(value);
             consumed.push(at);
         }
         let rest = conjuncts.iter().enumerate().filter(|(i, _)| !consumed.contains(i));
         Ok(Some((key, rest.map(|(_, e)| e.clone()).collect())))
+    }
+
+    /// Computes what is constant: the rules do not see direct plans.
+    fn fold(&self, expr: &mut Expr) {
+        if let Some(fold) = self.context.fold {
+            crate::rules::fold_expression(expr, fold);
+        }
+    }
+
+    fn direct_filter(&mut self, conjuncts: &[Expr], place: &Positions) -> Result<Option<Expr>> {
+        let mut filter = self.resolve_conjunction(conjuncts, place)?;
+        filter.iter_mut().for_each(|e| self.fold(e));
+        Ok(filter.filter(|e| !e.is_true()))
     }
 
     fn direct_get(&mut self, root: &Node, output: &[ColumnId]) -> Result<Option<Direct>> {
@@ -201,7 +221,7 @@ impl Planner<'_> {
                 as_of: None,
             },
             key,
-            filter: self.resolve_conjunction(&rest, &place)?,
+            filter: self.direct_filter(&rest, &place)?,
             output: self.resolve_all(&outputs, &place)?,
             lock: point.lock,
         }))
@@ -222,7 +242,9 @@ impl Planner<'_> {
             let Some(value) = made.remove(id) else { return Ok(None) };
             let place = super::write::attribute_position(*attribute)? as usize;
             let Some(slot) = values.get_mut(place) else { return Ok(None) };
-            *slot = Some(self.resolve(&value, &Positions::new())?);
+            let mut value = self.resolve(&value, &Positions::new())?;
+            self.fold(&mut value);
+            *slot = Some(value);
         }
         let target = self.target(&write.target, &write.generated)?;
         Ok(Some(Direct::Insert { target, values, returning: self.returning(&write.returning, &new_row)? }))
@@ -239,7 +261,7 @@ impl Planner<'_> {
         if !reads_only(&rest, &old_row) {
             return Ok(None);
         }
-        Ok(Some(Change { key, filter: self.resolve_conjunction(&rest, &old_row)?, made: point.made, old_row }))
+        Ok(Some(Change { key, filter: self.direct_filter(&rest, &old_row)?, made: point.made, old_row }))
     }
 
     fn direct_update(&mut self, write: &Update) -> Result<Option<Direct>> {

@@ -1,9 +1,10 @@
 //! Joins: which algorithm, by cost. Equalities between the sides are keys; the rest is tested on pairs.
 
+use super::bounds::{equality, match_key};
 use super::columns::{self, ColumnSet, add_used, output_set};
-use super::exprs::{as_operator, same_type};
-use super::scan::attribute_of;
-use super::{Lowered, Planner, Result, positions};
+use super::exprs::{as_key_type, as_operator, same_type};
+use super::keys::{KeyColumn, keys_of};
+use super::{Lowered, OrderKey, Planner, Result, positions};
 use crate::cost::{self, Cost};
 use crate::expr::Expr;
 use crate::logical::{ColumnId, JoinKind, Node, Scan, ScanColumn};
@@ -21,6 +22,13 @@ struct EquiKey {
     conjunct: usize,
 }
 
+impl EquiKey {
+    /// With the sides changed.
+    fn turned(&self) -> EquiKey {
+        EquiKey { left: self.right.clone(), right: self.left.clone(), ty: self.ty, conjunct: self.conjunct }
+    }
+}
+
 impl Planner<'_> {
     pub(super) fn join(
         &mut self,
@@ -31,27 +39,84 @@ impl Planner<'_> {
         lateral: bool,
         need: &ColumnSet,
     ) -> Result<Lowered> {
+        let (offers_left, offers_right) = (output_set(left), output_set(right));
+        let keys = equi_keys(on, &offers_left, &offers_right);
+        if kind == JoinKind::Left && !lateral && need.is_disjoint(&offers_right) && self.adds_nothing(right, on) {
+            return self.lower(left, need);
+        }
+        let wanted = std::mem::take(&mut self.wanted_order);
+        let top = self.wanted_rows.take().filter(|_| !wanted.is_empty() && !lateral);
+        if top.is_some() && kind == JoinKind::Inner && reads_only(&wanted, &offers_right) {
+            let turned: Vec<EquiKey> = keys.iter().map(EquiKey::turned).collect();
+            if self.can_look_up(left, &turned) {
+                (self.wanted_order, self.wanted_rows) = (wanted, top);
+                return self.join_in_order(kind, right, left, on, need, turned);
+            }
+        }
+        (self.wanted_order, self.wanted_rows) = (wanted, top);
+        if lateral {
+            (self.wanted_order, self.wanted_rows) = (vec![], None);
+            let mut need = need.clone();
+            on.iter().for_each(|e| add_used(e, &mut need));
+            let mut need_left: ColumnSet = need.intersection(&offers_left).copied().collect();
+            let need_right: ColumnSet = need.intersection(&offers_right).copied().collect();
+            need_left.extend(columns::free(right).intersection(&offers_left));
+            let left = self.lower(left, &need_left)?;
+            return self.lateral_join(kind, left, right, on, &need_right, &offers_left);
+        }
+        self.join_in_order(kind, left, right, on, need, keys)
+    }
+
+    /// Joins with the left side as the outer one.
+    fn join_in_order(
+        &mut self,
+        kind: JoinKind,
+        left: &Node,
+        right: &Node,
+        on: &[Expr],
+        need: &ColumnSet,
+        keys: Vec<EquiKey>,
+    ) -> Result<Lowered> {
         let mut need = need.clone();
         on.iter().for_each(|e| add_used(e, &mut need));
         let (offers_left, offers_right) = (output_set(left), output_set(right));
-        let mut need_left: ColumnSet = need.intersection(&offers_left).copied().collect();
+        let need_left: ColumnSet = need.intersection(&offers_left).copied().collect();
         let need_right: ColumnSet = need.intersection(&offers_right).copied().collect();
-        if lateral {
-            need_left.extend(columns::free(right).intersection(&offers_left));
+        let wanted = std::mem::take(&mut self.wanted_order);
+        let top = self.wanted_rows.take();
+        // Rows come in the wanted order if each is looked up on the other side as it comes.
+        let keeps_order = matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti);
+        if top.is_some() && keeps_order && reads_only(&wanted, &offers_left) && self.can_look_up(right, &keys) {
+            (self.wanted_order, self.wanted_rows) = (wanted.clone(), top);
         }
         let left = self.lower(left, &need_left)?;
-        if lateral {
-            return self.lateral_join(kind, left, right, on, &need_right, &offers_left);
-        }
-        let keys = equi_keys(on, &offers_left, &offers_right);
-        if let Some(joined) = self.lookup_join(kind, &left, right, on, &keys, &need_right)? {
+        (self.wanted_order, self.wanted_rows) = (vec![], None);
+        let taken = top.filter(|_| !wanted.is_empty() && left.order.starts_with(&wanted));
+        if let Some(joined) = self.lookup_join(kind, &left, right, on, &keys, &need_right, taken)? {
             return Ok(finish_lookup(self, joined, left));
         }
         let right = self.lower(right, &need_right)?;
-        match keys.is_empty() || !self.context.settings.enable_hashjoin {
+        let is_null_aware = self.is_null_aware(kind, &keys);
+        match keys.is_empty() || (!self.context.settings.enable_hashjoin && !is_null_aware) {
             true => self.nested_loop(kind, left, right, on),
             false => self.hash_join(kind, left, right, on, keys),
         }
+    }
+
+    /// Whether each left row of an outer join meets at most one right row, so that without right columns it changes nothing.
+    fn adds_nothing(&self, right: &Node, on: &[Expr]) -> bool {
+        self.estimates().is_unique(right, on)
+    }
+
+    /// An anti join made from NOT IN.
+    fn is_null_aware(&self, kind: JoinKind, keys: &[EquiKey]) -> bool {
+        let is_marked = |k: &EquiKey| columns::used(&k.right).iter().any(|id| self.null_aware.contains(id));
+        kind == JoinKind::Anti && keys.iter().any(is_marked)
+    }
+
+    fn can_look_up(&self, inner: &Node, keys: &[EquiKey]) -> bool {
+        let Some((scan, filter)) = plain_scan(inner) else { return false };
+        self.context.settings.enable_nestloop && self.cheapest_lookup(scan, filter, keys, Cost::default()).is_some()
     }
 
     fn lateral_join(
@@ -87,7 +152,7 @@ impl Planner<'_> {
         let both = positions(&[&left.layout[..], &right.layout].concat());
         let test = self.resolve_conjunction(on, &both)?;
         let (a, b) = (stats::of(&left.node), stats::of(&right.node));
-        let rows = joined_rows(kind, a.rows, b.rows, stats::default_selectivity(on));
+        let rows = joined_rows(kind, a.rows, b.rows, self.estimates().selectivity(on));
         let kept = match right.node.op {
             Op::OneRow | Op::Values { .. } | Op::Materialize { .. } => right.node,
             _ => self.node(Op::Materialize { input: Box::new(right.node) }, &right.layout, b),
@@ -115,10 +180,15 @@ impl Planner<'_> {
         let rest: Vec<Expr> =
             (0..).zip(on).filter(|(i, _)| !keys.iter().any(|k| k.conjunct == *i)).map(|(_, e)| e.clone()).collect();
         let residual = self.resolve_conjunction(&rest, &both)?;
-        let null_aware = kind == JoinKind::Anti
-            && keys.iter().any(|k| columns::used(&k.right).iter().any(|id| self.null_aware.contains(id)));
+        let null_aware = self.is_null_aware(kind, &keys);
         let (a, b) = (stats::of(&left.node), stats::of(&right.node));
-        let rows = joined_rows(kind, a.rows, b.rows, stats::default_selectivity(&rest) / a.rows.max(b.rows).max(1.0));
+        let estimates = self.estimates();
+        let equal = |k: &EquiKey| match turn {
+            true => estimates.join_equality(&k.right, a.rows, &k.left, b.rows),
+            false => estimates.join_equality(&k.left, a.rows, &k.right, b.rows),
+        };
+        let share = estimates.selectivity(&rest) * keys.iter().map(equal).product::<f64>();
+        let rows = joined_rows(kind, a.rows, b.rows, share);
         let (mut left_keys, mut right_keys, mut key_types) = (vec![], vec![], vec![]);
         for key in keys {
             let (l, r) = if turn { (key.right, key.left) } else { (key.left, key.right) };
@@ -148,26 +218,30 @@ impl Planner<'_> {
         on: &[Expr],
         keys: &[EquiKey],
         need: &ColumnSet,
+        taken: Option<f64>,
     ) -> Result<Option<Lookup>> {
-        let (scan, filter) = match right {
-            Node::Scan(scan) => (scan, &[][..]),
-            Node::Filter { input, predicate } => match &**input {
-                Node::Scan(scan) => (scan, &predicate[..]),
-                _ => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
+        let Some((scan, filter)) = plain_scan(right) else { return Ok(None) };
         let allowed = matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti);
-        let null_aware = keys.iter().any(|k| columns::used(&k.right).iter().any(|id| self.null_aware.contains(id)));
-        let plain = scan.as_of.is_none() && scan.relation.kind != RelationKind::Virtual;
-        if !allowed || null_aware || !plain || !self.context.settings.enable_nestloop {
+        if !allowed || self.is_null_aware(kind, keys) || !self.context.settings.enable_nestloop {
             return Ok(None);
         }
-        let rows = self.relation_rows(&scan.relation);
         let a = stats::of(&left.node);
-        let whole = cost::hash_join(a, cost::seq_scan(rows, 64.0, filter.len(), rows), a.rows).total;
-        let Some((choice, used, price)) = self.cheapest_lookup(scan, keys, a, rows) else { return Ok(None) };
-        if price.total > whole {
+        let Some(choice) = self.cheapest_lookup(scan, filter, keys, a) else { return Ok(None) };
+        let right_cost = self.whole_cost(scan, filter);
+        let price = match taken {
+            // The rows that a LIMIT takes, and as many again that find no partner.
+            Some(top) => {
+                cost::lookup_join(
+                    Cost { rows: 2.0 * top, total: 0.0, ..a },
+                    choice.matches,
+                    choice.index.is_none(),
+                    top,
+                )
+                .total
+            }
+            None => choice.cost.total,
+        };
+        if price > cost::hash_join(a, right_cost, a.rows).total && self.context.settings.enable_hashjoin {
             return Ok(None);
         }
         let mut inner_need = need.clone();
@@ -176,20 +250,29 @@ impl Planner<'_> {
             scan.columns.iter().filter(|(_, id)| inner_need.contains(id)).copied().collect();
         let inner: Vec<ColumnId> = kept.iter().map(|(_, id)| *id).collect();
         let both = positions(&[&left.layout[..], &inner].concat());
-        let done: Vec<usize> = used.iter().filter_map(|at| keys.get(*at)).map(|k| k.conjunct).collect();
-        let rest: Vec<Expr> = (0..)
-            .zip(on)
-            .filter(|(i, _)| !done.contains(i))
-            .map(|(_, e)| e.clone())
-            .chain(filter.iter().cloned())
-            .collect();
-        let residual = self.resolve_conjunction(&rest, &both)?;
         let place = positions(&left.layout);
-        let mut values = vec![];
-        for at in used {
-            let Some(key) = keys.get(at) else { continue };
-            values.push(self.resolve(&key.left, &place)?);
+        let (mut done, mut settled, mut values) = (vec![], vec![], vec![]);
+        for source in &choice.sources {
+            match source {
+                LookupKey::Join(at) => {
+                    let Some(key) = keys.get(*at) else { continue };
+                    values.push(self.resolve(&key.left, &place)?);
+                    done.push(key.conjunct);
+                }
+                LookupKey::Filter(at, value) => {
+                    values.push(self.resolve(value, &place)?);
+                    settled.push(*at);
+                }
+            }
         }
+        let rest: Vec<Expr> =
+            on.iter().enumerate().filter(|(i, _)| !done.contains(i)).map(|(_, e)| e.clone()).collect();
+        let inner_rest = filter.iter().enumerate().filter(|(i, _)| !settled.contains(i)).map(|(_, e)| e.clone());
+        let rest: Vec<Expr> = rest.into_iter().chain(inner_rest).collect();
+        let residual = self.resolve_conjunction(&rest, &both)?;
+        let a_rows = a.rows;
+        let found = joined_rows(kind, a_rows, choice.matches, self.estimates().selectivity(&rest));
+        let cost = Cost::new(found, choice.cost.startup, choice.cost.total);
         self.depend(&scan.relation);
         let target = ScanTarget {
             relation: scan.relation.clone(),
@@ -198,35 +281,98 @@ impl Planner<'_> {
             as_of: None,
         };
         let layout = joined_layout(kind, &left.layout, &inner);
-        Ok(Some(Lookup { kind, target, index: choice, keys: values, residual, layout, cost: price }))
+        Ok(Some(Lookup { kind, target, index: choice.index, keys: values, residual, layout, cost }))
     }
 
-    /// (index, positions in `keys` for its first columns, cost) of the best look-up.
-    fn cheapest_lookup(&self, scan: &Scan, keys: &[EquiKey], left: Cost, rows: f64) -> Option<LookupChoice> {
+    /// What reading all of a filtered relation costs.
+    fn whole_cost(&self, scan: &Scan, filter: &[Expr]) -> Cost {
+        let estimates = self.estimates();
+        let rows = estimates.relation_rows(&scan.relation);
+        let selected = rows * estimates.selectivity(filter);
+        let bounded = keys_of(self.context, scan, filter).into_iter().filter_map(|key| {
+            let matched = match_key(scan, &key, filter);
+            let fetched = estimates.fetched(&matched, filter, rows);
+            let is_bounded = !matched.used.is_empty();
+            is_bounded.then(|| cost::index_scan(fetched, matched.descents, key.index.is_none(), filter.len(), selected))
+        });
+        let whole = cost::seq_scan(rows, 64.0, filter.len(), selected);
+        bounded.fold(whole, |best, cost| if cost.total < best.total { cost } else { best })
+    }
+
+    /// The best key to look left rows up in.
+    fn cheapest_lookup(&self, scan: &Scan, filter: &[Expr], keys: &[EquiKey], left: Cost) -> Option<LookupChoice> {
+        let estimates = self.estimates();
+        let rows = estimates.relation_rows(&scan.relation);
         let mut best: Option<LookupChoice> = None;
-        for choice in self.keys_of(&scan.relation) {
-            let fits = |column: &super::scan::KeyColumn| {
-                keys.iter().position(|k| {
-                    attribute_of(scan, &k.right) == Some(column.attribute)
-                        && super::exprs::is_same_representation(k.ty.oid, column.ty.oid)
-                })
+        for choice in keys_of(self.context, scan, filter) {
+            let source = |column: &KeyColumn| {
+                let joined = keys.iter().position(|k| {
+                    column.is(scan, &k.right) && super::exprs::is_same_representation(k.ty.oid, column.ty.oid)
+                });
+                let fixed = || {
+                    filter.iter().enumerate().find_map(|(at, e)| {
+                        let (side, value) = equality(scan, e).filter(|_| !columns::has_subquery(e))?;
+                        let value = as_key_type(value, column.ty).filter(|_| column.is(scan, side))?;
+                        Some(LookupKey::Filter(at, value))
+                    })
+                };
+                joined.map(LookupKey::Join).or_else(fixed)
             };
-            let used: Vec<usize> = choice.columns.iter().map_while(fits).collect();
-            if used.is_empty() {
+            let sources: Vec<LookupKey> = choice.columns.iter().map_while(source).collect();
+            if !sources.iter().any(|s| matches!(s, LookupKey::Join(_))) {
                 continue;
             }
-            let point = choice.is_unique && used.len() == choice.columns.len();
-            let matches = if point { 1.0 } else { (rows * stats::EQUAL.powi(used.len() as i32)).max(1.0) };
+            let is_point = choice.is_unique && sources.len() == choice.columns.len();
+            let sides: Vec<Expr> = sources
+                .iter()
+                .filter_map(|s| match s {
+                    LookupKey::Join(at) => keys.get(*at).map(|k| k.right.clone()),
+                    LookupKey::Filter(at, _) => filter.get(*at).and_then(|e| equality(scan, e)).map(|(s, _)| s.clone()),
+                })
+                .collect();
+            let matches = if is_point { 1.0 } else { (rows / estimates.groups(&sides, rows)).max(1.0) };
             let cost = cost::lookup_join(left, matches, choice.index.is_none(), left.rows * matches);
-            if best.as_ref().is_none_or(|(_, _, c)| cost.total < c.total) {
-                best = Some((choice.index, used, cost));
+            if best.as_ref().is_none_or(|b| cost.total < b.cost.total) {
+                best = Some(LookupChoice { index: choice.index, sources, matches, cost });
             }
         }
         best
     }
 }
 
-type LookupChoice = (Option<std::sync::Arc<catalog::Index>>, Vec<usize>, Cost);
+/// Where the value of a key column comes from.
+enum LookupKey {
+    /// An equality of the join, by its place in the keys.
+    Join(usize),
+    /// An equality of the inner relation's own filter (its place there), and the value.
+    Filter(usize, Expr),
+}
+
+struct LookupChoice {
+    index: Option<std::sync::Arc<catalog::Index>>,
+    /// For the key's first columns.
+    sources: Vec<LookupKey>,
+    /// Inner rows for one left row.
+    matches: f64,
+    cost: Cost,
+}
+
+/// A relation that rows can be looked up in, with its filter.
+pub(crate) fn plain_scan(node: &Node) -> Option<(&Scan, &[Expr])> {
+    let (scan, filter): (&Scan, &[Expr]) = match node {
+        Node::Scan(scan) => (scan, &[]),
+        Node::Filter { input, predicate } => match &**input {
+            Node::Scan(scan) => (scan, predicate),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    (scan.as_of.is_none() && scan.relation.kind != RelationKind::Virtual).then_some((scan, filter))
+}
+
+fn reads_only(order: &[OrderKey], offers: &ColumnSet) -> bool {
+    !order.is_empty() && order.iter().all(|key| offers.contains(&key.column))
+}
 
 /// A look-up join that waits for its left side.
 struct Lookup {
@@ -242,7 +388,7 @@ struct Lookup {
 fn finish_lookup(planner: &Planner, lookup: Lookup, left: Lowered) -> Lowered {
     let Lookup { kind, target, index, keys, residual, layout, cost } = lookup;
     let op = Op::LookupJoin { kind, left: Box::new(left.node), target, index, keys, residual };
-    Lowered { node: planner.node(op, &layout, cost), layout, order: vec![] }
+    Lowered { node: planner.node(op, &layout, cost), layout, order: left.order }
 }
 
 fn joined_layout(kind: JoinKind, left: &[ColumnId], right: &[ColumnId]) -> Vec<ColumnId> {
@@ -252,7 +398,7 @@ fn joined_layout(kind: JoinKind, left: &[ColumnId], right: &[ColumnId]) -> Vec<C
     }
 }
 
-fn joined_rows(kind: JoinKind, left: f64, right: f64, selectivity: f64) -> f64 {
+pub(crate) fn joined_rows(kind: JoinKind, left: f64, right: f64, selectivity: f64) -> f64 {
     let inner = left * right * selectivity;
     match kind {
         JoinKind::Inner => inner,

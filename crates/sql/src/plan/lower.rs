@@ -7,11 +7,9 @@ use crate::cost::{self, Cost};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{AggregateCall, ColumnId, CteId, FunctionCallItem, Node, WindowFunction, WindowSpec};
 use crate::physical::{Op, PlanAggregate, PlanWindowCall};
+use crate::plan::estimate::FUNCTION_ROWS;
 use crate::plan::{OrderKey, columns};
 use crate::stats;
-
-/// PostgreSQL's guess for a set-returning function.
-const FUNCTION_ROWS: f64 = 100.0;
 
 impl Planner<'_> {
     /// Lowers `node` so that its layout holds at least `need` (of what it offers).
@@ -29,8 +27,9 @@ impl Planner<'_> {
         if !matches!(node, Node::Sort { .. } | Node::Project { .. }) {
             self.pending_top = None;
         }
-        if !matches!(node, Node::Scan(_) | Node::Filter { .. } | Node::Project { .. }) {
+        if !matches!(node, Node::Scan(_) | Node::Filter { .. } | Node::Project { .. } | Node::Join { .. }) {
             self.wanted_order.clear();
+            self.wanted_rows = None;
         }
         match node {
             Node::OneRow => Ok(self.leaf(Op::OneRow, vec![], Cost::new(1.0, 0.0, cost::TUPLE))),
@@ -109,6 +108,7 @@ impl Planner<'_> {
         });
         let kept = below.clone();
         wanted.iter().for_each(|(_, e)| add_used(e, &mut below));
+        self.wanted_order = wanted_below(&self.wanted_order, exprs);
         let input = self.lower(input, &below)?;
         if wanted.is_empty() {
             return Ok(input);
@@ -156,7 +156,7 @@ impl Planner<'_> {
         let mut below = need.clone();
         predicate.iter().for_each(|e| add_used(e, &mut below));
         if let Node::Scan(scan) = input {
-            return self.scan(scan, predicate, &below);
+            return self.scan(scan, predicate, need);
         }
         let input = self.lower(input, &below)?;
         self.filtered(input, predicate)
@@ -164,7 +164,7 @@ impl Planner<'_> {
 
     pub(super) fn filtered(&mut self, input: Lowered, predicate: &[Expr]) -> Result<Lowered> {
         let Some(test) = self.resolve_conjunction(predicate, &positions(&input.layout))? else { return Ok(input) };
-        let rows = input.node.rows * stats::default_selectivity(predicate);
+        let rows = input.node.rows * self.estimates().selectivity(predicate);
         let cost = cost::streamed(stats::of(&input.node), rows, predicate.len());
         let node = self.node(Op::Filter { input: Box::new(input.node), predicate: test }, &input.layout, cost);
         Ok(Lowered { node, layout: input.layout, order: input.order })
@@ -179,15 +179,12 @@ impl Planner<'_> {
         let input = self.lower(input, &below)?;
         let place = positions(&input.layout);
         let calls = shape.calls.iter().map(|c| self.aggregate_call(c, &place)).collect::<Result<Vec<_>>>()?;
-        let groups: Vec<Expr> = shape.groups.iter().map(|id| Expr::column(*id, self.ty(*id))).collect();
-        let groups = self.resolve_all(&groups, &place)?;
+        let keys: Vec<Expr> = shape.groups.iter().map(|id| Expr::column(*id, self.ty(*id))).collect();
+        let groups = self.resolve_all(&keys, &place)?;
         let mut layout = shape.group_outputs.to_vec();
         layout.extend(shape.calls.iter().map(|c| c.output));
         layout.extend(shape.set_id);
-        let rows = match groups.len() {
-            0 => 1.0,
-            n => (input.node.rows * 0.1 * n as f64).min(input.node.rows),
-        };
+        let rows = if groups.is_empty() { 1.0 } else { self.estimates().groups(&keys, input.node.rows) };
         let cost = cost::blocking(stats::of(&input.node), rows, calls.len() + groups.len());
         let sorted = shape.groups.len() <= input.order.len()
             && input.order[..shape.groups.len()].iter().zip(shape.groups).all(|(key, id)| key.column == *id);
@@ -252,6 +249,16 @@ impl Planner<'_> {
         let op = Op::Window { input: Box::new(input.node), partition_by, order_by, frame, calls };
         Ok(Lowered { node: self.node(op, &layout, cost), layout, order: input.order })
     }
+}
+
+/// The wanted order in the columns below a projection; empty where one of them is computed by it.
+fn wanted_below(order: &[OrderKey], exprs: &[(ColumnId, Expr)]) -> Vec<OrderKey> {
+    let below = |key: &OrderKey| match exprs.iter().find(|(id, _)| *id == key.column) {
+        None => Some(*key),
+        Some((_, Expr { kind: ExprKind::Column(column), .. })) => Some(OrderKey { column: *column, ..*key }),
+        Some(_) => None,
+    };
+    order.iter().map(below).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// The parts of `Node::Aggregate`.

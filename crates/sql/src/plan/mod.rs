@@ -5,12 +5,16 @@
 //! expression is resolved against the layout of its input; what is not there is a value of an enclosing row and gets
 //! an `Outer` slot.
 
+pub(crate) mod bounds;
 pub(crate) mod columns;
 mod direct;
+pub(crate) mod estimate;
 mod exprs;
-mod join;
+pub(crate) mod join;
+pub(crate) mod keys;
 mod lower;
 mod number;
+mod order;
 mod scan;
 mod setops;
 mod sort;
@@ -18,7 +22,8 @@ mod sort;
 mod tests;
 mod write;
 
-pub(crate) use exprs::as_operator;
+pub(crate) use exprs::{as_operator, integer_constant, same_type, too_deep};
+pub(crate) use keys::same;
 
 use crate::expr::Expr;
 use crate::logical::{ColumnId, ColumnInfo, CteId, Query};
@@ -81,6 +86,7 @@ pub struct PlanContext<'a> {
 
 /// Chooses how a bound statement is run. `parameters`: the types of $1, $2, ….
 pub fn plan(query: &Query, parameters: &[SqlType], context: &PlanContext) -> Result<Plan> {
+    rules::check_depth(query)?;
     let mut planner = Planner::new(query, context);
     let (body, cost) = match planner.direct(query)? {
         Some(direct) => (PlanBody::Direct(direct), 0.0),
@@ -147,6 +153,8 @@ pub(crate) struct Planner<'a> {
     pending_top: Option<Expr>,
     /// The order that the node lowered next is wanted in; only scans look at it.
     wanted_order: Vec<OrderKey>,
+    /// How many of those rows a LIMIT takes.
+    wanted_rows: Option<f64>,
 }
 
 impl<'a> Planner<'a> {
@@ -166,12 +174,18 @@ impl<'a> Planner<'a> {
             null_aware: BTreeSet::new(),
             pending_top: None,
             wanted_order: vec![],
+            wanted_rows: None,
         }
     }
 
     fn tree(&mut self, query: &Query) -> Result<(PlanBody, f64)> {
         let mut query = query.clone();
-        self.null_aware = rules::apply(&mut query, self.context)?.null_aware;
+        self.null_aware = rules::apply(&mut query, self.context).null_aware;
+        self.columns = std::mem::take(&mut query.columns);
+        for cte in &mut query.ctes {
+            self.order_joins(&mut cte.plan);
+        }
+        self.order_joins(&mut query.root);
         for cte in &query.ctes {
             let need = cte.columns.iter().copied().collect();
             let lowered = self.lower(&cte.plan, &need)?;

@@ -82,8 +82,10 @@ impl Planner<'_> {
         keys.iter().for_each(|k| add_used(&k.expr, &mut below));
         let order = column_order(keys);
         self.wanted_order = if order.len() == keys.len() { order } else { vec![] };
+        self.wanted_rows = constant_rows(top.as_ref());
         let input = self.lower(input, &below)?;
         self.wanted_order.clear();
+        self.wanted_rows = None;
         self.sorted(input, keys, top)
     }
 
@@ -175,7 +177,9 @@ impl Planner<'_> {
         let place = positions(&input.layout);
         let at = |id: &ColumnId| Ok(Expr::input(find(&place, *id)?, self.ty(*id)));
         let groups = columns.iter().map(at).collect::<Result<Vec<_>>>()?;
-        let cost = cost::blocking(stats::of(&input.node), input.node.rows * 0.1, groups.len());
+        let keys: Vec<Expr> = columns.iter().map(|id| Expr::column(*id, self.ty(*id))).collect();
+        let rows = self.estimates().groups(&keys, input.node.rows);
+        let cost = cost::blocking(stats::of(&input.node), rows, groups.len());
         let op = if groups.is_empty() {
             let one = Some(Expr::constant(Datum::Int8(1), SqlType::INT8));
             Op::Limit { input: Box::new(input.node), limit: one, offset: None, ties: None }

@@ -1,8 +1,8 @@
 //! Conditions go down to where their columns come from; an outer join whose padded rows a condition would drop is an inner one.
 
-use crate::expr::{BoolTest, Expr, ExprKind};
+use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, JoinKind, Node};
-use crate::plan::columns::{self, ColumnSet, children_mut, conjuncts, is_volatile, output_set, used};
+use crate::plan::columns::{self, ColumnSet, children_mut, conjuncts, is_volatile, output_set, rejects_null, used};
 use std::collections::BTreeMap;
 
 pub(super) fn apply(node: &mut Node) {
@@ -57,6 +57,38 @@ fn push(node: &mut Node, mut wanted: Vec<Expr>) {
             });
             let map = renames(group_outputs, groups, &down);
             push(input, substituted(down, &map));
+            stay
+        }
+        Node::SetOp { left, right, left_columns, right_columns, columns, .. } => {
+            let keys: ColumnSet = columns.iter().copied().collect();
+            let (down, stay): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|e| {
+                let used = used(e);
+                simple(e) && !used.is_disjoint(&keys)
+            });
+            let to = |side: &[ColumnId], down: &[Expr]| substituted(down.to_vec(), &renames(columns, side, down));
+            push(left, to(left_columns, &down));
+            push(right, to(right_columns, &down));
+            stay
+        }
+        Node::Window { input, spec } => {
+            // Whole partitions come or go, so that no call sees a difference.
+            let key = |e: &Expr| match e.kind {
+                ExprKind::Column(id) => Some(id),
+                _ => None,
+            };
+            let keys: ColumnSet = spec.partition_by.iter().filter_map(key).collect();
+            let offers = output_set(input);
+            let made: ColumnSet = spec.calls.iter().map(|c| c.output).collect();
+            let (down, stay): (Vec<_>, Vec<_>) =
+                wanted.into_iter().partition(|e| simple(e) && only(e, &offers, &keys) && used(e).is_disjoint(&made));
+            push(input, down);
+            stay
+        }
+        Node::ProjectSet { input, exprs } => {
+            let made: ColumnSet = exprs.iter().map(|(id, _)| *id).collect();
+            let (down, stay): (Vec<_>, Vec<_>) =
+                wanted.into_iter().partition(|e| simple(e) && used(e).is_disjoint(&made));
+            push(input, down);
             stay
         }
         Node::Join { .. } => push_join(node, wanted),
@@ -172,30 +204,5 @@ fn simplified(kind: JoinKind, wanted: &[Expr], left: &ColumnSet, right: &ColumnS
             (false, false) => JoinKind::Full,
         },
         other => other,
-    }
-}
-
-/// Whether the value is NULL if all of `side` is.
-fn null_with(expr: &Expr, side: &ColumnSet) -> bool {
-    match &expr.kind {
-        ExprKind::Column(id) => side.contains(id),
-        ExprKind::Call { proc, args, .. } => {
-            proc.strict && !proc.returns_set && args.iter().any(|a| null_with(a, side))
-        }
-        ExprKind::Relabel(arg, _) | ExprKind::InOut(arg, _) | ExprKind::Not(arg) => null_with(arg, side),
-        _ => false,
-    }
-}
-
-/// Whether the condition is not true if all of `side` is NULL.
-fn rejects_null(expr: &Expr, side: &ColumnSet) -> bool {
-    match &expr.kind {
-        ExprKind::And(parts) => parts.iter().any(|p| rejects_null(p, side)),
-        ExprKind::Or(parts) => parts.iter().all(|p| rejects_null(p, side)),
-        ExprKind::IsNull { arg, negated: true, of_row: false } => null_with(arg, side),
-        ExprKind::BoolTest { arg, test: BoolTest::IsTrue | BoolTest::IsFalse | BoolTest::IsNotUnknown } => {
-            null_with(arg, side)
-        }
-        _ => null_with(expr, side),
     }
 }

@@ -1,15 +1,19 @@
 //! Plans of SQL text over a small catalog.
 
 mod direct;
+mod golden;
+mod show;
 
 use super::{PlanContext, PlannerSettings};
+use crate::expr::{Expr, ExprKind};
 use crate::physical::Plan;
 use crate::{BindContext, BoundKind, bind, parse};
 use catalog::{Index, IndexColumn, IndexSource, IndexState, Object, Relation, RelationKind, Snapshot};
 use std::sync::Arc;
-use types::{Oid, typename};
+use types::{Datum, Oid, SqlType, typename};
 
-/// Tables with their indexes: `name(column type [not null], …)`, then each key as `[unique|primary] name(column [desc], …)`.
+/// Tables with their indexes: `name(column type [not null], …)`, then each key as
+/// `[unique|primary] name(column or expression [desc], …) [where predicate]`.
 const TABLES: &[(&str, &[&str])] = &[
     ("accounts(aid int, bid int, abalance int, filler char(84))", &["primary accounts_pkey(aid)"]),
     ("history(tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))", &[]),
@@ -17,6 +21,29 @@ const TABLES: &[(&str, &[&str])] = &[
         "lines(doc bigint, no int, item int, price numeric, note text)",
         &["primary lines_pkey(doc, no)", "lines_item(item)"],
     ),
+    (
+        "emp(id int, dept int, name text, pay numeric, boss int, email varchar(50))",
+        &["primary emp_pkey(id)", "emp_dept(dept)", "emp_name(name)", "emp_email(lower((email)::text))"],
+    ),
+    ("dept(id int, name text not null, city text)", &["primary dept_pkey(id)", "unique dept_name(name)"]),
+    (
+        "orders(id bigint, customer int, placed date, state text, total numeric)",
+        &[
+            "primary orders_pkey(id)",
+            "orders_customer(customer, placed desc)",
+            "orders_open(placed) where (state = 'open'::text)",
+        ],
+    ),
+    ("c1(a int, b int, x text)", &["primary c1_pkey(a)"]),
+    ("c2(a int, b int, x text)", &["primary c2_pkey(a)"]),
+    ("c3(a int, b int, x text)", &["primary c3_pkey(a)"]),
+    ("c4(a int, b int, x text)", &["primary c4_pkey(a)"]),
+    ("c5(a int, b int, x text)", &["primary c5_pkey(a)"]),
+    ("c6(a int, b int, x text)", &["primary c6_pkey(a)"]),
+    ("c7(a int, b int, x text)", &["primary c7_pkey(a)"]),
+    ("c8(a int, b int, x text)", &["primary c8_pkey(a)"]),
+    ("c9(a int, b int, x text)", &["primary c9_pkey(a)"]),
+    ("c10(a int, b int, x text)", &["primary c10_pkey(a)"]),
 ];
 
 /// Rows that every table is thought to have, unless `rows_of` says otherwise.
@@ -24,7 +51,10 @@ const ROWS: u64 = 1000;
 
 fn rows_of(relation: &Relation) -> u64 {
     match relation.name.as_str() {
-        "accounts" | "history" => 100_000,
+        "accounts" | "history" | "orders" => 100_000,
+        "emp" => 10_000,
+        "dept" => 100,
+        name if name.starts_with('c') => 10,
         _ => ROWS,
     }
 }
@@ -64,19 +94,16 @@ fn table(id: Oid, text: &str) -> Relation {
 }
 
 fn index(id: Oid, relation: &mut Relation, text: &str) -> Index {
+    let (text, predicate) = text.split_once(" where ").map_or((text, None), |(text, p)| (text, Some(p.to_owned())));
     let (head, columns) = split(text);
     let (kind, name) = head.split_once(' ').unwrap_or(("", head));
     let column = |text: &&str| {
         let (name, descending) = text.strip_suffix(" desc").map_or((*text, false), |name| (name, true));
-        let column = relation.column_by_name(name).expect("a column");
-        IndexColumn {
-            source: IndexSource::Column(column.number),
-            ty: column.ty,
-            descending,
-            nulls_first: descending,
-            opclass: None,
-            collation: 0,
-        }
+        let (source, ty) = match relation.column_by_name(name) {
+            Some(column) => (IndexSource::Column(column.number), column.ty),
+            None => (IndexSource::Expression(name.to_owned()), types::SqlType::TEXT.into()),
+        };
+        IndexColumn { source, ty, descending, nulls_first: descending, opclass: None, collation: 0 }
     };
     let columns: Vec<IndexColumn> = columns.iter().map(column).collect();
     if kind == "primary" {
@@ -100,7 +127,7 @@ fn index(id: Oid, relation: &mut Relation, text: &str) -> Index {
         nulls_not_distinct: false,
         is_primary: kind == "primary",
         method: "btree".to_owned(),
-        predicate: None,
+        predicate,
         state: IndexState::Public,
         options: vec![],
         comment: None,
@@ -134,6 +161,20 @@ fn bind_context(catalog: Arc<Snapshot>) -> BindContext {
     }
 }
 
+/// The value of one call over constants.
+fn fold(expr: &Expr) -> Option<Datum> {
+    let ExprKind::Call { proc, args, .. } = &expr.kind else { return None };
+    let value = |e: &Expr| match &e.kind {
+        ExprKind::Const(value) => Some(value.clone()),
+        _ => None,
+    };
+    let values: Vec<Datum> = args.iter().map(value).collect::<Option<_>>()?;
+    let arg_types: Vec<SqlType> = args.iter().map(|a| a.ty).collect();
+    let format = types::FormatSettings::default();
+    let context = types::CallContext { format: &format, arg_types: &arg_types, result_type: expr.ty };
+    types::functions::scalar(proc.symbol)?(&context, &values).ok()
+}
+
 /// The plan of a statement.
 #[track_caller]
 fn planned(catalog: &Arc<Snapshot>, text: &str) -> Plan {
@@ -141,6 +182,6 @@ fn planned(catalog: &Arc<Snapshot>, text: &str) -> Plan {
     let bound = bind(&statements[0], &bind_context(catalog.clone()), &[]).unwrap_or_else(|e| panic!("{text}: {e}"));
     let BoundKind::Query(query) = &bound.kind else { panic!("no query: {text}") };
     let settings = PlannerSettings::default();
-    let context = PlanContext { catalog, rows: &rows_of, settings: &settings, fold: None };
+    let context = PlanContext { catalog, rows: &rows_of, settings: &settings, fold: Some(&fold) };
     super::plan(query, &bound.parameters, &context).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
