@@ -2,7 +2,8 @@
 
 use super::Node;
 use crate::Deparser;
-use crate::expr::{Expr, ExprKind, SubPlanKind, SubPlanRef};
+use crate::deparse::PlanNames;
+use crate::expr::{Expr, SubPlanKind, SubPlanRef};
 use crate::logical::{JoinKind, ScanColumn, SetOperation, WindowFunction};
 use crate::physical::{
     Direct, KeyBounds, KeyEqual, Op, Plan, PlanAggregate, PlanBody, PlanNode, PlanSortKey, ScanTarget, Tree,
@@ -19,6 +20,24 @@ struct Describer<'a> {
     slots: RefCell<BTreeMap<u32, String>>,
     /// Several relations: columns are shown with their alias.
     is_qualified: bool,
+}
+
+/// What the leaves of a node's expressions are called.
+struct Names<'a> {
+    describer: &'a Describer<'a>,
+    inputs: &'a [String],
+}
+
+impl PlanNames for Names<'_> {
+    fn input(&self, position: u32) -> String {
+        self.inputs.get(position as usize).cloned().unwrap_or_else(|| format!("column {position}"))
+    }
+    fn outer(&self, slot: u32) -> String {
+        self.describer.slots.borrow().get(&slot).cloned().unwrap_or_else(|| format!("$outer{slot}"))
+    }
+    fn subplan(&self, plan: &SubPlanRef) -> String {
+        self.describer.subplan(plan, self.inputs)
+    }
 }
 
 /// A described node and the texts of its output columns.
@@ -107,35 +126,10 @@ impl Describer<'_> {
         node
     }
 
-    /// The expression with its leaves named: the names stand as columns of a relation made for the purpose.
     fn text(&self, expr: &Expr, inputs: &[String]) -> String {
-        let mut names = inputs.to_vec();
-        let mut expr = expr.clone();
-        self.name_leaves(&mut expr, inputs, &mut names);
-        let mut relation = catalog::new_relation(1, "names", catalog::RelationKind::Table);
-        for (number, name) in (1..).zip(&names) {
-            relation.columns.push(catalog::new_column(number, name, types::SqlType::TEXT));
-        }
-        let shown = Deparser { catalog: self.catalog, relation: Some(&relation) }.expr(&expr);
-        shown.map_or_else(|_| "(expression)".to_owned(), |text| text.replace('"', ""))
-    }
-
-    fn name_leaves(&self, expr: &mut Expr, inputs: &[String], names: &mut Vec<String>) {
-        let name = match &expr.kind {
-            ExprKind::Outer(slot) => {
-                Some(self.slots.borrow().get(slot).cloned().unwrap_or_else(|| format!("$outer{slot}")))
-            }
-            ExprKind::Parameter(n) => Some(format!("${}", n + 1)),
-            ExprKind::SubPlan(subplan) => Some(self.subplan(subplan, inputs)),
-            _ => None,
-        };
-        match name {
-            Some(name) => {
-                expr.kind = ExprKind::Input(names.len() as u32);
-                names.push(name);
-            }
-            None => expr.children_mut().into_iter().for_each(|child| self.name_leaves(child, inputs, names)),
-        }
+        let names = Names { describer: self, inputs };
+        let deparser = Deparser { catalog: self.catalog, relation: None, shown: None, plan: Some(&names) };
+        deparser.expr(expr).unwrap_or_else(|_| "(expression)".to_owned())
     }
 
     fn subplan(&self, subplan: &SubPlanRef, inputs: &[String]) -> String {
