@@ -1,8 +1,8 @@
 //! May this plan run? Rights on relations, and writes in read-only transactions. Asked once per execution.
 //!
-//! I1  A plan that does not say which columns it reads or writes (`PrivilegeCheck::columns` empty) needs the right on the
-//!     whole relation: a right on one column must not open the others. PostgreSQL lets a right on any column do for
-//!     `SELECT count(*)`; that takes a binder that tells "no column" from "not said".
+//! I1  A plan that does not say which columns it reads or writes (`PrivilegeCheck::columns` is None) needs the right on the
+//!     whole relation: a right on one column must not open the others. One that reads no column (`SELECT count(*)`) needs
+//!     a right on any column.
 
 use catalog::privileges::{self, Target};
 use catalog::{Relation, Snapshot, privilege};
@@ -33,8 +33,10 @@ fn allowed(check: &PrivilegeCheck, catalog: &Snapshot) -> Result<()> {
     // What is missing on the relation may be there on each of the columns.
     for bit in (0..32).map(|bit| 1 << bit).filter(|bit| check.rights & bit != 0) {
         let on_columns = bit & OF_COLUMNS != 0
-            && !check.columns.is_empty()
-            && privileges::has_column_privilege(catalog, check.role, relation, &check.columns, bit);
+            && check
+                .columns
+                .as_ref()
+                .is_some_and(|columns| privileges::has_column_privilege(catalog, check.role, relation, columns, bit));
         if !on_columns && !privileges::has_privilege(catalog, check.role, target, bit) {
             return Err(privileges::denied(target));
         }
@@ -106,19 +108,21 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(rights: u32, columns: &[i16], is_allowed: bool) {
-        let check = PrivilegeCheck { relation: TABLE, role: ROLE, rights, columns: columns.to_vec() };
+    fn check(rights: u32, columns: Option<&[i16]>, is_allowed: bool) {
+        let columns_named = columns.map(<[i16]>::to_vec);
+        let check = PrivilegeCheck { relation: TABLE, role: ROLE, rights, columns: columns_named };
         let code = allowed(&check, &catalog()).err().map(|e| e.code());
         assert_eq!(code, (!is_allowed).then_some(SqlState::INSUFFICIENT_PRIVILEGE), "{columns:?}");
     }
 
     #[test]
     fn a_right_on_one_column_opens_that_column_alone() {
-        check(privilege::SELECT, &[1], true);
-        check(privilege::SELECT, &[2], false);
-        check(privilege::SELECT, &[1, 2], false);
-        check(privilege::SELECT, &[], false);
-        check(privilege::SELECT | privilege::UPDATE, &[1], false);
-        check(privilege::DELETE, &[1], false);
+        check(privilege::SELECT, Some(&[1]), true);
+        check(privilege::SELECT, Some(&[2]), false);
+        check(privilege::SELECT, Some(&[1, 2]), false);
+        check(privilege::SELECT, Some(&[]), true);
+        check(privilege::SELECT, None, false);
+        check(privilege::SELECT | privilege::UPDATE, Some(&[1]), false);
+        check(privilege::DELETE, Some(&[1]), false);
     }
 }

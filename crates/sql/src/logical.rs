@@ -73,7 +73,8 @@ pub struct PrivilegeCheck {
     pub relation: Oid,
     pub role: Oid,
     pub rights: u32,
-    pub columns: Vec<i16>,
+    /// The columns that are read or written, which may be none. None: it is not said, and the right is needed on the whole relation.
+    pub columns: Option<Vec<i16>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

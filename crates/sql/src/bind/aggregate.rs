@@ -81,9 +81,20 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<Expr> {
         let proc = chosen.item;
-        self.require_implemented(proc, position)?;
         let (args, ty) = self.convert_args(&chosen.args, proc.result, std::mem::take(&mut parts.args))?;
         parts.args = args;
+        self.aggregate_of(proc, parts, ty, position)
+    }
+
+    /// The same with its arguments converted.
+    pub(super) fn aggregate_of(
+        &mut self,
+        proc: &'static Proc,
+        parts: AggregateParts,
+        ty: SqlType,
+        position: u32,
+    ) -> Result<Expr> {
+        self.require_implemented(proc, position)?;
         self.check_aggregate_parts(&parts)?;
         if parts.distinct {
             self.check_distinct(proc, &parts, position)?;

@@ -1,12 +1,25 @@
 //! Calls of functions and aggregates.
 
-use super::resolve::Candidate;
+use super::aggregate::AggregateParts;
+use super::resolve::{Candidate, Given};
 use super::scope::fold;
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
+use crate::logical::SortKey;
+use crate::parse::expr::Mark;
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
 use types::builtin::{Proc, ProcKind};
 use types::{Oid, Result, SqlError, SqlState, SqlType, oid};
+
+/// The arguments of a call as written.
+#[derive(Default)]
+pub(super) struct Arguments {
+    pub(super) exprs: Vec<Expr>,
+    pub(super) names: Vec<Option<String>>,
+    pub(super) variadic_array: bool,
+    /// `f(*)`.
+    pub(super) star: bool,
+}
 
 impl Binder<'_> {
     pub(super) fn function_call(&mut self, call: &ast::Function, position: u32) -> Result<Expr> {
@@ -14,33 +27,26 @@ impl Binder<'_> {
         let Some(last) = parts.last() else { return Err(unsupported("this function name", position)) };
         let name = fold(last);
         if parts.len() > 1 && parts.first().is_none_or(|schema| fold(schema) != "pg_catalog") {
-            return Err(unsupported("a function outside pg_catalog", position));
-        }
-        if !call.within_group.is_empty() || call.null_treatment.is_some() {
-            return Err(unsupported("WITHIN GROUP", position));
+            return Err(self.no_such_schema_or_function(call, position));
         }
         let list = match &call.args {
             FunctionArguments::List(list) => list,
-            FunctionArguments::None => return self.named_value(&name, position),
-            FunctionArguments::Subquery(_) => return Err(unsupported("a subquery as argument list", position)),
+            FunctionArguments::None => return self.named_value(&name, None, position),
+            FunctionArguments::Subquery(query) => return self.array_subquery(query, position),
         };
-        if name == "coalesce" || name == "greatest" || name == "least" || name == "nullif" {
-            let outer = self.lazy_in;
-            if name == "coalesce" {
-                self.lazy_in = Some("COALESCE");
-            }
-            let args = self.plain_args(list, position);
-            self.lazy_in = outer;
-            return self.conditional(&name, args?, position);
+        let is_keyword = parts.len() == 1 && last.quote_style.is_none();
+        if is_keyword && let Some(bound) = self.keyword_call(&name, call, list, position)? {
+            return Ok(bound);
         }
-        let args = self.plain_args(list, position)?;
-        if name == "grouping" {
-            return self.grouping(args, position);
+        if !call.within_group.is_empty() {
+            return self.ordered_set(&name, call, list, position);
         }
-        let input: Vec<Oid> = args.iter().map(|a| a.ty.oid).collect();
-        let chosen = match self.function(&name, &input, position) {
+        let args = self.call_arguments(list)?;
+        let input: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
+        let given = Given { types: &input, names: &args.names, variadic_array: args.variadic_array };
+        let chosen = match self.function_for(&name, given, position) {
             Ok(chosen) => chosen,
-            Err(error) => return self.cast_call_form(&name, args, position).unwrap_or(Err(error)),
+            Err(error) => return self.cast_call_form(&name, args.exprs, position).unwrap_or(Err(error)),
         };
         match chosen.item.kind {
             ProcKind::Aggregate | ProcKind::Window => {
@@ -48,7 +54,8 @@ impl Binder<'_> {
             }
             ProcKind::Function => {
                 refuse_aggregate_clauses(&name, call, list).map_err(|e| e.at(position))?;
-                let bound = self.plain_call(&chosen, args, position)?;
+                let form = if call.uses_odbc_syntax { CallForm::SqlSyntax } else { CallForm::Function };
+                let bound = self.complete_call(&chosen, args.exprs, form, position)?;
                 if chosen.item.returns_set { self.set_returning(bound, position) } else { Ok(bound) }
             }
             _ => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("{name} is a procedure")).at(position)),
@@ -59,7 +66,7 @@ impl Binder<'_> {
         &mut self,
         name: &str,
         chosen: &Candidate<&'static Proc>,
-        args: Vec<Expr>,
+        args: Arguments,
         list: &ast::FunctionArgumentList,
         call: &ast::Function,
         position: u32,
@@ -73,7 +80,10 @@ impl Binder<'_> {
         if is_aggregate && list.args.is_empty() {
             return Err(wrong(format!("{name}(*) must be used to call a parameterless aggregate function")));
         }
-        let parts = self.aggregate_parts(args, list, call.filter.as_deref(), position)?;
+        if chosen.variadic_array || args.names.iter().any(Option::is_some) {
+            return Err(unsupported("an aggregate with arguments by name or VARIADIC", position));
+        }
+        let parts = self.aggregate_parts(args.exprs, list, call.filter.as_deref(), position)?;
         match &call.over {
             Some(over) => self.window_call(chosen, parts, over, position),
             None if is_aggregate => self.aggregate(chosen, parts, position),
@@ -81,14 +91,112 @@ impl Binder<'_> {
         }
     }
 
-    fn plain_args(&mut self, list: &ast::FunctionArgumentList, position: u32) -> Result<Vec<Expr>> {
-        let mut args = vec![];
-        for arg in &list.args {
-            match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => args.push(self.expr(arg)?),
-                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if list.args.len() == 1 => {}
-                _ => return Err(unsupported("this kind of argument", position)),
+    fn no_such_schema_or_function(&self, call: &ast::Function, position: u32) -> SqlError {
+        let parts: Vec<_> = call.name.0.iter().filter_map(|p| p.as_ident().map(fold)).collect();
+        let schema = parts.first().cloned().unwrap_or_default();
+        match self.context.catalog.schema_by_name(self.context.database, &schema) {
+            Some(_) => unsupported("a function outside pg_catalog", position),
+            None => {
+                SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")).at(position)
             }
+        }
+    }
+
+    /// Calls that are no calls of functions: COALESCE, ROW, CURRENT_TIMESTAMP(3), OVERLAPS.
+    fn keyword_call(
+        &mut self,
+        name: &str,
+        call: &ast::Function,
+        list: &ast::FunctionArgumentList,
+        position: u32,
+    ) -> Result<Option<Expr>> {
+        Ok(Some(match name {
+            "coalesce" | "greatest" | "least" | "nullif" => {
+                let outer = self.lazy_in;
+                if name == "coalesce" {
+                    self.lazy_in = Some("COALESCE");
+                }
+                let args = self.call_arguments(list);
+                self.lazy_in = outer;
+                self.conditional(name, args?.exprs, position)?
+            }
+            "grouping" => {
+                let args = self.call_arguments(list)?.exprs;
+                self.grouping(args, position)?
+            }
+            "row" => {
+                let fields: Vec<_> = list.args.iter().filter_map(super::row::argument).collect();
+                self.row_of_fields(&fields, position)?
+            }
+            "current_time" | "current_timestamp" | "localtime" | "localtimestamp" => {
+                let precision = match list.args.as_slice() {
+                    [FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Value(value)))] => match &value.value {
+                        ast::Value::Number(digits, _) => digits.parse().unwrap_or(i32::MAX),
+                        _ => -1,
+                    },
+                    _ => -1,
+                };
+                self.named_value(name, Some(precision), position)?
+            }
+            "overlaps" if call.uses_odbc_syntax => {
+                let mut args = vec![];
+                for (arg, side) in list.args.iter().zip(["left", "right"]) {
+                    let FunctionArg::Unnamed(FunctionArgExpr::Expr(row)) = arg else { continue };
+                    let fields = self.row_fields(row).unwrap_or_default();
+                    if fields.len() != 2 {
+                        let message = format!("wrong number of parameters on {side} side of OVERLAPS expression");
+                        let place = self.own_position(row);
+                        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(place));
+                    }
+                    args.extend(self.expr_list(&fields)?);
+                }
+                self.sql_function("overlaps", args, position)?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    pub(super) fn call_arguments(&mut self, list: &ast::FunctionArgumentList) -> Result<Arguments> {
+        self.argument_list(&list.args)
+    }
+
+    pub(super) fn argument_list(&mut self, list: &[FunctionArg]) -> Result<Arguments> {
+        let mut args = Arguments::default();
+        for (number, arg) in list.iter().enumerate() {
+            let (name, arg) = match arg {
+                FunctionArg::Unnamed(arg) => (None, arg),
+                FunctionArg::Named { name, arg, .. } => (Some(name), arg),
+                FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg, .. } => (Some(name), arg),
+                FunctionArg::ExprNamed { name, .. } => {
+                    return Err(unsupported("this kind of argument", self.own_position(name)));
+                }
+            };
+            let folded = name.map(fold);
+            let place = name.map_or(0, |n| self.at(n.span));
+            if folded.is_some() && args.names.contains(&folded) {
+                let name = folded.unwrap_or_default();
+                let message = format!("argument name \"{name}\" used more than once");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(place));
+            }
+            match arg {
+                FunctionArgExpr::Expr(ast::Expr::Named { name, expr }) if name.value == Mark::VARIADIC => {
+                    args.variadic_array = true;
+                    if number + 1 < list.len() {
+                        return Err(unsupported("VARIADIC before the last argument", self.at(name.span)));
+                    }
+                    args.exprs.push(self.expr(expr)?);
+                }
+                FunctionArgExpr::Expr(arg) => args.exprs.push(self.expr(arg)?),
+                FunctionArgExpr::QualifiedWildcard(name) => args.exprs.push(self.whole_row_of(name)?),
+                FunctionArgExpr::Wildcard => args.star = true,
+                FunctionArgExpr::WildcardWithOptions(_) => return Err(unsupported("this kind of argument", 0)),
+            }
+            if folded.is_none() && args.names.iter().any(Option::is_some) {
+                let message = "positional argument cannot follow named argument";
+                let place = args.exprs.last().map_or(0, |e| e.position);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(place));
+            }
+            args.names.push(folded);
         }
         Ok(args)
     }
@@ -96,24 +204,83 @@ impl Binder<'_> {
     pub(super) fn plain_call(
         &mut self,
         chosen: &Candidate<&'static Proc>,
+        args: Vec<Expr>,
+        position: u32,
+    ) -> Result<Expr> {
+        self.complete_call(chosen, args, CallForm::Function, position)
+    }
+
+    /// The call with its arguments in order, defaults filled in and VARIADIC ones gathered.
+    pub(super) fn complete_call(
+        &mut self,
+        chosen: &Candidate<&'static Proc>,
         mut args: Vec<Expr>,
+        form: CallForm,
         position: u32,
     ) -> Result<Expr> {
         let proc = chosen.item;
-        let Some(gathered) = chosen.gathered else {
-            return self.call(proc, &chosen.args, proc.result, args, CallForm::Function, position);
+        if let Some(gathered) = chosen.gathered {
+            let tail = args.split_off(args.len().saturating_sub(gathered));
+            args.push(self.gathered(proc, tail, position)?);
+            return self.call(proc, &proc.args, proc.result, args, form, position);
+        }
+        let is_incomplete = args.len() < proc.args.len() && (proc.variadic == 0 || chosen.variadic_array);
+        if is_incomplete || !chosen.places.is_empty() {
+            args = self.with_defaults(chosen, args)?;
+        }
+        let declared = if args.len() == proc.args.len() { &proc.args[..] } else { &chosen.args[..] };
+        if chosen.variadic_array
+            && let Some(last) = args.last()
+            && proc.variadic == oid::ANY
+            && !last.ty.is_array()
+        {
+            let message = "VARIADIC argument must be an array";
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(last.position));
+        }
+        let mut bound = self.call(proc, declared, proc.result, args, form, position)?;
+        if let ExprKind::Call { variadic_array, .. } = &mut bound.kind {
+            *variadic_array = chosen.variadic_array;
+        }
+        Ok(bound)
+    }
+
+    /// The items of a VARIADIC parameter as an array.
+    fn gathered(&mut self, proc: &'static Proc, items: Vec<Expr>, position: u32) -> Result<Expr> {
+        let is_open = matches!(proc.variadic, oid::ANYELEMENT | oid::ANYCOMPATIBLE);
+        let element = match is_open {
+            true => {
+                let types: Vec<_> = items.iter().map(|e| (e.ty, e.position)).collect();
+                self.common_type(&types, "VARIADIC")?
+            }
+            false => SqlType::new(proc.variadic),
         };
-        let tail = args.split_off(args.len().saturating_sub(gathered));
-        let (elements, ty) = self.unify(tail, "VARIADIC")?;
-        let element = if matches!(proc.variadic, oid::ANYELEMENT | oid::ANYCOMPATIBLE) {
-            ty
-        } else {
-            SqlType::new(proc.variadic)
-        };
-        let elements = elements.into_iter().map(|e| self.implicit(e, element)).collect::<Result<_>>()?;
+        let elements = items.into_iter().map(|e| self.implicit(e, element)).collect::<Result<_>>()?;
         let array = element.array().ok_or_else(|| unsupported("an array of this type", position))?;
-        args.push(Expr::new(ExprKind::Array { elements, nested: false }, array, position));
-        self.call(proc, &proc.args, proc.result, args, CallForm::Function, position)
+        Ok(Expr::new(ExprKind::Array { elements, nested: false }, SqlType::new(array.oid), 0))
+    }
+
+    fn with_defaults(&mut self, chosen: &Candidate<&'static Proc>, args: Vec<Expr>) -> Result<Vec<Expr>> {
+        let proc = chosen.item;
+        let mut slots: Vec<Option<Expr>> = (0..proc.args.len()).map(|_| None).collect();
+        for (number, arg) in args.into_iter().enumerate() {
+            let place = chosen.places.get(number).copied().unwrap_or(number);
+            if let Some(slot) = slots.get_mut(place) {
+                *slot = Some(arg);
+            }
+        }
+        let first_default = proc.args.len().saturating_sub(proc.defaults);
+        let mut complete = vec![];
+        for (place, slot) in slots.into_iter().enumerate() {
+            complete.push(match slot {
+                Some(arg) => arg,
+                None => {
+                    let text = place.checked_sub(first_default).and_then(|n| proc.default_exprs.split(", ").nth(n));
+                    let text = text.ok_or_else(|| SqlError::internal("a parameter left out has a default"))?;
+                    Expr { position: 0, ..self.stored(text)? }
+                }
+            });
+        }
+        Ok(complete)
     }
 
     /// `text(x)`, `float8(x)`: a type's name called as a function is a cast.
@@ -123,10 +290,10 @@ impl Binder<'_> {
         Some(self.explicit_cast(arg, SqlType::new(ty.oid), position))
     }
 
-    /// CURRENT_DATE and others that are called without parentheses.
-    fn named_value(&mut self, name: &str, position: u32) -> Result<Expr> {
+    /// CURRENT_DATE and others that are called without parentheses, some with a precision.
+    fn named_value(&mut self, name: &str, precision: Option<i32>, position: u32) -> Result<Expr> {
         let (function, cast) = match name {
-            "current_timestamp" => ("now", None),
+            "current_timestamp" => ("now", precision.map(|_| SqlType::TIMESTAMPTZ)),
             "current_date" => ("now", Some(SqlType::DATE)),
             "current_time" => ("now", Some(SqlType::TIMETZ)),
             "localtimestamp" => ("now", Some(SqlType::TIMESTAMP)),
@@ -140,9 +307,98 @@ impl Binder<'_> {
         let chosen = self.function(function, &[], position)?;
         let value = self.plain_call(&chosen, vec![], position)?;
         match cast {
-            Some(ty) => self.explicit_cast(value, ty, position),
+            // More digits than there are mean all of them.
+            Some(ty) => {
+                self.explicit_cast(value, SqlType::with_typmod(ty.oid, precision.map_or(-1, |p| p.min(6))), position)
+            }
             None => Ok(value),
         }
+    }
+
+    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)`, and `rank(1) WITHIN GROUP (ORDER BY x)`.
+    fn ordered_set(
+        &mut self,
+        name: &str,
+        call: &ast::Function,
+        list: &ast::FunctionArgumentList,
+        position: u32,
+    ) -> Result<Expr> {
+        let wrong = |message: String| Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
+        if list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct) {
+            let message = "cannot use DISTINCT with WITHIN GROUP";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+        }
+        if !list.clauses.is_empty() {
+            let message = "cannot use multiple ORDER BY clauses with WITHIN GROUP";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+        }
+        let (args, mut keys, filter) = self.ordered_arguments(call, list)?;
+        let direct = args.exprs.len();
+        let mut exprs = args.exprs;
+        exprs.extend(keys.iter().map(|k| k.expr.clone()));
+        let input: Vec<Oid> = exprs.iter().map(|e| e.ty.oid).collect();
+        let given = Given { types: &input, names: &[], variadic_array: args.variadic_array };
+        let chosen = self.function_for(name, given, position)?;
+        let proc = chosen.item;
+        let kind = types::builtin::aggregate(proc.oid).map_or(' ', |a| a.kind);
+        match kind {
+            'o' | 'h' => {}
+            'n' => return wrong(format!("{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP")),
+            _ => return wrong(format!("WITHIN GROUP specified, but {name} is not an aggregate function")),
+        }
+        if call.over.is_some() {
+            let message = format!("OVER is not supported for ordered-set aggregate {name}");
+            return Err(SqlError::unsupported(message).at(position));
+        }
+        let (mut exprs, ty) = if kind == 'h' {
+            if direct != keys.len() {
+                let types: Vec<_> = input.iter().map(|t| self.type_name(SqlType::new(*t))).collect();
+                let message = format!("function {name}({}) does not exist", types.join(", "));
+                let hint = format!(
+                    "To use the hypothetical-set aggregate {name}, the number of hypothetical direct arguments (here {direct}) must match the number of ordering columns (here {}).",
+                    keys.len()
+                );
+                return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(hint).at(position));
+            }
+            (self.hypothetical(exprs, direct)?, SqlType::new(proc.result))
+        } else {
+            self.convert_args(&chosen.args, proc.result, exprs)?
+        };
+        for (key, expr) in keys.iter_mut().zip(exprs.split_off(direct)) {
+            key.expr = expr;
+        }
+        let parts = AggregateParts { args: vec![], direct: exprs, distinct: false, order_by: keys, filter };
+        self.aggregate_of(proc, parts, ty, position)
+    }
+
+    fn ordered_arguments(
+        &mut self,
+        call: &ast::Function,
+        list: &ast::FunctionArgumentList,
+    ) -> Result<(Arguments, Vec<SortKey>, Option<Expr>)> {
+        let args = self.call_arguments(list)?;
+        let mut keys = vec![];
+        for by in &call.within_group {
+            let expr = self.expr(&by.expr)?;
+            let at = expr.position;
+            keys.push(self.sort_key(expr, &by.options, at)?);
+        }
+        Ok((args, keys, self.filter_condition(call.filter.as_deref())?))
+    }
+
+    /// Each hypothetical value and the column that it is compared with are of one type.
+    fn hypothetical(&mut self, exprs: Vec<Expr>, direct: usize) -> Result<Vec<Expr>> {
+        let (mut values, mut columns) = (exprs, vec![]);
+        columns.extend(values.split_off(direct));
+        let (mut first, mut second) = (vec![], vec![]);
+        for (value, column) in values.into_iter().zip(columns) {
+            let (pair, _) = self.unify(vec![column, value], "WITHIN GROUP")?;
+            let mut pair = pair.into_iter();
+            second.extend(pair.next());
+            first.extend(pair.next());
+        }
+        first.extend(second);
+        Ok(first)
     }
 }
 

@@ -19,6 +19,18 @@ struct Scanned {
     node: Node,
     row_key: ColumnId,
     old_row: Vec<(ScanColumn, ColumnId)>,
+    /// Of an open collection: what its documents have besides declared columns.
+    fields: Vec<(ScanColumn, ColumnId)>,
+}
+
+impl Scanned {
+    /// The old row with the fields that these expressions read.
+    fn old_row_for<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> Vec<(ScanColumn, ColumnId)> {
+        let mut used = crate::plan::columns::ColumnSet::new();
+        exprs.for_each(|e| crate::plan::columns::add_used(e, &mut used));
+        let fields = self.fields.iter().filter(|(_, id)| used.contains(id));
+        self.old_row.iter().chain(fields).copied().collect()
+    }
 }
 
 impl Binder<'_> {
@@ -42,7 +54,7 @@ impl Binder<'_> {
     fn update_in_scope(&mut self, update: &ast::Update, from: &[TableWithJoins]) -> Result<BoundQuery> {
         let scanned = self.changed(&update.table, privilege::UPDATE)?;
         let relation = scanned.relation.clone();
-        let (input, recheck) = self.change_input(scanned.node, from, update.selection.as_ref())?;
+        let (input, recheck) = self.change_input(scanned.node.clone(), from, update.selection.as_ref())?;
         self.scope()?.clause = Clause::Set;
         let assignments = self.assignments(&relation, &update.assignments)?;
         let (target, new_row) = self.write_target(&relation)?;
@@ -52,11 +64,12 @@ impl Binder<'_> {
             *item = Item::new(&scanned.alias, new_row);
         }
         let (returning, names) = self.returning(update.returning.as_deref())?;
+        let read = recheck.iter().chain(assignments.iter().map(|(_, e)| e)).chain(returning.iter().map(|(_, e)| e));
         let node = Update {
+            old_row: scanned.old_row_for(read),
             target,
             input,
             row_key: scanned.row_key,
-            old_row: scanned.old_row,
             assignments,
             generated,
             tail: None,
@@ -81,10 +94,11 @@ impl Binder<'_> {
     fn delete_in_scope(&mut self, delete: &ast::Delete, table: &TableWithJoins) -> Result<BoundQuery> {
         let scanned = self.changed(table, privilege::DELETE)?;
         let using = delete.using.as_deref().unwrap_or_default();
-        let (input, recheck) = self.change_input(scanned.node, using, delete.selection.as_ref())?;
+        let (input, recheck) = self.change_input(scanned.node.clone(), using, delete.selection.as_ref())?;
         let (returning, names) = self.returning(delete.returning.as_deref())?;
         let (target, _) = self.write_target(&scanned.relation)?;
-        let (row_key, old_row) = (scanned.row_key, scanned.old_row);
+        let row_key = scanned.row_key;
+        let old_row = scanned.old_row_for(recheck.iter().chain(returning.iter().map(|(_, e)| e)));
         let node = Delete { target, input, row_key, old_row, recheck, returning };
         Ok(write(Node::Delete(Box::new(node)), names))
     }
@@ -105,8 +119,10 @@ impl Binder<'_> {
         let row_key = self.new_column("row key", SqlType::BYTEA, 0, 0);
         scan.columns.push((ScanColumn::RowKey, row_key));
         let old_row = scan.columns.iter().filter(|(what, _)| *what != ScanColumn::RowKey).copied().collect();
-        self.put_item(Item { relation: Some(relation.clone()), ..Item::new(&alias, names) })?;
-        Ok(Scanned { relation, alias, node: Node::Scan(scan), row_key, old_row })
+        let hidden = if relation.kind == catalog::RelationKind::Collection { self.hide(&mut scan) } else { vec![] };
+        let fields = hidden.iter().map(|h| (h.what, h.id)).collect();
+        self.put_item(Item { relation: Some(relation.clone()), hidden, ..Item::new(&alias, names) })?;
+        Ok(Scanned { relation, alias, node: Node::Scan(scan), row_key, old_row, fields })
     }
 
     /// Target and FROM joined and filtered, and the predicate for the check on a newer version.

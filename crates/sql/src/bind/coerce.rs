@@ -64,6 +64,8 @@ pub(super) fn can_coerce(source: Oid, target: Oid) -> bool {
     match target {
         oid::ANY => true,
         oid::ANYELEMENT | oid::ANYCOMPATIBLE => true,
+        oid::RECORD if is_composite(source) => true,
+        oid::RECORD_ARRAY if builtin::element_of(source).is_some_and(is_composite) => true,
         oid::ANYARRAY | oid::ANYCOMPATIBLEARRAY => source == oid::UNKNOWN || builtin::element_of(source).is_some(),
         oid::ANYNONARRAY | oid::ANYCOMPATIBLENONARRAY => builtin::element_of(source).is_none(),
         oid::ANYENUM | oid::ANYRANGE | oid::ANYMULTIRANGE | oid::ANYCOMPATIBLERANGE | oid::ANYCOMPATIBLEMULTIRANGE => {
@@ -73,9 +75,40 @@ pub(super) fn can_coerce(source: Oid, target: Oid) -> bool {
     }
 }
 
-fn no_cast(source: SqlType, target: SqlType, position: u32) -> SqlError {
+pub(super) fn no_cast(source: SqlType, target: SqlType, position: u32) -> SqlError {
     let (source, target) = (typename::format_type(source.oid, None), typename::format_type(target.oid, None));
     SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type {source} to {target}")).at(position)
+}
+
+/// The common type of several, text where all are unknown; or the type chosen so far and the number of the one that does not go with it.
+pub(super) fn select_common(types: &[Oid]) -> std::result::Result<Oid, (Oid, usize)> {
+    if let Some((first, rest)) = types.split_first()
+        && *first != oid::UNKNOWN
+        && rest.iter().all(|t| t == first)
+    {
+        return Ok(*first);
+    }
+    let mut known = types.iter().copied().enumerate().filter(|(_, t)| *t != oid::UNKNOWN);
+    let Some((_, mut chosen)) = known.next() else { return Ok(oid::TEXT) };
+    for (at, ty) in known {
+        if ty == chosen {
+            continue;
+        }
+        if category(ty) != category(chosen) {
+            return Err((chosen, at));
+        }
+        let forth = path(chosen, ty, CastContext::Implicit).is_some();
+        let back = path(ty, chosen, CastContext::Implicit).is_some();
+        if !is_preferred(chosen) && forth && !back {
+            chosen = ty;
+        }
+    }
+    Ok(chosen)
+}
+
+/// Types that are no built-in ones are row types of relations.
+pub(super) fn is_composite(oid: Oid) -> bool {
+    category(oid) == 'C'
 }
 
 impl Binder<'_> {
@@ -105,6 +138,9 @@ impl Binder<'_> {
                     return Ok(Some(Expr::new(kind, SqlType::new(target.oid), position)));
                 }
             }
+        }
+        if let Some(row) = self.coerce_row(&expr, target, context, form)? {
+            return Ok(Some(row));
         }
         let Some(path) = path(expr.ty.oid, target.oid, context) else { return Ok(None) };
         let converted = self.follow(path, expr, target, context, form)?;
@@ -261,26 +297,18 @@ impl Binder<'_> {
 
     /// The type that CASE, UNION, VALUES, ARRAY and their like give to expressions of these types; `what` names the construct.
     pub(super) fn common_type(&self, types: &[(SqlType, u32)], what: &str) -> Result<SqlType> {
-        let known: Vec<_> = types.iter().filter(|(t, _)| t.oid != oid::UNKNOWN).collect();
-        let Some(((first, _), rest)) = known.split_first() else { return Ok(SqlType::TEXT) };
-        let mut chosen = *first;
-        for (ty, position) in rest {
-            if ty.oid == chosen.oid {
-                continue;
-            }
-            if category(ty.oid) != category(chosen.oid) {
-                let (a, b) = (typename::format_type(chosen.oid, None), typename::format_type(ty.oid, None));
-                let message = format!("{what} types {a} and {b} cannot be matched");
-                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(*position));
-            }
-            let forth = path(chosen.oid, ty.oid, CastContext::Implicit).is_some();
-            let back = path(ty.oid, chosen.oid, CastContext::Implicit).is_some();
-            if !is_preferred(chosen.oid) && forth && !back {
-                chosen = *ty;
-            }
-        }
-        let same = types.iter().all(|(t, _)| *t == chosen);
-        Ok(SqlType { typmod: if same { chosen.typmod } else { -1 }, ..chosen })
+        let oids: Vec<Oid> = types.iter().map(|(t, _)| t.oid).collect();
+        let chosen = select_common(&oids).map_err(|(chosen, at)| {
+            let (ty, position) = types.get(at).copied().unwrap_or((SqlType::UNKNOWN, 0));
+            let (a, b) = (self.type_name(SqlType::new(chosen)), self.type_name(ty));
+            let message = format!("{what} types {a} and {b} cannot be matched");
+            SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
+        })?;
+        let Some(first) = types.first().map(|(t, _)| *t).filter(|t| t.oid == chosen) else {
+            return Ok(SqlType::new(chosen));
+        };
+        let same = types.iter().all(|(t, _)| *t == first);
+        Ok(if same { first } else { SqlType::new(chosen) })
     }
 
     /// All expressions brought to their common type.

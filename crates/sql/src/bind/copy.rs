@@ -61,7 +61,7 @@ impl Binder<'_> {
             relation: relation.id,
             role: self.context.role,
             rights: privilege::INSERT,
-            columns: attributes.clone(),
+            columns: Some(attributes.clone()),
         });
         let insert = Box::new(self.copy_insert(relation, &columns)?);
         Ok(Copy {
@@ -136,7 +136,7 @@ impl Binder<'_> {
             relation: relation.id,
             role: self.context.role,
             rights: privilege::SELECT,
-            columns: columns.iter().map(|c| c.number).collect(),
+            columns: Some(columns.iter().map(|c| c.number).collect()),
         });
         let (scan, names) = self.scan(relation, &relation.name);
         let find = |column: &&Column| {

@@ -3,14 +3,43 @@
 use super::scope::fold;
 use super::{Binder, PARAMETERS_MAX, unsupported};
 use crate::expr::{BoolTest, Expr, ExprKind};
+use crate::parse::expr::operator_spelling;
 use sqlparser::ast::Spanned;
 use sqlparser::ast::{self, BinaryOperator as Op, Expr as Ast, UnaryOperator as Unary, Value};
 use types::{Datum, Result, SqlError, SqlState, SqlType, oid, typename};
 
 impl Binder<'_> {
     pub(super) fn expr(&mut self, syntax: &Ast) -> Result<Expr> {
-        let position = self.at(syntax.span());
         match syntax {
+            Ast::Prefixed { prefix, value } => {
+                let position = self.at(prefix.span);
+                let bound = self.expr_at(value, position, &prefix.value)?;
+                Ok(bound)
+            }
+            other => {
+                let position = self.own_position(other);
+                self.expr_at(other, position, "")
+            }
+        }
+    }
+
+    /// Where the token of a node stands that the parser did not mark.
+    pub(super) fn own_position(&self, syntax: &Ast) -> u32 {
+        match syntax {
+            Ast::Prefixed { prefix, .. } => self.at(prefix.span),
+            Ast::Named { name, .. } => self.at(name.span),
+            Ast::Nested(inner) => self.own_position(inner),
+            Ast::Case { case_token, .. } => self.at(case_token.0.span),
+            Ast::Function(call) => self.at(call.name.span()),
+            Ast::BinaryOp { .. } => 0,
+            other => self.at(other.span()),
+        }
+    }
+
+    /// `position` is that of the node's own token: its operator, keyword or name.
+    fn expr_at(&mut self, syntax: &Ast, position: u32, mark: &str) -> Result<Expr> {
+        match syntax {
+            Ast::Prefixed { .. } => self.expr(syntax),
             Ast::Nested(inner) => self.expr(inner),
             Ast::Identifier(name) => self.column(std::slice::from_ref(name)),
             Ast::CompoundIdentifier(parts) => self.column(parts),
@@ -18,17 +47,32 @@ impl Binder<'_> {
             Ast::BinaryOp { op: Op::And | Op::Or, .. } => self.and_or(syntax),
             Ast::BinaryOp { left, op, right } => self.binary_op(left, op, right, position),
             Ast::UnaryOp { op, expr } => self.unary_op(*op, expr, position),
-            Ast::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format: None } => {
-                let target = self.data_type(data_type, position)?;
+            Ast::Named { name, expr } => {
+                let arg = self.expr(expr)?;
+                self.prefix(&name.value, arg, position)
+            }
+            Ast::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format } => {
+                let place = match format {
+                    Some(ast::CastFormat::Value(value)) => self.at(value.span),
+                    _ => position,
+                };
+                let target = self.data_type(data_type, place)?;
+                if target.is_array()
+                    && let Some((elements, span)) = super::array::elements_of(expr)
+                {
+                    let place = span.map_or(position, |s| self.at(s));
+                    let start = [place, position].into_iter().filter(|p| *p > 0).min().unwrap_or(0);
+                    return Ok(Expr { position: start, ..self.array(elements, Some(target), place)? });
+                }
                 let expr = self.expr(expr)?;
-                self.explicit_cast(expr, target, position)
+                let start = leftmost(position, [&expr]);
+                Ok(Expr { position: start, ..self.explicit_cast(expr, target, position)? })
             }
             Ast::TypedString(typed) => {
                 let target = self.data_type(&typed.data_type, position)?;
                 let value = self.value(&typed.value.value, self.at(typed.value.span))?;
-                self.explicit_cast(value, target, position)
+                Ok(Expr { position, ..self.explicit_cast(value, target, position)? })
             }
-            Ast::Interval(interval) => self.interval(interval, position),
             Ast::IsNull(arg) => self.is_null(arg, false, position),
             Ast::IsNotNull(arg) => self.is_null(arg, true, position),
             Ast::IsTrue(arg) => self.bool_test(arg, BoolTest::IsTrue, "IS TRUE", position),
@@ -38,13 +82,12 @@ impl Binder<'_> {
             Ast::IsUnknown(arg) => self.bool_test(arg, BoolTest::IsUnknown, "IS UNKNOWN", position),
             Ast::IsNotUnknown(arg) => self.bool_test(arg, BoolTest::IsNotUnknown, "IS NOT UNKNOWN", position),
             Ast::Function(function) => self.function_call(function, position),
-            other => self.sugar(other, position),
+            other => self.sugar(other, position, mark),
         }
     }
 
     /// A chain of AND or OR, flattened without recursion along it.
     fn and_or(&mut self, syntax: &Ast) -> Result<Expr> {
-        let position = self.at(syntax.span());
         let Ast::BinaryOp { op: chain, .. } = syntax else { return Err(SqlError::internal("AND or OR was expected")) };
         let name = if *chain == Op::And { "AND" } else { "OR" };
         let (mut pending, mut terms) = (vec![syntax], vec![]);
@@ -57,6 +100,7 @@ impl Binder<'_> {
                 }
             }
         }
+        let position = leftmost(0, &terms);
         let kind = if name == "AND" { ExprKind::And(terms) } else { ExprKind::Or(terms) };
         Ok(Expr::new(kind, SqlType::BOOL, position))
     }
@@ -72,8 +116,31 @@ impl Binder<'_> {
             Value::Boolean(b) => constant(Datum::Bool(*b), SqlType::BOOL),
             Value::Null => constant(Datum::Null, SqlType::UNKNOWN),
             Value::Placeholder(name) => self.parameter(name, position),
+            Value::SingleQuotedByteStringLiteral(bits) => self.bits(bits, position),
+            Value::HexStringLiteral(digits) => {
+                let bits = |c: char| c.to_digit(16).map(|d| format!("{d:04b}"));
+                match digits.chars().map(bits).collect::<Option<String>>() {
+                    Some(bits) => self.bits(&bits, position),
+                    None => {
+                        let wrong = digits.chars().find(|c| !c.is_ascii_hexdigit()).unwrap_or(' ');
+                        let message = format!("\"{wrong}\" is not a valid hexadecimal digit");
+                        Err(SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message).at(position))
+                    }
+                }
+            }
+            Value::NationalStringLiteral(s) => {
+                let text = Expr::new(ExprKind::Const(Datum::text(s.as_str())), SqlType::UNKNOWN, position);
+                self.explicit_cast(text, SqlType::BPCHAR, position)
+            }
             _ => Err(unsupported("this kind of literal", position)),
         }
+    }
+
+    /// `B'101'`.
+    fn bits(&self, bits: &str, position: u32) -> Result<Expr> {
+        let ty = SqlType::new(oid::BIT);
+        let value = types::io::input(ty, bits, &self.context.format).map_err(|e| e.at(position))?;
+        Ok(Expr::new(ExprKind::Const(value), ty, position))
     }
 
     fn number(&mut self, digits: &str, position: u32) -> Result<Expr> {
@@ -118,49 +185,9 @@ impl Binder<'_> {
         typename::parse(&text).map_err(|e| e.at(position))
     }
 
-    fn interval(&mut self, interval: &ast::Interval, position: u32) -> Result<Expr> {
-        if interval.leading_field.is_some() || interval.leading_precision.is_some() || interval.last_field.is_some() {
-            return Err(unsupported("INTERVAL with fields", position));
-        }
-        let value = self.expr(&interval.value)?;
-        self.explicit_cast(value, SqlType::INTERVAL, position)
-    }
-
     fn binary_op(&mut self, left: &Ast, op: &Op, right: &Ast, position: u32) -> Result<Expr> {
-        let name = operator_name(op).ok_or_else(|| unsupported(&format!("operator {op}"), position))?;
-        let is_comparison = |e: &Ast| matches!(e, Ast::BinaryOp { op, .. } if is_comparison(op));
-        if is_comparison_name(&name) && (is_comparison(left) || is_comparison(right)) {
-            let message = format!("syntax error at or near \"{name}\"");
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
-        }
-        if matches!(left, Ast::Tuple(_)) || matches!(right, Ast::Tuple(_)) {
-            return self.row_comparison(left, &name, right, position);
-        }
-        let left = self.expr(left)?;
-        let right = self.expr(right)?;
-        self.binary(&name, left, right, position)
-    }
-
-    /// `(a, b) = (c, d)` and `<>`; the orders are refused.
-    fn row_comparison(&mut self, left: &Ast, name: &str, right: &Ast, position: u32) -> Result<Expr> {
-        let (Ast::Tuple(left), Ast::Tuple(right)) = (left, right) else {
-            return Err(unsupported("a comparison of a row with a value", position));
-        };
-        if left.len() != right.len() {
-            let message = "unequal number of entries in row expressions";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
-        }
-        let mut pairs = vec![];
-        for (l, r) in left.iter().zip(right) {
-            let (l, r) = (self.expr(l)?, self.expr(r)?);
-            pairs.push(self.binary(name, l, r, position)?);
-        }
-        let kind = match name {
-            "=" => ExprKind::And(pairs),
-            "<>" => ExprKind::Or(pairs),
-            _ => return Err(unsupported("ordering rows", position)),
-        };
-        Ok(Expr::new(kind, SqlType::BOOL, position))
+        let name = operator_spelling(op).ok_or_else(|| unsupported(&format!("operator {op}"), position))?;
+        self.comparison(left, &name, right, position)
     }
 
     fn unary_op(&mut self, op: Unary, arg: &Ast, position: u32) -> Result<Expr> {
@@ -191,8 +218,13 @@ impl Binder<'_> {
 
     fn is_null(&mut self, arg: &Ast, negated: bool, position: u32) -> Result<Expr> {
         let arg = self.expr(arg)?;
+        self.null_test(arg, negated, position)
+    }
+
+    pub(super) fn null_test(&mut self, arg: Expr, negated: bool, position: u32) -> Result<Expr> {
         let arg = self.known(arg)?;
         let of_row = arg.ty.oid == oid::RECORD || self.context.catalog.relation_of_type(arg.ty.oid).is_some();
+        let position = leftmost(position, [&arg]);
         let kind = ExprKind::IsNull { arg: Box::new(arg), negated, of_row };
         Ok(Expr::new(kind, SqlType::BOOL, position))
     }
@@ -200,25 +232,13 @@ impl Binder<'_> {
     fn bool_test(&mut self, arg: &Ast, test: BoolTest, name: &str, position: u32) -> Result<Expr> {
         let arg = self.expr(arg)?;
         let arg = Box::new(self.boolean(arg, name)?);
+        let position = leftmost(position, [&*arg]);
         Ok(Expr::new(ExprKind::BoolTest { arg, test }, SqlType::BOOL, position))
     }
 }
 
-fn is_comparison(op: &Op) -> bool {
-    matches!(op, Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq)
-}
-
-fn is_comparison_name(name: &str) -> bool {
-    matches!(name, "=" | "<>" | "<" | "<=" | ">" | ">=")
-}
-
-/// pg_operator's name. None where it is no operator of PostgreSQL's.
-pub(super) fn operator_name(op: &Op) -> Option<String> {
-    match op {
-        Op::And | Op::Or | Op::Xor | Op::DuckIntegerDivide | Op::MyIntegerDivide | Op::Overlaps => None,
-        Op::Match | Op::Regexp | Op::Glob | Op::Assignment | Op::Is | Op::IsNot => None,
-        Op::PGCustomBinaryOperator(parts) => parts.last().cloned(),
-        Op::Custom(name) => Some(name.clone()),
-        other => Some(other.to_string()),
-    }
+/// The leftmost place of an expression: of its own token and of its arguments, as far as they have one.
+pub(super) fn leftmost<'e>(own: u32, args: impl IntoIterator<Item = &'e Expr>) -> u32 {
+    let places = args.into_iter().map(|a| a.position).chain([own]);
+    places.filter(|p| *p > 0).min().unwrap_or(0)
 }

@@ -131,10 +131,10 @@ impl Binder<'_> {
         Ok(relation)
     }
 
-    /// To be checked when the statement runs. All columns or none: column privileges are not told apart yet.
+    /// To be checked when the statement runs; `rights` tells on which columns.
     pub(super) fn need(&mut self, relation: &Relation, rights: u32) {
         let role = self.context.role;
-        self.privileges.push(PrivilegeCheck { relation: relation.id, role, rights, columns: vec![] });
+        self.privileges.push(PrivilegeCheck { relation: relation.id, role, rights, columns: None });
     }
 
     pub(super) fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>, position: u32) -> Result<Node> {
@@ -160,7 +160,9 @@ impl Binder<'_> {
                 let (mut scan, names) = self.scan(&relation, &alias_name);
                 self.lock_scan(&mut scan, &locks)?;
                 let columns = self.renamed(&alias_name, names, alias)?;
-                self.put_item(Item { relation: Some(relation), ..Item::new(&alias_name, columns) })?;
+                // Of a row that is read again under its lock, the declared columns are.
+                let hidden = if locks.is_empty() { self.hide(&mut scan) } else { vec![] };
+                self.put_item(Item { relation: Some(relation), hidden, ..Item::new(&alias_name, columns) })?;
                 Ok(Node::Scan(scan))
             }
             RelationKind::Sequence | RelationKind::Composite => {

@@ -30,6 +30,7 @@ impl Binder<'_> {
             ast::InsertOverriding::User => Overriding::User,
         });
         let columns = self.insert_columns(&relation, &insert.columns)?;
+        self.inserted.push((relation.id, columns.iter().map(|c| c.number).collect()));
         let (input, given) = self.insert_source(&relation, columns, insert, overriding)?;
         let (input, values) = self.complete(&relation, input, given)?;
         let (target, new_row) = self.write_target(&relation)?;

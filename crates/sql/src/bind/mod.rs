@@ -1,11 +1,12 @@
 //! From syntax to meaning: names become ids, every expression gets its type, parameters are inferred.
 //!
-//! One `Binder` per statement. `expr` and `call` bind expressions, `resolve` chooses operators and functions, `coerce` converts
+//! One `Binder` per statement. `expr`, `sugar`, `row`, `array`, `subquery` and `call` bind expressions, `resolve` chooses operators and functions, `coerce` converts
 //! types, `scope` finds columns; `query`, `select`, `from`, `join`, `with`, `group`, `window`, `set_returning` and `locking` make the
 //! relational tree, `insert` and `change` the writes, `utility` the rest.
 //! What is not done is refused with 0A000, with its position.
 
 mod aggregate;
+mod array;
 mod call;
 mod change;
 mod coerce;
@@ -17,16 +18,22 @@ mod expr;
 mod from;
 mod from_function;
 mod group;
+mod hidden;
 mod insert;
 mod join;
 mod locking;
 mod maintenance;
+mod output_name;
+mod polymorphic;
 mod query;
 mod resolve;
+mod rights;
+mod row;
 mod scope;
 mod select;
 mod set_returning;
 mod stored;
+mod subquery;
 mod sugar;
 mod target;
 #[cfg(test)]
@@ -77,6 +84,8 @@ pub(crate) struct Binder<'a> {
     /// CASE or COALESCE, whose parts are not all evaluated.
     lazy_in: Option<&'static str>,
     privileges: Vec<PrivilegeCheck>,
+    /// Attributes that INSERTs name, per relation.
+    inserted: Vec<(Oid, Vec<i16>)>,
     depends_on: Vec<(Oid, u32)>,
     is_read_only: bool,
 }
@@ -130,6 +139,7 @@ impl<'a> Binder<'a> {
             query_depth: 0,
             lazy_in: None,
             privileges: vec![],
+            inserted: vec![],
             depends_on: vec![],
             is_read_only: true,
         }

@@ -5,6 +5,8 @@
 
 use super::Binder;
 use super::coerce::{can_coerce, category, is_polymorphic, is_preferred};
+use super::expr::leftmost;
+use super::polymorphic::{self, Concrete};
 use crate::expr::{CallForm, Expr, ExprKind};
 use types::builtin::{self, Operator, Proc};
 use types::{Oid, Result, SqlError, SqlState, SqlType, oid, typename};
@@ -19,6 +21,25 @@ pub(super) struct Candidate<T> {
     pub(super) args: Vec<Oid>,
     /// How many trailing arguments were gathered into a VARIADIC array.
     pub(super) gathered: Option<usize>,
+    /// Which parameter each argument is for; empty where they are given in order.
+    pub(super) places: Vec<usize>,
+    /// The last argument was written `VARIADIC array`.
+    pub(super) variadic_array: bool,
+}
+
+impl<T> Candidate<T> {
+    fn plain(item: T, args: Vec<Oid>) -> Candidate<T> {
+        Candidate { item, args, gathered: None, places: vec![], variadic_array: false }
+    }
+}
+
+/// What a function is called with.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'g> {
+    pub(super) types: &'g [Oid],
+    /// Names of the arguments that have one; these come last.
+    pub(super) names: &'g [Option<String>],
+    pub(super) variadic_array: bool,
 }
 
 pub(super) enum Choice<T> {
@@ -32,8 +53,10 @@ pub(super) fn choose<T: Clone>(candidates: Vec<Candidate<T>>, input: &[Oid]) -> 
     if let Some(exact) = candidates.iter().find(|c| c.args == input) {
         return Choice::One(exact.clone());
     }
-    let fitting: Vec<_> =
-        candidates.into_iter().filter(|c| c.args.iter().zip(input).all(|(to, from)| can_coerce(*from, *to))).collect();
+    let fits = |c: &Candidate<T>| {
+        c.args.iter().zip(input).all(|(to, from)| can_coerce(*from, *to)) && polymorphic::agree(&c.args, input)
+    };
+    let fitting: Vec<_> = candidates.into_iter().filter(fits).collect();
     match fitting.len() {
         0 => Choice::None,
         _ => narrow(fitting, input),
@@ -124,71 +147,7 @@ fn last_gasp<T: Clone>(candidates: Vec<Candidate<T>>, input: &[Oid]) -> Choice<T
     }
 }
 
-/// The types that a signature's polymorphic places stand for.
-struct Concrete {
-    element: Option<Oid>,
-    compatible: Option<SqlType>,
-}
-
-impl Concrete {
-    fn of(&self, declared: Oid) -> Option<Oid> {
-        match declared {
-            oid::ANYELEMENT | oid::ANYNONARRAY => self.element,
-            oid::ANYARRAY => self.element.and_then(builtin::array_of),
-            oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY => self.compatible.map(|t| t.oid),
-            oid::ANYCOMPATIBLEARRAY => self.compatible.and_then(|t| builtin::array_of(t.oid)),
-            other => Some(other),
-        }
-    }
-}
-
 impl Binder<'_> {
-    fn concrete(&self, declared: &[Oid], args: &[Expr]) -> Result<Concrete> {
-        let mut element: Option<Oid> = None;
-        let mut compatible = vec![];
-        for (declared, arg) in declared.iter().zip(args) {
-            let actual = arg.ty.oid;
-            let found = match *declared {
-                oid::ANYELEMENT | oid::ANYNONARRAY => (actual != oid::UNKNOWN).then_some(actual),
-                oid::ANYARRAY => builtin::element_of(actual),
-                oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY => {
-                    compatible.push((arg.ty, arg.position));
-                    None
-                }
-                oid::ANYCOMPATIBLEARRAY => {
-                    compatible.extend(arg.ty.element().map(|t| (t, arg.position)));
-                    None
-                }
-                _ => None,
-            };
-            match (element, found) {
-                (Some(a), Some(b)) if a != b => {
-                    let (a, b) = (typename::format_type(a, None), typename::format_type(b, None));
-                    return Err(SqlError::new(
-                        SqlState::DATATYPE_MISMATCH,
-                        "arguments declared \"anyelement\" are not all alike",
-                    )
-                    .detail(format!("{a} versus {b}"))
-                    .at(arg.position));
-                }
-                _ => element = element.or(found),
-            }
-        }
-        if declared.iter().any(|d| matches!(*d, oid::ANYELEMENT | oid::ANYARRAY | oid::ANYNONARRAY))
-            && element.is_none()
-        {
-            return Err(SqlError::new(
-                SqlState::DATATYPE_MISMATCH,
-                "could not determine polymorphic type because input has type unknown",
-            ));
-        }
-        let compatible = match compatible.is_empty() {
-            true => None,
-            false => Some(self.common_type(&compatible, "arguments of anycompatible family")?),
-        };
-        Ok(Concrete { element, compatible })
-    }
-
     /// A call of `proc` with its arguments brought to the declared types.
     pub(super) fn call(
         &mut self,
@@ -201,8 +160,9 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         self.require_implemented(proc, position)?;
         let (args, ty) = self.convert_args(declared, result, args)?;
+        let start = leftmost(position, &args);
         let kind = ExprKind::Call { proc, args, variadic_array: false, form };
-        Ok(Expr::new(kind, ty, position))
+        Ok(Expr::new(kind, ty, start))
     }
 
     /// Arguments as declared, and the result's concrete type.
@@ -230,6 +190,7 @@ impl Binder<'_> {
 
     /// `left op right`.
     pub(super) fn binary(&mut self, name: &str, left: Expr, right: Expr, position: u32) -> Result<Expr> {
+        let (left, right) = self.lifted(name, left, right)?;
         let operator = self.binary_operator(name, left.ty, right.ty, position)?;
         self.apply(operator, vec![left, right], position)
     }
@@ -253,8 +214,7 @@ impl Binder<'_> {
     ) -> Result<&'static Operator> {
         let mut input = [left.oid, right.oid];
         let all = builtin::operators_by_name(name).iter().filter(|o| o.left != 0);
-        let candidates: Vec<_> =
-            all.map(|o| Candidate { item: *o, args: vec![o.left, o.right], gathered: None }).collect();
+        let candidates: Vec<_> = all.map(|o| Candidate::plain(*o, vec![o.left, o.right])).collect();
         // One unknown side is first taken to be of the other's type.
         let guess = match input {
             [oid::UNKNOWN, known] | [known, oid::UNKNOWN] => [known, known],
@@ -270,7 +230,7 @@ impl Binder<'_> {
             }
         }
         let names = || {
-            let (l, r) = (typename::format_type(left.oid, None), typename::format_type(right.oid, None));
+            let (l, r) = (self.type_name(left), self.type_name(right));
             format!("{l} {name} {r}")
         };
         self.operator_choice(choose(candidates, &input), names, position)
@@ -278,7 +238,7 @@ impl Binder<'_> {
 
     pub(super) fn prefix(&mut self, name: &str, arg: Expr, position: u32) -> Result<Expr> {
         let all = builtin::operators_by_name(name).iter().filter(|o| o.left == 0);
-        let candidates: Vec<_> = all.map(|o| Candidate { item: *o, args: vec![o.right], gathered: None }).collect();
+        let candidates: Vec<_> = all.map(|o| Candidate::plain(*o, vec![o.right])).collect();
         let names = || format!("{name} {}", typename::format_type(arg.ty.oid, None));
         let operator = self.operator_choice(choose(candidates, &[arg.ty.oid]), names, position)?;
         self.apply(operator, vec![arg], position)
@@ -308,13 +268,24 @@ impl Binder<'_> {
 
     /// The function of that name for these arguments.
     pub(super) fn function(&self, name: &str, input: &[Oid], position: u32) -> Result<Candidate<&'static Proc>> {
-        if input.len() > ARGUMENTS_MAX {
+        self.function_for(name, Given { types: input, names: &[], variadic_array: false }, position)
+    }
+
+    pub(super) fn function_for(&self, name: &str, given: Given<'_>, position: u32) -> Result<Candidate<&'static Proc>> {
+        if given.types.len() > ARGUMENTS_MAX {
             let message = format!("cannot pass more than {ARGUMENTS_MAX} arguments to a function");
             return Err(SqlError::new(SqlState::TOO_MANY_ARGUMENTS, message).at(position));
         }
-        let candidates: Vec<_> =
-            builtin::procs_by_name(name).iter().filter_map(|p| candidate(p, input.len())).collect();
-        let (state, what, hint) = match choose(candidates, input) {
+        let mut candidates: Vec<_> = builtin::procs_by_name(name).iter().filter_map(|p| candidate(p, given)).collect();
+        // Of two that are called alike, the one without VARIADIC and without defaults.
+        candidates.sort_by_key(|c| (c.gathered.is_some(), c.item.args.len().saturating_sub(c.args.len())));
+        let mut seen: Vec<Vec<Oid>> = vec![];
+        candidates.retain(|c| {
+            let is_new = !seen.contains(&c.args);
+            seen.push(c.args.clone());
+            is_new
+        });
+        let (state, what, hint) = match choose(candidates, given.types) {
             Choice::One(c) => return Ok(c),
             Choice::None => (
                 SqlState::UNDEFINED_FUNCTION,
@@ -327,24 +298,62 @@ impl Binder<'_> {
                 "Could not choose a best candidate function. You might need to add explicit type casts.",
             ),
         };
-        let types: Vec<_> = input.iter().map(|t| typename::format_type(*t, None)).collect();
+        let names = given.names.iter().chain(std::iter::repeat(&None));
+        let types = given.types.iter().zip(names).map(|(ty, name)| {
+            let ty = self.type_name(SqlType::new(*ty));
+            name.as_ref().map_or_else(|| ty.clone(), |name| format!("{name} => {ty}"))
+        });
+        let types: Vec<_> = types.collect();
         let message = format!("function {name}({}) {what}", types.join(", "));
         Err(SqlError::new(state, message).hint(hint).at(position))
     }
 }
 
-/// `proc` as it would take `count` arguments: variadic ones repeated; None if it does not (defaults are not filled in).
-fn candidate(proc: &'static Proc, count: usize) -> Option<Candidate<&'static Proc>> {
+/// `proc` as it would take what is given; None if it does not.
+fn candidate<'g>(proc: &'static Proc, given: Given<'g>) -> Option<Candidate<&'static Proc>> {
+    let count = given.types.len();
+    if given.names.iter().any(Option::is_some) {
+        return by_name(proc, given);
+    }
+    if given.variadic_array {
+        let fits = proc.variadic != 0 && proc.args.len() == count;
+        let variadic = Candidate { variadic_array: true, ..Candidate::plain(proc, proc.args.to_vec()) };
+        return fits.then_some(variadic);
+    }
     if proc.variadic != 0 && count >= proc.args.len() {
         let fixed = proc.args.len().saturating_sub(1);
         let mut args: Vec<Oid> = proc.args.iter().take(fixed).copied().collect();
         args.resize(count, proc.variadic);
         let gathered = (proc.variadic != oid::ANY).then_some(count - fixed);
-        return Some(Candidate { item: proc, args, gathered });
+        return Some(Candidate { gathered, ..Candidate::plain(proc, args) });
     }
-    (proc.variadic == 0 && proc.args.len() == count).then(|| Candidate {
-        item: proc,
-        args: proc.args.to_vec(),
-        gathered: None,
-    })
+    let missing = proc.args.len().checked_sub(count)?;
+    let fits = proc.variadic == 0 && missing <= proc.defaults;
+    fits.then(|| Candidate::plain(proc, proc.args.iter().take(count).copied().collect()))
+}
+
+/// Some arguments are named: each goes to the parameter of its name, the others have defaults.
+fn by_name(proc: &'static Proc, given: Given<'_>) -> Option<Candidate<&'static Proc>> {
+    if given.variadic_array != (proc.variadic != 0) {
+        return None;
+    }
+    let is_input = |n: usize| proc.modes.get(n).is_none_or(|mode| matches!(mode, 'i' | 'b' | 'v'));
+    let inputs: Vec<&str> =
+        proc.arg_names.iter().enumerate().filter(|(n, _)| is_input(*n)).map(|(_, name)| *name).collect();
+    let (mut places, mut args) = (vec![], vec![]);
+    for (n, _) in given.types.iter().enumerate() {
+        let place = match given.names.get(n) {
+            Some(Some(name)) => inputs.iter().position(|i| i == name)?,
+            _ => n,
+        };
+        if places.contains(&place) {
+            return None;
+        }
+        args.push(*proc.args.get(place)?);
+        places.push(place);
+    }
+    let required = proc.args.len().saturating_sub(proc.defaults);
+    let all_given = (0..required).all(|place| places.contains(&place));
+    let found = Candidate { places, variadic_array: given.variadic_array, ..Candidate::plain(proc, args) };
+    all_given.then_some(found)
 }

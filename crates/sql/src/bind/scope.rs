@@ -2,6 +2,7 @@
 //! query an expression stands, which tells what it may hold.
 
 use super::Binder;
+use super::hidden::Hidden;
 use super::locking::LockWish;
 use super::set_returning::SetCall;
 use super::window::BoundWindow;
@@ -27,6 +28,8 @@ pub(super) struct Item {
     pub(super) columns: Vec<Name>,
     /// The base relation whose row it is; None for subqueries, functions and joins.
     pub(super) relation: Option<Arc<Relation>>,
+    /// What its rows have besides.
+    pub(super) hidden: Vec<Hidden>,
     /// Found by bare column names and by `*`: not so the sides of a join, whose item stands for them.
     pub(super) columns_visible: bool,
     /// Found by `alias.column`.
@@ -43,6 +46,7 @@ impl Item {
             alias: alias.to_owned(),
             columns,
             relation: None,
+            hidden: vec![],
             columns_visible: true,
             name_visible: true,
             lateral_only: false,
@@ -235,7 +239,8 @@ impl Binder<'_> {
         let name = fold(last);
         let table = qualifiers.last().map(fold);
         if qualifiers.len() > 2 {
-            return Err(super::unsupported("a name of that many parts", position));
+            let too_many = super::unsupported("a name of that many parts", position);
+            return self.hidden_column(parts, position)?.ok_or(too_many);
         }
         for scope in self.scopes.iter().rev() {
             let found = match &table {
@@ -244,6 +249,9 @@ impl Binder<'_> {
                     None => continue,
                     Some(item) => match item.columns.iter().filter(|c| c.name == name).collect::<Vec<_>>() {
                         none if none.is_empty() => {
+                            if let Some(hidden) = self.hidden_column(parts, position)? {
+                                return Ok(hidden);
+                            }
                             let message = format!("column {table}.{name} does not exist");
                             return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position));
                         }
@@ -262,6 +270,14 @@ impl Binder<'_> {
                     return Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message).at(position));
                 }
             }
+        }
+        if let Some(hidden) = self.hidden_column(parts, position)? {
+            return Ok(hidden);
+        }
+        if table.is_none()
+            && let Some(row) = self.whole_row(&name, position)?
+        {
+            return Ok(row);
         }
         match table {
             None => {

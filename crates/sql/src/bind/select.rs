@@ -6,6 +6,7 @@
 
 use super::from::conjuncts;
 use super::locking;
+use super::output_name::output_name;
 use super::query::{BoundQuery, Tail};
 use super::scope::{Clause, Name, Scope, fold};
 use super::set_returning::expanded;
@@ -325,51 +326,4 @@ fn sorted(node: Node, keys: Vec<SortKey>) -> Node {
         true => node,
         false => Node::Sort { input: Box::new(node), keys },
     }
-}
-
-/// The name that PostgreSQL gives to an output without alias.
-pub(super) fn output_name(expr: &ast::Expr) -> String {
-    let named = |expr: &ast::Expr| Some(output_name(expr)).filter(|n| n != "?column?");
-    match expr {
-        ast::Expr::Identifier(name) => fold(name),
-        ast::Expr::CompoundIdentifier(parts) => parts.last().map(fold).unwrap_or_default(),
-        ast::Expr::Nested(inner) | ast::Expr::Collate { expr: inner, .. } => output_name(inner),
-        ast::Expr::Function(call) => call.name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default(),
-        ast::Expr::Cast { expr, data_type, .. } => named(expr).unwrap_or_else(|| type_name(data_type)),
-        ast::Expr::TypedString(typed) => type_name(&typed.data_type),
-        ast::Expr::Interval(_) => "interval".to_owned(),
-        ast::Expr::Case { else_result, .. } => {
-            else_result.as_deref().and_then(named).unwrap_or_else(|| "case".to_owned())
-        }
-        ast::Expr::Exists { negated: false, .. } => "exists".to_owned(),
-        ast::Expr::Array(_) => "array".to_owned(),
-        ast::Expr::Extract { .. } => "extract".to_owned(),
-        ast::Expr::AtTimeZone { .. } => "timezone".to_owned(),
-        ast::Expr::Position { .. } => "position".to_owned(),
-        ast::Expr::Substring { .. } => "substring".to_owned(),
-        ast::Expr::Ceil { .. } => "ceil".to_owned(),
-        ast::Expr::Floor { .. } => "floor".to_owned(),
-        ast::Expr::Trim { trim_where, .. } => match trim_where {
-            Some(ast::TrimWhereField::Leading) => "ltrim".to_owned(),
-            Some(ast::TrimWhereField::Trailing) => "rtrim".to_owned(),
-            _ => "btrim".to_owned(),
-        },
-        ast::Expr::Value(value) if matches!(value.value, ast::Value::Boolean(_)) => "bool".to_owned(),
-        ast::Expr::Subquery(query) => match &*query.body {
-            ast::SetExpr::Select(select) => match select.projection.first() {
-                Some(SelectItem::UnnamedExpr(expr)) => output_name(expr),
-                Some(SelectItem::ExprWithAlias { alias, .. }) => fold(alias),
-                _ => "?column?".to_owned(),
-            },
-            _ => "?column?".to_owned(),
-        },
-        _ => "?column?".to_owned(),
-    }
-}
-
-/// pg_type's name of a type as written.
-fn type_name(data_type: &ast::DataType) -> String {
-    let ty = types::typename::parse(&data_type.to_string()).ok();
-    let ty = ty.and_then(|t| types::builtin::type_by_oid(t.element().map_or(t.oid, |e| e.oid)));
-    ty.map_or_else(|| "?column?".to_owned(), |t| t.name.to_owned())
 }

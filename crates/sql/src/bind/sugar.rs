@@ -1,31 +1,31 @@
-//! SQL's own syntax in expressions: IN, BETWEEN, LIKE, CASE, COALESCE, EXTRACT, subqueries and their like.
+//! SQL's own syntax in expressions: IN, BETWEEN, IS DISTINCT FROM, CASE, COALESCE, COLLATE and their like.
 
-use super::expr::operator_name;
+use super::expr::leftmost;
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
-use crate::logical::{Subquery, SubqueryKind};
-use sqlparser::ast::{self, Expr as Ast, InTarget};
-use types::{Datum, Result, SqlError, SqlState, SqlType};
+use crate::parse::expr::Mark;
+use sqlparser::ast::{self, Expr as Ast, InTarget, Spanned};
+use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid, typename};
 
 impl Binder<'_> {
-    pub(super) fn sugar(&mut self, syntax: &Ast, position: u32) -> Result<Expr> {
+    pub(super) fn sugar(&mut self, syntax: &Ast, position: u32, mark: &str) -> Result<Expr> {
         match syntax {
             Ast::In { expr, target: InTarget::List(list), negated, .. } => self.in_list(expr, list, *negated, position),
             Ast::In { expr, target: InTarget::Subquery(query), negated, .. } => {
                 let found = self.any_all(expr, "=", query, false, position)?;
                 Ok(negate(found, *negated))
             }
-            Ast::Between { expr, negated, low, high } => self.between(expr, low, high, *negated, position),
-            Ast::Like { negated, any: false, expr, pattern, escape_char } => {
-                let name = if *negated { "!~~" } else { "~~" };
-                self.like(name, expr, pattern, escape_char.as_deref(), position)
-            }
-            Ast::ILike { negated, any: false, expr, pattern, escape_char } => {
-                let name = if *negated { "!~~*" } else { "~~*" };
-                self.like(name, expr, pattern, escape_char.as_deref(), position)
+            Ast::Between { expr, negated, low, high } => {
+                self.between(expr, low, high, mark == Mark::SYMMETRIC, *negated, position)
             }
             Ast::IsDistinctFrom(left, right) => self.distinct(left, right, false, position),
             Ast::IsNotDistinctFrom(left, right) => self.distinct(left, right, true, position),
+            Ast::IsNormalized { expr, form, negated } => {
+                let mut args = vec![self.expr(expr)?];
+                args.extend(form.map(|f| Expr::constant(Datum::text(f.to_string().as_str()), SqlType::TEXT)));
+                let found = self.sql_function("is_normalized", args, position)?;
+                Ok(negate(found, *negated))
+            }
             Ast::Case { operand, conditions, else_result, .. } => {
                 let outer = self.lazy_in.replace("CASE");
                 let bound = self.case(operand.as_deref(), conditions, else_result.as_deref(), position);
@@ -34,96 +34,79 @@ impl Binder<'_> {
             }
             Ast::AnyOp { left, compare_op, right, .. } => self.quantified(left, compare_op, right, false, position),
             Ast::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true, position),
-            Ast::Exists { subquery, negated } => {
-                let subquery = self.subquery(subquery, SubqueryKind::Exists)?.0;
-                let exists = Expr::new(ExprKind::Subquery(Box::new(subquery)), SqlType::BOOL, position);
-                Ok(negate(exists, *negated))
-            }
+            Ast::Exists { subquery, .. } => self.exists(subquery, position),
             Ast::Subquery(query) => self.scalar(query, position),
-            Ast::Array(array) => self.array(&array.elem, position),
-            Ast::Extract { field, expr, .. } => {
-                let field =
-                    Expr::constant(Datum::text(field.to_string().to_lowercase().trim_matches('\'')), SqlType::TEXT);
-                let arg = self.expr(expr)?;
-                self.sql_function("extract", vec![field, arg], position)
-            }
-            Ast::AtTimeZone { timestamp, time_zone } => {
-                let (value, zone) = (self.expr(timestamp)?, self.expr(time_zone)?);
-                self.sql_function("timezone", vec![zone, value], position)
-            }
-            Ast::Position { expr, r#in } => {
-                let (what, text) = (self.expr(expr)?, self.expr(r#in)?);
-                self.sql_function("position", vec![text, what], position)
-            }
-            Ast::Substring { expr, substring_from, substring_for, .. } => {
-                let mut args = vec![self.expr(expr)?];
-                match (substring_from, substring_for) {
-                    (None, Some(_)) => args.push(Expr::constant(Datum::Int4(1), SqlType::INT4)),
-                    (Some(from), _) => args.push(self.expr(from)?),
-                    (None, None) => {}
-                }
-                if let Some(length) = substring_for {
-                    args.push(self.expr(length)?);
-                }
-                self.sql_function("substring", args, position)
-            }
-            Ast::Trim { trim_where, trim_what, expr, trim_characters: None } => {
-                let name = match trim_where {
-                    None | Some(ast::TrimWhereField::Both) => "btrim",
-                    Some(ast::TrimWhereField::Leading) => "ltrim",
-                    Some(ast::TrimWhereField::Trailing) => "rtrim",
-                };
-                let mut args = vec![self.expr(expr)?];
-                if let Some(what) = trim_what {
-                    args.push(self.expr(what)?);
-                }
-                self.sql_function(name, args, position)
-            }
-            Ast::Ceil { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
-                let arg = self.expr(expr)?;
-                self.sql_function("ceil", vec![arg], position)
-            }
-            Ast::Floor { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
-                let arg = self.expr(expr)?;
-                self.sql_function("floor", vec![arg], position)
-            }
+            Ast::Array(array) => self.array(&array.elem, None, position),
+            Ast::Tuple(fields) => self.row(fields, position),
+            Ast::CompoundFieldAccess { root, access_chain } => self.indirection(root, access_chain),
+            Ast::QualifiedWildcard(name, _) => self.whole_row_of(name),
+            Ast::Collate { expr, collation } => self.collate(expr, collation, position),
             _ => Err(unsupported("this kind of expression", position)),
         }
     }
 
-    fn sql_function(&mut self, name: &str, args: Vec<Expr>, position: u32) -> Result<Expr> {
+    pub(super) fn sql_function(&mut self, name: &str, args: Vec<Expr>, position: u32) -> Result<Expr> {
         let input: Vec<_> = args.iter().map(|a| a.ty.oid).collect();
         let chosen = self.function(name, &input, position)?;
-        self.call(chosen.item, &chosen.args, chosen.item.result, args, CallForm::SqlSyntax, position)
+        self.complete_call(&chosen, args, CallForm::SqlSyntax, position)
     }
 
+    /// Items without columns of this query are one array; the others are compared one by one.
     fn in_list(&mut self, left: &Ast, list: &[Ast], negated: bool, position: u32) -> Result<Expr> {
-        if matches!(left, Ast::Tuple(_)) {
-            return Err(unsupported("IN of rows", position));
+        let name = if negated { "<>" } else { "=" };
+        let left_is_row = self.row_fields(left).is_some();
+        let mut terms = vec![];
+        if left_is_row || list.iter().any(|item| self.row_fields(item).is_some()) {
+            for item in list {
+                terms.push(self.comparison(left, name, item, position)?);
+            }
+            return Ok(any_of(terms, negated));
         }
         let left = self.expr(left)?;
-        let items = list.iter().map(|item| self.expr(item)).collect::<Result<Vec<_>>>()?;
-        let mut types: Vec<_> = vec![(left.ty, left.position)];
-        types.extend(items.iter().map(|e| (e.ty, e.position)));
-        // Alike items are one array; others are compared one by one, each with its own operator.
-        if let Ok(ty) = self.common_type(&types, "IN")
-            && let Some(array) = ty.array()
-        {
-            let left = self.implicit_as(left, ty, "IN")?;
-            let elements = items.into_iter().map(|e| self.implicit_as(e, ty, "IN")).collect::<Result<_>>()?;
-            let array = Expr::new(ExprKind::Array { elements, nested: false }, array, position);
-            let name = if negated { "<>" } else { "=" };
-            return self.any_array(name, left, array, negated, true, position);
+        let mut items = list.iter().map(|item| self.expr(item)).collect::<Result<Vec<_>>>()?;
+        if super::hidden::is_field(&left) {
+            items = items.into_iter().map(|item| self.lift(item)).collect::<Result<_>>()?;
         }
-        let mut terms = vec![];
-        for item in items {
-            terms.push(self.binary("=", left.clone(), item, position)?);
+        let reads_row = |e: &Expr| e.any(&mut |n| matches!(n.kind, ExprKind::Column(_) | ExprKind::Subquery(_)));
+        let (columns, values): (Vec<_>, Vec<_>) = items.into_iter().partition(reads_row);
+        let mut single = columns;
+        if values.len() > 1 {
+            match self.in_array(name, &left, values, negated, position)? {
+                Ok(term) => terms.push(term),
+                Err(values) => single.splice(0..0, values).for_each(drop),
+            }
+        } else {
+            single.splice(0..0, values).for_each(drop);
         }
-        Ok(negate(Expr::new(ExprKind::Or(terms), SqlType::BOOL, position), negated))
+        for item in single {
+            terms.push(self.binary(name, left.clone(), item, position)?);
+        }
+        Ok(any_of(terms, negated))
+    }
+
+    /// The items as one array, or back again where they have no type in common.
+    fn in_array(
+        &mut self,
+        name: &str,
+        left: &Expr,
+        items: Vec<Expr>,
+        all: bool,
+        position: u32,
+    ) -> Result<std::result::Result<Expr, Vec<Expr>>> {
+        let types: Vec<_> = std::iter::once(left).chain(&items).map(|e| (e.ty, e.position)).collect();
+        let Some((ty, array)) = self.common_type(&types, "IN").ok().and_then(|ty| Some((ty, ty.array()?))) else {
+            return Ok(Err(items));
+        };
+        if ty.oid == oid::RECORD {
+            return Ok(Err(items));
+        }
+        let elements = items.into_iter().map(|e| self.implicit_as(e, ty, "IN")).collect::<Result<_>>()?;
+        let array = Expr::new(ExprKind::Array { elements, nested: false }, SqlType::new(array.oid), position);
+        self.any_array(name, left.clone(), array, all, true, position).map(Ok)
     }
 
     /// `left op ANY/ALL (array)`.
-    fn any_array(
+    pub(super) fn any_array(
         &mut self,
         name: &str,
         left: Expr,
@@ -133,7 +116,7 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<Expr> {
         let array = match array.ty.oid {
-            types::oid::UNKNOWN => {
+            oid::UNKNOWN => {
                 let ty = left.ty.array().ok_or_else(|| unsupported("an array of this type", position))?;
                 self.implicit(array, SqlType::new(ty.oid))?
             }
@@ -147,55 +130,70 @@ impl Binder<'_> {
         if let Some(proc) = types::builtin::proc_by_oid(operator.proc) {
             self.require_implemented(proc, position)?;
         }
-        let concrete = |declared: types::Oid, actual: SqlType| match super::coerce::is_polymorphic(declared) {
+        let concrete = |declared: Oid, actual: SqlType| match super::coerce::is_polymorphic(declared) {
             true => actual,
             false => SqlType::new(declared),
         };
-        let left_type = concrete(operator.left, if left.ty.oid == types::oid::UNKNOWN { element } else { left.ty });
+        let left_type = concrete(operator.left, if left.ty.oid == oid::UNKNOWN { element } else { left.ty });
         let element_type = concrete(operator.right, element);
         let left = self.implicit(left, left_type)?;
+        let start = leftmost(position, [&left, &array]);
         let target = element_type.array().ok_or_else(|| unsupported("an array of this type", position))?;
         let array = self.implicit(array, SqlType::new(target.oid))?;
         let (left, array) = (Box::new(left), Box::new(array));
-        Ok(Expr::new(ExprKind::AnyAll { operator, left, array, all, is_in_list }, SqlType::BOOL, position))
+        Ok(Expr::new(ExprKind::AnyAll { operator, left, array, all, is_in_list }, SqlType::BOOL, start))
     }
 
-    fn quantified(
+    fn between(
         &mut self,
-        left: &Ast,
-        op: &ast::BinaryOperator,
-        right: &Ast,
-        all: bool,
+        arg: &Ast,
+        low: &Ast,
+        high: &Ast,
+        symmetric: bool,
+        negated: bool,
         position: u32,
     ) -> Result<Expr> {
-        let name = operator_name(op).ok_or_else(|| unsupported(&format!("operator {op}"), position))?;
-        if let Ast::Subquery(query) = right {
-            return self.any_all(left, &name, query, all, position);
+        let (lower, upper, join): (_, _, fn(Vec<Expr>) -> ExprKind) = match negated {
+            false => (">=", "<=", ExprKind::And),
+            true => ("<", ">", ExprKind::Or),
+        };
+        let mut ranges = vec![];
+        for (low, high) in [(low, high), (high, low)].into_iter().take(if symmetric { 2 } else { 1 }) {
+            let ends = vec![self.comparison(arg, lower, low, position)?, self.comparison(arg, upper, high, position)?];
+            let start = leftmost(position, &ends);
+            ranges.push(Expr::new(join(ends), SqlType::BOOL, start));
         }
-        let (left, array) = (self.expr(left)?, self.expr(right)?);
-        self.any_array(&name, left, array, all, false, position)
-    }
-
-    fn between(&mut self, arg: &Ast, low: &Ast, high: &Ast, negated: bool, position: u32) -> Result<Expr> {
-        let (arg, low, high) = (self.expr(arg)?, self.expr(low)?, self.expr(high)?);
-        let above = self.binary(">=", arg.clone(), low, position)?;
-        let below = self.binary("<=", arg, high, position)?;
-        Ok(negate(Expr::new(ExprKind::And(vec![above, below]), SqlType::BOOL, position), negated))
-    }
-
-    fn like(&mut self, name: &str, left: &Ast, right: &Ast, escape: Option<&Ast>, position: u32) -> Result<Expr> {
-        let (left, mut right) = (self.expr(left)?, self.expr(right)?);
-        if let Some(escape) = escape {
-            let escape = self.expr(escape)?;
-            right = self.sql_function("like_escape", vec![right, escape], position)?;
+        match <[Expr; 1]>::try_from(ranges) {
+            Ok([one]) => Ok(one),
+            Err(both) => {
+                let start = leftmost(position, &both);
+                let kind = if negated { ExprKind::And(both) } else { ExprKind::Or(both) };
+                Ok(Expr::new(kind, SqlType::BOOL, start))
+            }
         }
-        self.binary(name, left, right, position)
     }
 
     fn distinct(&mut self, left: &Ast, right: &Ast, negated: bool, position: u32) -> Result<Expr> {
+        if let (Some(left), Some(right)) = (self.row_fields(left), self.row_fields(right)) {
+            let (left, right) = self.row_pair(&left, &right, position)?;
+            let mut terms = vec![];
+            for (left, right) in left.into_iter().zip(right) {
+                let (equal, left, right) = self.equality(left, right, position)?;
+                terms.push(Expr::new(ExprKind::Distinct { equal, left, right, negated }, SqlType::BOOL, position));
+            }
+            let kind = if negated { ExprKind::And(terms) } else { ExprKind::Or(terms) };
+            return Ok(Expr::new(kind, SqlType::BOOL, position));
+        }
         let (left, right) = (self.expr(left)?, self.expr(right)?);
+        // With a NULL literal it is a test for NULL.
+        let is_null = |e: &Expr| matches!(e.kind, ExprKind::Const(Datum::Null)) && e.ty.oid == oid::UNKNOWN;
+        if is_null(&right) || is_null(&left) {
+            let arg = if is_null(&right) { left } else { right };
+            return self.null_test(arg, !negated, position);
+        }
         let (equal, left, right) = self.equality(left, right, position)?;
-        Ok(Expr::new(ExprKind::Distinct { equal, left, right, negated }, SqlType::BOOL, position))
+        let start = leftmost(position, [&*left, &*right]);
+        Ok(Expr::new(ExprKind::Distinct { equal, left, right, negated }, SqlType::BOOL, start))
     }
 
     /// The `=` of two expressions, and them as it takes them.
@@ -229,19 +227,24 @@ impl Binder<'_> {
             let condition = self.expr(&when.condition)?;
             tests.push(match &operand {
                 Some(value) => {
+                    let place = condition.position;
                     let value = Expr::new(ExprKind::CaseValue, value.ty, value.position);
-                    self.binary("=", value, condition, position)?
+                    let test = self.binary("=", value, condition, place)?;
+                    self.boolean(test, "CASE/WHEN")?
                 }
                 None => self.boolean(condition, "CASE/WHEN")?,
             });
             results.push(self.expr(&when.result)?);
         }
-        let has_otherwise = otherwise.is_some();
-        if let Some(otherwise) = otherwise {
-            results.push(self.expr(otherwise)?);
-        }
+        let last = match otherwise {
+            Some(otherwise) => self.expr(otherwise)?,
+            None => Expr::constant(Datum::Null, SqlType::UNKNOWN),
+        };
+        // What ELSE gives comes first when the types are compared.
+        results.insert(0, last);
         let (mut results, ty) = self.unify(results, "CASE")?;
-        let otherwise = if has_otherwise { results.pop().map(Box::new) } else { None };
+        let last = results.remove(0);
+        let otherwise = otherwise.map(|_| Box::new(last));
         let branches = tests.into_iter().zip(results).collect();
         Ok(Expr::new(ExprKind::Case { operand: operand.map(Box::new), branches, otherwise }, ty, position))
     }
@@ -250,89 +253,74 @@ impl Binder<'_> {
         if name == "nullif" {
             let [left, right] = <[Expr; 2]>::try_from(args)
                 .map_err(|_| SqlError::new(SqlState::SYNTAX_ERROR, "NULLIF takes two arguments").at(position))?;
-            let left = self.known(left)?;
+            let left = if right.ty.oid == oid::UNKNOWN { self.known(left)? } else { left };
+            let given = left.ty;
             let (equal, left, right) = self.equality(left, right, position)?;
-            let ty = left.ty;
+            let ty = if given.oid == left.ty.oid { given } else { left.ty };
             return Ok(Expr::new(ExprKind::NullIf { equal, left, right }, ty, position));
         }
         let (args, ty) = self.unify(args, &name.to_uppercase())?;
         let kind = match name {
             "coalesce" => ExprKind::Coalesce(args),
-            _ => ExprKind::Extremum { greatest: name == "greatest", args },
+            _ => {
+                self.require_order(ty, position)?;
+                ExprKind::Extremum { greatest: name == "greatest", args }
+            }
         };
         Ok(Expr::new(kind, ty, position))
     }
 
-    fn array(&mut self, elements: &[Ast], position: u32) -> Result<Expr> {
-        if elements.is_empty() {
-            let message = "cannot determine type of empty array";
-            return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, message)
-                .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
-                .at(position));
+    fn require_order(&self, ty: SqlType, position: u32) -> Result<()> {
+        if self.binary_operator("<", ty, ty, position).is_ok() {
+            return Ok(());
         }
-        let elements = elements.iter().map(|e| self.expr(e)).collect::<Result<Vec<_>>>()?;
-        let (elements, element) = self.unify(elements, "ARRAY")?;
-        let nested = element.is_array();
-        let ty = if nested { Some(element) } else { element.array() };
-        let ty = ty.ok_or_else(|| unsupported("an array of this type", position))?;
-        Ok(Expr::new(ExprKind::Array { elements, nested }, ty, position))
+        let name = typename::format_type(ty.oid, None);
+        let message = format!("could not identify a comparison function for type {name}");
+        Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(position))
     }
 
-    // --- subqueries
-
-    /// The subquery, with the types of its columns.
-    fn subquery(&mut self, query: &ast::Query, kind: SubqueryKind) -> Result<(Subquery, Vec<SqlType>)> {
-        let place = self.enter_place(Some(super::with::Place::Subquery));
-        let lazy_in = self.lazy_in.take();
-        let bound = self.query(query);
-        self.lazy_in = lazy_in;
-        self.leave_place(place);
-        let bound = bound?;
-        let types = bound.columns.iter().map(|c| c.ty).collect();
-        let output = bound.columns.iter().map(|c| c.id).collect();
-        Ok((Subquery { kind, plan: bound.node, output, correlated: bound.correlated }, types))
-    }
-
-    fn scalar(&mut self, query: &ast::Query, position: u32) -> Result<Expr> {
-        let (subquery, types) = self.subquery(query, SubqueryKind::Scalar)?;
-        let [ty] = types.as_slice() else {
-            let message = "subquery must return only one column";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
-        };
-        Ok(Expr::new(ExprKind::Subquery(Box::new(subquery)), *ty, position))
-    }
-
-    fn any_all(&mut self, left: &Ast, name: &str, query: &ast::Query, all: bool, position: u32) -> Result<Expr> {
-        let lefts = match left {
-            Ast::Tuple(fields) => fields.iter().map(|f| self.expr(f)).collect::<Result<Vec<_>>>()?,
-            one => vec![self.expr(one)?],
-        };
-        let (mut subquery, types) = self.subquery(query, SubqueryKind::Exists)?;
-        if lefts.len() != types.len() {
-            let message = if lefts.len() < types.len() {
-                "subquery has too many columns"
-            } else {
-                "subquery has too few columns"
-            };
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+    /// There is one order of strings, that of their bytes; the collations that mean it are accepted.
+    fn collate(&mut self, arg: &Ast, collation: &ast::ObjectName, position: u32) -> Result<Expr> {
+        let arg = self.expr(arg)?;
+        let parts: Vec<_> = collation.0.iter().filter_map(|p| p.as_ident().map(super::scope::fold)).collect();
+        check_collation(&parts, self.at(collation.span()))?;
+        let is_collatable = arg.ty.oid == oid::UNKNOWN
+            || arg.ty.is_string() && arg.ty.oid != oid::CHAR
+            || arg.ty.element().is_some_and(|e| e.is_string() && e.oid != oid::CHAR);
+        if !is_collatable {
+            let name = typename::format_type(arg.ty.oid, None);
+            let message = format!("collations are not supported by type {name}");
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
         }
-        if lefts.len() > 1 && name != "=" {
-            return Err(unsupported("comparing rows with a subquery by this operator", position));
-        }
-        let mut terms = vec![];
-        for (left, (id, ty)) in lefts.into_iter().zip(subquery.output.clone().into_iter().zip(types)) {
-            terms.push(self.binary(name, left, Expr::column(id, ty), position)?);
-        }
-        let comparison = match terms.len() {
-            1 => terms.remove(0),
-            _ => Expr::new(ExprKind::And(terms), SqlType::BOOL, position),
-        };
-        subquery.kind = SubqueryKind::AnyAll { comparison, all };
-        Ok(Expr::new(ExprKind::Subquery(Box::new(subquery)), SqlType::BOOL, position))
+        Ok(arg)
     }
 }
 
-fn negate(expr: Expr, negated: bool) -> Expr {
+/// 42704 for collations that PostgreSQL would not have either, 0A000 for orders that are not those of bytes.
+pub(super) fn check_collation(parts: &[String], position: u32) -> Result<()> {
+    let name = match parts {
+        [name] => name,
+        [schema, name] if schema == "pg_catalog" => name,
+        _ => return Err(unsupported("a collation of that schema", position)),
+    };
+    if matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic" | "C.UTF-8" | "C.utf8") {
+        return Ok(());
+    }
+    let message = format!("collation \"{}\" for encoding \"UTF8\" does not exist", parts.join("."));
+    Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(position))
+}
+
+fn any_of(terms: Vec<Expr>, negated: bool) -> Expr {
+    match <[Expr; 1]>::try_from(terms) {
+        Ok([one]) => one,
+        Err(terms) => {
+            let start = leftmost(0, &terms);
+            Expr::new(if negated { ExprKind::And(terms) } else { ExprKind::Or(terms) }, SqlType::BOOL, start)
+        }
+    }
+}
+
+pub(super) fn negate(expr: Expr, negated: bool) -> Expr {
     if !negated {
         return expr;
     }

@@ -123,7 +123,7 @@ impl Binder<'_> {
                 attribute: info.map_or(0, |i| i.attribute),
             }
         });
-        Query {
+        let mut query = Query {
             root: bound.node,
             output: bound.columns.iter().map(|c| c.id).collect(),
             result: result.collect(),
@@ -132,7 +132,9 @@ impl Binder<'_> {
             tag,
             privileges: std::mem::take(&mut self.privileges),
             is_read_only: self.is_read_only,
-        }
+        };
+        super::rights::fill(&mut query, &std::mem::take(&mut self.inserted));
+        query
     }
 
     fn explained(&mut self, statement: &Statement) -> Result<Explained> {

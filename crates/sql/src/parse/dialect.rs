@@ -1,23 +1,17 @@
-//! sqlparser's PostgreSQL dialect with PostgreSQL's precedences, and a bound on chains.
+//! sqlparser's PostgreSQL dialect with expressions of our own (`expr`), and a bound on chains.
 //!
 //! The parser asks for the dialect by `TypeId` in many places, so ours says that it is PostgreSQL's and hands every question
-//! on to it. Different are: the sign binds tighter than `^`; `~` and its kin bind as any other operator; prefix
-//! operators take an operand of their own precedence; strings on successive lines are one.
+//! on to it. Different are: expressions; strings on successive lines are one.
 
-use sqlparser::ast::{Expr, UnaryOperator};
+use sqlparser::ast::Expr;
 use sqlparser::dialect::{BindPlaceholderStyle, Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
 use std::any::TypeId;
 use std::cell::Cell;
 
 /// Infix operators, casts and IS tests of one statement. Each may be one level of a left-deep tree, whose walks recurse.
 const INFIX_MAX: u32 = 1_000;
-/// Above `^`, below AT TIME ZONE.
-const SIGN_PRECEDENCE: u8 = 105;
-/// "Any other operator".
-const OTHER_PRECEDENCE: u8 = 70;
 
 /// What the error of a chain that is too long says, to be known again.
 pub(super) const TOO_DEEP: &str = "expression chain too long";
@@ -35,11 +29,12 @@ pub(super) fn reset() {
 #[derive(Debug)]
 pub(super) struct HyraxDialect;
 
-impl HyraxDialect {
-    fn prefix(parser: &mut Parser<'_>, op: UnaryOperator, precedence: u8) -> Result<Expr, ParserError> {
-        parser.next_token();
-        let operand = parser.parse_subexpr(precedence)?;
-        Ok(Expr::UnaryOp { op, expr: Box::new(operand) })
+/// Counts one more step of a chain.
+pub(super) fn count_infix() -> Result<(), ParserError> {
+    INFIXES.set(INFIXES.get() + 1);
+    match INFIXES.get() > INFIX_MAX {
+        true => Err(ParserError::ParserError(TOO_DEEP.to_owned())),
+        false => Ok(()),
     }
 }
 
@@ -53,36 +48,16 @@ impl Dialect for HyraxDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-        let (op, precedence) = match &parser.peek_token_ref().token {
-            Token::Minus => (UnaryOperator::Minus, SIGN_PRECEDENCE),
-            Token::Plus => (UnaryOperator::Plus, SIGN_PRECEDENCE),
-            Token::Tilde => (UnaryOperator::BitwiseNot, OTHER_PRECEDENCE),
-            Token::AtSign => (UnaryOperator::PGAbs, OTHER_PRECEDENCE),
-            Token::PGSquareRoot => (UnaryOperator::PGSquareRoot, OTHER_PRECEDENCE),
-            Token::PGCubeRoot => (UnaryOperator::PGCubeRoot, OTHER_PRECEDENCE),
-            _ => return None,
-        };
-        Some(HyraxDialect::prefix(parser, op, precedence))
+        Some(super::expr::expression(parser))
     }
 
-    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
-        let _ = (expr, precedence, parser);
-        INFIXES.set(INFIXES.get() + 1);
-        (INFIXES.get() > INFIX_MAX).then(|| Err(ParserError::ParserError(TOO_DEEP.to_owned())))
+    /// The prefix is the whole expression: nothing may follow it.
+    fn get_next_precedence(&self, _: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        Some(Ok(0))
     }
 
-    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
-        match &parser.peek_token_ref().token {
-            Token::Tilde
-            | Token::TildeAsterisk
-            | Token::ExclamationMarkTilde
-            | Token::ExclamationMarkTildeAsterisk
-            | Token::DoubleTilde
-            | Token::DoubleTildeAsterisk
-            | Token::ExclamationMarkDoubleTilde
-            | Token::ExclamationMarkDoubleTildeAsterisk => Some(Ok(OTHER_PRECEDENCE)),
-            _ => PostgreSqlDialect {}.get_next_precedence(parser),
-        }
+    fn get_next_precedence_default(&self, _: &Parser<'_>) -> Result<u8, ParserError> {
+        Ok(0)
     }
 
     fn supports_cte_materialization(&self) -> bool {

@@ -7,6 +7,7 @@ mod copy;
 pub(crate) mod ddl;
 mod dialect;
 mod error;
+pub(crate) mod expr;
 pub(crate) mod forms;
 mod lines;
 mod maintenance;
@@ -168,7 +169,9 @@ fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
 }
 
 fn tokenize(text: &str, lines: &Lines) -> Result<Vec<TokenWithSpan>> {
-    Tokenizer::new(&HyraxDialect, text).tokenize_with_location().map_err(|e| error::from_tokenizer(&e, text, lines))
+    let tokens = Tokenizer::new(&HyraxDialect, text).tokenize_with_location();
+    let tokens = tokens.map_err(|e| error::from_tokenizer(&e, text, lines))?;
+    Ok(expr::cut_operators(tokens, text, lines))
 }
 
 fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {

@@ -384,10 +384,7 @@ impl Cursor<'_, '_> {
 
     /// PostgreSQL's b_expr: what can stand before NOT NULL.
     pub(in crate::parse) fn plain_expression(&mut self) -> Result<SqlText> {
-        /// sqlparser's number for IS in PostgreSQL's dialect, and so of NOT NULL behind an operand. `DEFAULT x IS NULL`
-        /// needs parentheses here, as `DEFAULT x NOT NULL` in PostgreSQL's grammar ends at the x.
-        const ABOVE_IS: u8 = 45;
-        self.piece(|c| c.sub_parse(|parser| parser.parse_subexpr(ABOVE_IS).map(drop)))
+        self.piece(|c| c.sub_parse(|parser| crate::parse::expr::plain(parser).map(drop)))
     }
 
     pub(in crate::parse) fn parenthesized_expression(&mut self) -> Result<SqlText> {

@@ -3,14 +3,11 @@
 use super::*;
 use crate::parse::Lines;
 use crate::utility::ddl::*;
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::tokenizer::Tokenizer;
 
 fn ddl(text: &str) -> Result<Ddl, SqlError> {
-    let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().expect("tokens");
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-    parse(&mut parser, &Source::new(text, &Lines::new(text))).expect("DDL")
+    let lines = Lines::new(text);
+    let mut parser = crate::parse::parser(crate::parse::tokenize(text, &lines)?);
+    parse(&mut parser, &Source::new(text, &lines)).expect("DDL")
 }
 
 #[track_caller]
@@ -104,7 +101,6 @@ fn statements_of_every_kind_parse() {
 
 #[test]
 fn what_is_not_ddl_is_left_alone() {
-    let dialect = PostgreSqlDialect {};
     for text in [
         "SELECT 1",
         "COMMIT",
@@ -113,8 +109,8 @@ fn what_is_not_ddl_is_left_alone() {
         "WITH x AS (SELECT 1) INSERT INTO t SELECT 1",
         "SELECT 1; SELECT 2 INTO t",
     ] {
-        let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().expect("tokens");
-        let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+        let tokens = crate::parse::tokenize(text, &Lines::new(text)).expect("tokens");
+        let mut parser = crate::parse::parser(tokens);
         assert!(parse(&mut parser, &Source::new(text, &Lines::new(text))).is_none(), "{text}");
     }
 }

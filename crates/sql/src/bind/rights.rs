@@ -1,0 +1,122 @@
+//! Which columns each right of a query is needed on.
+//!
+//! A right may be held on single columns, so the check must know what is read and written:
+//! - SELECT: the columns that expressions read; none of them (`count(*)`) means a right on any column will do. The target of a write
+//!   needs it only if a column is read.
+//! - INSERT and UPDATE: the columns that are given a value. `FOR UPDATE` names none.
+//! - The others are held on the whole relation alone.
+
+use crate::attributes::used_attributes;
+use crate::expr::{Expr, ExprKind};
+use crate::logical::{ColumnId, Node, PrivilegeCheck, Query};
+use crate::plan::columns;
+use catalog::privilege;
+use std::collections::{BTreeMap, BTreeSet};
+use types::Oid;
+
+#[derive(Default)]
+struct Uses {
+    read: BTreeSet<(Oid, i16)>,
+    inserted: BTreeMap<Oid, BTreeSet<i16>>,
+    updated: BTreeMap<Oid, BTreeSet<i16>>,
+    targets: BTreeSet<Oid>,
+}
+
+/// Fills `columns` of the query's checks. `inserted`: what INSERTs name.
+pub(super) fn fill(query: &mut Query, inserted: &[(Oid, Vec<i16>)]) {
+    let mut uses = Uses { read: used_attributes(query).into_iter().collect(), ..Uses::default() };
+    for (relation, columns) in inserted {
+        uses.inserted.entry(*relation).or_default().extend(columns);
+    }
+    uses.node(&query.root);
+    query.ctes.iter().for_each(|cte| uses.node(&cte.plan));
+    let checks = std::mem::take(&mut query.privileges);
+    for check in checks {
+        for bit in (0..32).map(|bit| 1 << bit).filter(|bit| check.rights & bit != 0) {
+            query.privileges.extend(uses.check(&check, bit));
+        }
+    }
+}
+
+impl Uses {
+    fn check(&self, check: &PrivilegeCheck, right: u32) -> Option<PrivilegeCheck> {
+        if check.columns.is_some() {
+            return Some(PrivilegeCheck { rights: right, ..check.clone() });
+        }
+        let relation = check.relation;
+        let of = |map: &BTreeMap<Oid, BTreeSet<i16>>| {
+            map.get(&relation).map(|columns| columns.iter().copied().collect()).unwrap_or_default()
+        };
+        let columns = match right {
+            privilege::SELECT => {
+                let read: Vec<i16> = self.read.iter().filter(|(r, _)| *r == relation).map(|(_, n)| *n).collect();
+                if read.is_empty() && self.targets.contains(&relation) {
+                    return None;
+                }
+                Some(read)
+            }
+            privilege::INSERT => Some(of(&self.inserted)),
+            privilege::UPDATE => Some(of(&self.updated)),
+            _ => None,
+        };
+        Some(PrivilegeCheck { rights: right, columns, ..check.clone() })
+    }
+
+    fn node(&mut self, node: &Node) {
+        match node {
+            Node::Insert(insert) => {
+                let relation = insert.target.relation.id;
+                self.targets.insert(relation);
+                self.reads_new_row(relation, &insert.target.new_row, insert.returning.iter().map(|(_, e)| e));
+                if let Some(update) = insert.on_conflict.as_ref().and_then(|c| c.update.as_ref()) {
+                    let assigned = update.assignments.iter().map(|(n, _)| *n);
+                    self.updated.entry(relation).or_default().extend(assigned);
+                    let existing: Vec<(i16, ColumnId)> = update
+                        .existing
+                        .iter()
+                        .filter_map(|(what, id)| match what {
+                            crate::logical::ScanColumn::Attribute(n) => Some((*n, *id)),
+                            _ => None,
+                        })
+                        .collect();
+                    let exprs = update.assignments.iter().map(|(_, e)| e).chain(&update.predicate);
+                    self.reads_new_row(relation, &existing, exprs);
+                }
+            }
+            Node::Update(update) => {
+                let relation = update.target.relation.id;
+                self.targets.insert(relation);
+                let assigned = update.assignments.iter().map(|(n, _)| *n);
+                self.updated.entry(relation).or_default().extend(assigned);
+                self.reads_new_row(relation, &update.target.new_row, update.returning.iter().map(|(_, e)| e));
+            }
+            Node::Delete(delete) => drop(self.targets.insert(delete.target.relation.id)),
+            _ => {}
+        }
+        columns::expressions(node).into_iter().for_each(|e| self.expr(e));
+        columns::children(node).into_iter().for_each(|child| self.node(child));
+    }
+
+    /// Writes in WITH may stand in subqueries.
+    fn expr(&mut self, expr: &Expr) {
+        if let ExprKind::Subquery(subquery) = &expr.kind {
+            self.node(&subquery.plan);
+        }
+        expr.children().into_iter().for_each(|child| self.expr(child));
+    }
+
+    fn reads_new_row<'e>(&mut self, relation: Oid, row: &[(i16, ColumnId)], exprs: impl Iterator<Item = &'e Expr>) {
+        for expr in exprs {
+            expr.any(&mut |e| {
+                let ids = match &e.kind {
+                    ExprKind::Column(id) => std::slice::from_ref(id),
+                    ExprKind::Subquery(subquery) => &subquery.correlated,
+                    _ => &[],
+                };
+                let read = row.iter().filter(|(_, id)| ids.contains(id)).map(|(n, _)| (relation, *n));
+                self.read.extend(read);
+                false
+            });
+        }
+    }
+}
