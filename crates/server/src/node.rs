@@ -128,8 +128,9 @@ impl Server {
         let memory = config.max_memory.unwrap_or_else(default_memory) / STATEMENTS_SHARE;
         let memory = NodeBudget::new(usize::try_from(memory).unwrap_or(usize::MAX));
         let spill = SpillFolder::new(host.files.clone(), folder.spill());
+        let workers: Option<Arc<dyn host::Spawn>> = Some(Arc::new(threads.workers.clone()));
         let engine = Arc::new(Engine {
-            shared: session::Shared::new(host.clone(), gateway.clone(), catalog, memory, spill),
+            shared: session::Shared::new(host.clone(), gateway.clone(), catalog, memory, spill, workers),
             gateway,
             workers: threads.workers.clone(),
             started_at,

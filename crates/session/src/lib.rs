@@ -12,6 +12,7 @@ mod cursor;
 mod derived;
 mod explain;
 mod extended;
+mod feed;
 pub mod formats;
 mod live;
 mod maintenance;

@@ -5,7 +5,7 @@ use crate::portal::Portal;
 use crate::query::Standing;
 use crate::session::{Outcome, Session};
 use crate::sink::Sink;
-use crate::statement::PreparedStatement;
+use crate::statement::{Planned, PreparedStatement};
 use sql::{Expr, ResultColumn, Statement};
 use std::sync::Arc;
 use types::array::Array;
@@ -85,6 +85,12 @@ impl Session {
         self.statements.get(name).and_then(|s| s.columns()).unwrap_or_default()
     }
 
+    pub(crate) fn executable(&mut self, name: &str) -> Result<(Arc<PreparedStatement>, Arc<Planned>)> {
+        let statement = self.statements.get(name).cloned().ok_or_else(|| missing(name))?;
+        let planned = self.planned(&statement)?;
+        Ok((statement, planned))
+    }
+
     pub(crate) async fn run_execute(
         &mut self,
         name: &str,
@@ -94,8 +100,7 @@ impl Session {
         describes: bool,
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
-        let statement = self.statements.get(name).cloned().ok_or_else(|| missing(name))?;
-        let planned = self.planned(&statement)?;
+        let (statement, planned) = self.executable(name)?;
         let parameters = self.arguments(name, args, &planned.parameters).await?;
         self.next_portal += 1;
         let mut portal = Portal::new(self.next_portal, statement, planned, parameters, vec![]);

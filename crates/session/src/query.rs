@@ -1,6 +1,8 @@
 //! Running one statement: queries with their rows, others through `utility`.
 
 use crate::block::{Action, BlockState};
+use crate::explain::command_word;
+use crate::feed::Feed;
 use crate::portal::{Portal, Source};
 use crate::row_store::RowStore;
 use crate::session::{Outcome, Session};
@@ -246,14 +248,7 @@ impl Session {
         if !prepared.plan.is_read_only {
             self.store_running().await?;
             if self.open.as_ref().is_some_and(|o| o.facts.read_only && !o.txn.is_read_only()) {
-                let command = match prepared.plan.tag {
-                    CommandTag::Select => "SELECT",
-                    CommandTag::Insert => "INSERT",
-                    CommandTag::Update => "UPDATE",
-                    CommandTag::Delete => "DELETE",
-                    CommandTag::Merge => "MERGE",
-                };
-                return Err(read_only(command));
+                return Err(read_only(command_word(prepared.plan.tag)));
             }
         }
         Ok(())
@@ -280,8 +275,12 @@ impl Session {
         }
         let context = self.statement_context(portal.parameters.clone())?;
         let execution = exec::execute(prepared, context.clone())?;
+        let feed = match &self.shared.workers {
+            Some(workers) if prepared.plan.is_long => Feed::away(execution, workers),
+            _ => Feed::here(execution),
+        };
         let keeps = portal.cursor.is_some_and(|c| c.scroll != Some(false));
-        portal.source = Source::Rows(Box::new(RowStore::new(execution, keeps, &context.memory)));
+        portal.source = Source::Rows(Box::new(RowStore::new(feed, keeps, &context.memory)));
         Ok(())
     }
 

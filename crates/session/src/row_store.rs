@@ -1,7 +1,8 @@
 //! The rows of a portal: those still to be computed, and those that are kept to be read later or again.
 
+use crate::feed::Feed;
 use exec::budget::Reservation;
-use exec::{Batch, Execution, MemoryBudget};
+use exec::{Batch, MemoryBudget};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use types::{Result, SqlError, SqlState};
@@ -11,7 +12,7 @@ pub(crate) type Position = u64;
 
 pub(crate) struct RowStore {
     /// None: all rows have been computed.
-    execution: Option<Execution>,
+    feed: Option<Feed>,
     /// Rows computed, from `base` on; all of them where `keeps`.
     batches: VecDeque<Batch>,
     /// Rows that were dropped after reading.
@@ -27,10 +28,10 @@ pub(crate) struct RowStore {
 
 impl RowStore {
     /// `keeps`: rows may be read again.
-    pub fn new(execution: Execution, keeps: bool, memory: &Arc<MemoryBudget>) -> RowStore {
+    pub fn new(feed: Feed, keeps: bool, memory: &Arc<MemoryBudget>) -> RowStore {
         let memory = Reservation::new(memory);
         RowStore {
-            execution: Some(execution),
+            feed: Some(feed),
             batches: VecDeque::new(),
             base: 0,
             count: 0,
@@ -43,7 +44,7 @@ impl RowStore {
 
     /// Whether rows are still to be computed (so that what happens meanwhile could change them).
     pub fn is_running(&self) -> bool {
-        self.execution.is_some()
+        self.feed.is_some()
     }
 
     /// Number of the command tag of a statement that writes; known once it has run to its end.
@@ -53,8 +54,8 @@ impl RowStore {
 
     /// Computes one more batch. False: there are no more rows.
     async fn pull(&mut self) -> Result<bool> {
-        let Some(execution) = &mut self.execution else { return Ok(false) };
-        match execution.next().await? {
+        let Some(feed) = &mut self.feed else { return Ok(false) };
+        match feed.next().await? {
             Some(batch) => {
                 self.memory.grow(batch.size_bytes()).map_err(too_many)?;
                 self.count += batch.len as u64;
@@ -62,8 +63,8 @@ impl RowStore {
                 Ok(true)
             }
             None => {
-                self.affected = execution.rows_affected();
-                self.execution = None;
+                self.affected = feed.rows_affected();
+                self.feed = None;
                 Ok(false)
             }
         }

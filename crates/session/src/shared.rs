@@ -3,7 +3,7 @@
 use crate::state::SessionState;
 use catalog::{Catalog, Snapshot};
 use exec::{NodeBudget, SpillFolder};
-use host::Host;
+use host::{Host, Spawn};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,8 @@ pub struct Shared {
     /// Memory for the statements of all sessions.
     pub memory: Arc<NodeBudget>,
     pub spill: SpillFolder,
+    /// Where long statements compute; None: where their sessions run.
+    pub workers: Option<Arc<dyn Spawn>>,
     /// Microseconds since 2000-01-01 UTC.
     pub started: i64,
     next: AtomicU64,
@@ -35,10 +37,11 @@ impl Shared {
         catalog: Arc<Catalog>,
         memory: Arc<NodeBudget>,
         spill: SpillFolder,
+        workers: Option<Arc<dyn Spawn>>,
     ) -> Arc<Shared> {
         let started = wall(&host);
         let sessions = Mutex::default();
-        Arc::new(Shared { host, gateway, catalog, memory, spill, started, next: AtomicU64::new(1), sessions })
+        Arc::new(Shared { host, gateway, catalog, memory, spill, workers, started, next: AtomicU64::new(1), sessions })
     }
 
     pub(crate) fn next_id(&self) -> SessionId {

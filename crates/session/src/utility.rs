@@ -49,7 +49,7 @@ impl Session {
                 vec![text_column(name)]
             }
             Utility::ShowAll => ["name", "setting", "description"].map(text_column).into(),
-            Utility::Explain { .. } => vec![text_column("QUERY PLAN")],
+            Utility::Explain { options, .. } => vec![exec::explain::column(options)],
             Utility::Execute { name, .. } => self.executed_columns(name),
             Utility::Fetch { cursor, is_move: false, .. } => self.cursor_columns(cursor),
             _ => vec![],
@@ -182,7 +182,7 @@ impl Session {
                 "SHOW".to_owned()
             }
             Utility::Explain { statement, options } => {
-                let lines = self.explain(statement, options).await?;
+                let lines = self.explain(statement, options, portal).await?;
                 let rows: Vec<Vec<String>> = lines.into_iter().map(|line| vec![line]).collect();
                 self.send_text(&portal.planned.columns, &rows, portal, describes, sink)?;
                 "EXPLAIN".to_owned()
