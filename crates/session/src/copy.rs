@@ -49,7 +49,7 @@ impl Session {
                 out.end(sink.buffer())?;
                 sink.copy_done();
                 let tag = format!("COPY {}", out.rows);
-                self.complete(&tag, standing.commits(), sink).await?;
+                self.complete(&tag, standing.commits(), true, sink).await?;
                 Ok(Outcome::Completed)
             }
         }
@@ -72,16 +72,14 @@ impl Session {
         };
         let result = self.finish_copy(work, standing, sink).await;
         if let Err(error) = result {
-            self.fail();
-            self.send_notices(sink);
-            return Err(error);
+            return Err(self.fail_statement(error, sink).await);
         }
         self.run_queue(false, sink).await
     }
 
     async fn finish_copy(&mut self, work: CopyIn, standing: Standing, sink: &mut dyn Sink) -> Result<()> {
         let rows = work.finish().await?;
-        self.complete(&format!("COPY {rows}"), standing.commits(), sink).await
+        self.complete(&format!("COPY {rows}"), standing.commits(), false, sink).await
     }
 
     /// The client gave up.

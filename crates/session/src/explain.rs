@@ -1,6 +1,5 @@
 //! EXPLAIN: plans, with ANALYZE runs, and lets `exec::explain` say it.
 
-use crate::portal::Portal;
 use crate::session::Session;
 use exec::Prepared;
 use exec::explain::Explain;
@@ -10,18 +9,18 @@ use std::sync::Arc;
 use types::{Datum, Result, SqlError, SqlState, SqlType};
 
 impl Session {
-    /// The rows of the answer. `portal`: the explaining statement's own.
+    /// The rows of the answer. `types`, `parameters`: the explaining statement's own.
     pub(crate) async fn explain(
         &mut self,
         explained: &Explained,
         options: &ExplainOptions,
-        portal: &Portal,
+        types: &[SqlType],
+        parameters: Arc<[Datum]>,
     ) -> Result<Vec<String>> {
-        let types: &[SqlType] = &portal.planned.parameters;
         let clock = self.shared.host.clock.clone();
         let started = clock.monotonic();
         let (prepared, parameters) = match explained {
-            Explained::Query(query) => (self.plan_query(query, types)?, portal.parameters.clone()),
+            Explained::Query(query) => (self.plan_query(query, types)?, parameters),
             Explained::Execute { name, args } => self.executed(name, args).await?,
             Explained::Utility => return Ok(vec!["Utility statements have no plan structure".to_owned()]),
         };
@@ -54,13 +53,16 @@ impl Session {
         let parameters = self.arguments(name, args, &planned.parameters).await?;
         match &planned.work {
             crate::statement::Work::Query(prepared) => Ok((prepared.clone(), parameters)),
-            _ => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("prepared statement \"{name}\" is not a query"))),
+            _ => {
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("prepared statement \"{name}\" is not a query")))
+            }
         }
     }
 
     fn changed_planner_settings(&self) -> Vec<(String, String)> {
         let settings = self.state.settings.lock();
-        let changed = crate::settings::all().iter().filter(|p| p.name.starts_with("enable_") || p.name.ends_with("_cost"));
+        let changed =
+            crate::settings::all().iter().filter(|p| p.name.starts_with("enable_") || p.name.ends_with("_cost"));
         changed
             .filter_map(|p| settings.get(p.name).filter(|v| *v != p.default).map(|v| (p.name.to_owned(), v.to_owned())))
             .collect()

@@ -189,11 +189,7 @@ impl Session {
                 }
                 Ok(outcome)
             }
-            Err(error) => {
-                self.fail();
-                self.send_notices(sink);
-                Err(error)
-            }
+            Err(error) => Err(self.fail_statement(error, sink).await),
         }
     }
 

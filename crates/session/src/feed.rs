@@ -11,7 +11,7 @@ use types::{Result, SqlError};
 const AHEAD: usize = 2;
 
 /// What a worker sends.
-enum Piece {
+pub(crate) enum Piece {
     Rows(Batch),
     /// The number for the command tag.
     End(u64),

@@ -239,7 +239,8 @@ impl Session {
             RowBuffer::new(buffer, &portal.formats, &self.derived.format).with_names(context.catalog, &*self.state);
         let count = exec::direct::run(prepared, &context, &mut rows).await?;
         let tag = tag(prepared.plan.tag, count);
-        self.complete(&tag, standing.commits(), sink).await?;
+        let tells = !prepared.plan.result.is_empty();
+        self.complete(&tag, standing.commits(), tells, sink).await?;
         Ok(Outcome::Completed)
     }
 
@@ -294,7 +295,7 @@ impl Session {
     ) -> Result<Outcome> {
         let Source::Rows(rows) = &mut portal.source else {
             let tag = tag(prepared.plan.tag, 0);
-            self.complete(&tag, standing.commits(), sink).await?;
+            self.complete(&tag, standing.commits(), true, sink).await?;
             return Ok(Outcome::Completed);
         };
         let limit = if max_rows == 0 { u64::MAX } else { u64::from(max_rows) };
@@ -311,7 +312,8 @@ impl Session {
         };
         portal.source = Source::Done;
         let tag = tag(prepared.plan.tag, count);
-        self.complete(&tag, standing.commits(), sink).await?;
+        let tells = !prepared.plan.result.is_empty();
+        self.complete(&tag, standing.commits(), tells, sink).await?;
         Ok(Outcome::Completed)
     }
 
@@ -350,7 +352,6 @@ impl Session {
         let planned = self.planned(statement)?;
         let Work::Utility(utility) = &planned.work else { return Err(SqlError::internal("not a control statement")) };
         let tag = self.run_control(&utility.clone()).await?;
-        self.settle().await?;
         self.send_notices(sink);
         sink.command_complete(tag);
         Ok(())

@@ -254,11 +254,7 @@ impl Session {
             match self.run_in_string(&statement, is_alone, is_last, sink).await {
                 Ok(Outcome::CopyIn) => return Ok(Outcome::CopyIn),
                 Ok(_) => {}
-                Err(error) => {
-                    self.fail();
-                    self.send_notices(sink);
-                    return Err(error);
-                }
+                Err(error) => return Err(self.fail_statement(error, sink).await),
             }
         }
         Ok(Outcome::Completed)
@@ -274,10 +270,12 @@ impl Session {
     }
 
     /// A statement is through: what it owes its transaction, its notices, its tag. `commits`: it ends the implicit block.
-    pub(crate) async fn complete(&mut self, tag: &str, commits: bool, sink: &mut dyn Sink) -> Result<()> {
+    /// `tells`: rows leave with it. A tag alone does not wait: it belongs to a transaction that commits behind what its locks showed,
+    /// or not at all (docs/decisions/0005).
+    pub(crate) async fn complete(&mut self, tag: &str, commits: bool, tells: bool, sink: &mut dyn Sink) -> Result<()> {
         if commits {
             self.end_implicit().await?;
-        } else {
+        } else if tells {
             self.settle().await?;
         }
         self.send_notices(sink);
@@ -285,7 +283,22 @@ impl Session {
         Ok(())
     }
 
-    /// Nothing that is told may be undone: waits for what locks have shown in flight.
+    /// What an error does. It is told only when what it was found by (a key that is there) can no longer go away.
+    pub(crate) async fn fail_statement(&mut self, error: SqlError, sink: &mut dyn Sink) -> SqlError {
+        let settled = self.settle().await;
+        self.fail();
+        self.send_notices(sink);
+        match settled {
+            Ok(()) => error,
+            // The statement's own error stands for its transaction's end as well as any other.
+            Err(other) => {
+                tracing::debug!(%other, "a failed statement did not settle");
+                error
+            }
+        }
+    }
+
+    /// No row that is told may be undone: waits for what locks have shown in flight.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         match &self.open {
             Some(open) => Ok(open.txn.settle().await?),

@@ -182,14 +182,15 @@ impl Session {
                 "SHOW".to_owned()
             }
             Utility::Explain { statement, options } => {
-                let lines = self.explain(statement, options, portal).await?;
+                let (planned, parameters) = (portal.planned.clone(), portal.parameters.clone());
+                let lines = self.explain(statement, options, &planned.parameters, parameters).await?;
                 let rows: Vec<Vec<String>> = lines.into_iter().map(|line| vec![line]).collect();
                 self.send_text(&portal.planned.columns, &rows, portal, describes, sink)?;
                 "EXPLAIN".to_owned()
             }
             other => self.run_simple_utility(other, &portal.statement.clone()).await?,
         };
-        self.complete(&tag, standing.commits(), sink).await?;
+        self.complete(&tag, standing.commits(), true, sink).await?;
         Ok(Outcome::Completed)
     }
 
