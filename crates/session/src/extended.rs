@@ -246,6 +246,10 @@ impl Session {
     /// Sync: ends the implicit transaction.
     pub async fn sync(&mut self) -> Result<()> {
         let result = self.end_implicit().await;
+        // Also those that were bound and never run: no transaction was opened for them.
+        if self.open.is_none() && !self.portals.is_empty() {
+            self.portals.retain(|_, portal| portal.is_held());
+        }
         self.failing(result)
     }
 

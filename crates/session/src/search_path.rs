@@ -12,7 +12,7 @@ pub struct SearchPath {
     pub creation: Option<Oid>,
 }
 
-/// Splits the setting as SHOW prints it: names by comma, quoted ones with doubled quotes.
+/// Splits the setting: names by comma, quoted ones with doubled quotes, the others folded to lower case.
 pub fn split(setting: &str) -> Vec<String> {
     let (mut names, mut name, mut is_quoted, mut was_quoted) = (vec![], String::new(), false, false);
     let mut letters = setting.chars().peekable();
@@ -31,7 +31,8 @@ pub fn split(setting: &str) -> Vec<String> {
                 was_quoted = false;
             }
             letter if letter.is_whitespace() && !is_quoted => {}
-            letter => name.push(letter),
+            letter if is_quoted => name.push(letter),
+            letter => name.push(letter.to_ascii_lowercase()),
         }
     }
     if was_quoted || !name.is_empty() {

@@ -26,8 +26,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use txn::CancelReason;
-use types::{Oid, Result, SqlError, SqlState, SqlType};
+use types::{Oid, Result, Severity, SqlError, SqlState, SqlType};
 
 /// Statements whose text and plan are kept although nobody has prepared them.
 const REMEMBERED_MAX: usize = 256;
@@ -331,6 +332,26 @@ impl Session {
         self.state.activity.store(state, Ordering::Relaxed);
     }
 
+    /// How long the client may stay silent as things stand, and the error that ends the session then.
+    pub fn idle_limit(&self) -> Option<(Duration, SqlError)> {
+        let (name, code, message) = match self.block {
+            BlockState::InBlock | BlockState::Failed => (
+                "idle_in_transaction_session_timeout",
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                "terminating connection due to idle-in-transaction timeout",
+            ),
+            BlockState::Idle | BlockState::Implicit => (
+                "idle_session_timeout",
+                SqlState::IDLE_SESSION_TIMEOUT,
+                "terminating connection due to idle-session timeout",
+            ),
+        };
+        match self.state.settings.lock().milliseconds(name) {
+            0 => None,
+            most => Some((Duration::from_millis(most), SqlError::new(code, message).severity(Severity::Fatal))),
+        }
+    }
+
     pub(crate) fn check_count(&self, count: usize, what: &str) -> Result<()> {
         if count < NAMED_MAX {
             return Ok(());
@@ -348,7 +369,7 @@ fn start_settings(database: &catalog::Database, role: &catalog::Role, login: &Lo
     let mut settings = Settings::default();
     let stored = |settings: &mut Settings, name: &str, value: &str| {
         // A stored value that no longer fits must not lock anybody out.
-        if let Err(error) = settings.set_base(name, &[value.to_owned()]) {
+        if let Err(error) = settings.set_base(name, value) {
             tracing::warn!(%error, name, "a stored setting was not applied");
         }
     };
@@ -362,7 +383,7 @@ fn start_settings(database: &catalog::Database, role: &catalog::Role, login: &Lo
         stored(&mut settings, name, value);
     }
     for (name, value) in &login.settings {
-        settings.set_base(name, std::slice::from_ref(value))?;
+        settings.set_base(name, value)?;
     }
     settings.set_fact("session_authorization", &role.name);
     settings.set_fact("is_superuser", if role.is_superuser { "on" } else { "off" });

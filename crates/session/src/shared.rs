@@ -71,6 +71,13 @@ impl Shared {
         self.sessions().iter().filter(|s| s.database == database && s.id != but).count()
     }
 
+    /// Tells those to end.
+    pub(crate) fn end_sessions_in(&self, database: Oid, but: SessionId) {
+        for session in self.sessions().iter().filter(|s| s.database == database && s.id != but) {
+            session.cancel.raise(txn::CancelReason::Terminate);
+        }
+    }
+
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.catalog.current()
     }

@@ -244,7 +244,7 @@ impl SessionAccess for SessionState {
         }
     }
     fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
-        self.settings.lock().set(name, &[value.to_owned()], local)
+        self.settings.lock().set_text(name, value, local)
     }
     fn search_path(&self) -> Vec<Oid> {
         self.path.lock().schemas.clone()

@@ -376,12 +376,13 @@ impl Session {
     // --- DDL
 
     pub(crate) fn services(&self) -> Result<SqlServices> {
-        let (shared, id) = (self.shared.clone(), self.state.id);
+        let (shared, ending, id) = (self.shared.clone(), self.shared.clone(), self.state.id);
         Ok(SqlServices {
             context: self.statement_context(Arc::from([]))?,
             bind: self.bind_context(),
             settings: self.derived.planner.clone(),
             sessions_in: Box::new(move |database| shared.sessions_in(database, id)),
+            end_sessions_in: Box::new(move |database| ending.end_sessions_in(database, id)),
         })
     }
 

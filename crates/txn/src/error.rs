@@ -112,6 +112,7 @@ impl TxnError {
             TxnError::Deadline => new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout"),
             TxnError::Terminated => {
                 new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+                    .severity(types::Severity::Fatal)
             }
             TxnError::SchemaChanged { .. } => new(
                 SqlState::SERIALIZATION_FAILURE,

@@ -151,6 +151,12 @@ pub trait Backend: Send {
 
     fn transaction_status(&self) -> TransactionStatus;
 
+    /// Ends when the connection must end although the client says nothing: it was silent for too long, or somebody ended
+    /// its session. Asked while there is no message, and dropped when one comes.
+    async fn idle_end(&mut self) -> SqlError {
+        std::future::pending().await
+    }
+
     /// Reported settings that changed since the last call (at first: that differ from what `wire` reports by itself).
     fn parameter_changes(&mut self) -> Vec<(String, String)>;
 

@@ -220,10 +220,13 @@ impl Connection {
         let status = self.backend.transaction_status();
         let idle = status == crate::TransactionStatus::Idle && !self.in_batch;
         let leave = if idle { Phase::Draining } else { Phase::Closing };
+        let backend = self.backend.as_mut();
         let frame = tokio::select! {
             biased;
             frame = self.reader.frame() => frame,
             _ = self.phase.wait_for(|phase| *phase >= leave) => return Err(shutting_down()),
+            // Only polled, and so only asked, when there is no message yet.
+            error = must_end(backend) => return Err(error),
         };
         match frame {
             Ok(frame) => Ok(frame),
@@ -362,6 +365,11 @@ pub(crate) async fn attend<T>(
     }
     cancel.cancel();
     work.await
+}
+
+/// Made when it is first polled.
+async fn must_end(backend: &mut dyn Backend) -> SqlError {
+    backend.idle_end().await
 }
 
 /// A panic becomes an error that ends the connection: what it left of the backend's state is not used again.

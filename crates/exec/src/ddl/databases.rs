@@ -9,7 +9,12 @@ use catalog::rows::NameSpace;
 use catalog::*;
 use sql::utility::ddl::{AlterDatabase, Name, Options, RoleSpec, SettingChange};
 use std::sync::Arc;
+use std::time::Duration;
 use types::{Result, SqlError, SqlState};
+
+/// How long sessions that are about to leave a database are waited for: 5 seconds, as in PostgreSQL.
+const LEAVING_LOOKS: u32 = 250;
+const LEAVING_LOOK_EVERY: Duration = Duration::from_millis(20);
 
 fn no_database(name: &str) -> SqlError {
     error(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
@@ -120,11 +125,16 @@ fn require_owner(context: &DdlContext<'_>, database: &Database) -> Result<()> {
     Err(error(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be owner of database {}", database.name)))
 }
 
-/// Other sessions hold the database.
-fn check_unused(context: &DdlContext<'_>, database: &Database) -> Result<()> {
-    let sessions = context.services.sessions_in(database.id);
-    if sessions == 0 {
-        return Ok(());
+/// 55006 where other sessions hold the database, and do not leave it in time: a client that has hung up may not be gone yet.
+async fn check_unused(context: &DdlContext<'_>, database: &Database) -> Result<()> {
+    let mut sessions = context.services.sessions_in(database.id);
+    for _ in 0..LEAVING_LOOKS {
+        if sessions == 0 {
+            return Ok(());
+        }
+        context.txn.check()?;
+        host::clock::sleep(LEAVING_LOOK_EVERY).await;
+        sessions = context.services.sessions_in(database.id);
     }
     let message = format!("database \"{}\" is being accessed by other users", database.name);
     let detail = match sessions {
@@ -149,7 +159,7 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, name: &Name, action: &Al
                 return Err(error(SqlState::FEATURE_NOT_SUPPORTED, "current database cannot be renamed"));
             }
             claim(context, &to.name).await?;
-            check_unused(context, &database)?;
+            check_unused(context, &database).await?;
             changed.name = to.name.clone();
         }
         AlterDatabase::Owner(role) => {
@@ -192,7 +202,7 @@ pub(super) fn join_values(values: &[String]) -> String {
     }
 }
 
-pub(super) async fn drop(context: &mut DdlContext<'_>, name: &Name, if_exists: bool) -> Result<()> {
+pub(super) async fn drop(context: &mut DdlContext<'_>, name: &Name, if_exists: bool, force: bool) -> Result<()> {
     let Some(database) = lock(context, &name.name).await? else {
         let missing = no_database(&name.name);
         if !if_exists {
@@ -208,7 +218,10 @@ pub(super) async fn drop(context: &mut DdlContext<'_>, name: &Name, if_exists: b
     if database.is_template {
         return Err(error(SqlState::WRONG_OBJECT_TYPE, "cannot drop a template database"));
     }
-    check_unused(context, &database)?;
+    if force {
+        context.services.end_sessions_in(database.id);
+    }
+    check_unused(context, &database).await?;
     let snapshot = context.snapshot();
     let mut parts: Vec<Part> =
         snapshot.schemas().filter(|s| s.database == database.id).map(|s| Part::Schema(s.id)).collect();

@@ -55,7 +55,7 @@ pub async fn execute(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutco
     match ddl {
         Ddl::CreateDatabase { name, options } => databases::create(context, name, options).await?,
         Ddl::AlterDatabase { name, action } => databases::alter(context, name, action).await?,
-        Ddl::DropDatabase { name, if_exists, .. } => databases::drop(context, name, *if_exists).await?,
+        Ddl::DropDatabase { name, if_exists, force } => databases::drop(context, name, *if_exists, *force).await?,
         Ddl::CreateSchema(create) => schemas::create(context, create).await?,
         Ddl::AlterSchema { name, action } => schemas::alter(context, name, action).await?,
         Ddl::CreateTable(create) => tables::create(context, create).await?,

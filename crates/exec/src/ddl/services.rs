@@ -113,4 +113,7 @@ pub trait DdlServices: Send + Sync {
 
     /// Sessions connected to a database other than this one, for DROP DATABASE and RENAME.
     fn sessions_in(&self, database: Oid) -> usize;
+
+    /// Tells those sessions to end (DROP DATABASE … WITH (FORCE)).
+    fn end_sessions_in(&self, database: Oid);
 }

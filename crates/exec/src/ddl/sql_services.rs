@@ -26,6 +26,8 @@ pub struct SqlServices {
     pub settings: PlannerSettings,
     /// Other sessions connected to a database.
     pub sessions_in: Box<dyn Fn(Oid) -> usize + Send + Sync>,
+    /// Tells them to end.
+    pub end_sessions_in: Box<dyn Fn(Oid) + Send + Sync>,
 }
 
 /// A row as it was read: attribute n at `n - 1`, and its undeclared fields.
@@ -424,5 +426,9 @@ impl DdlServices for SqlServices {
     }
     fn sessions_in(&self, database: Oid) -> usize {
         (self.sessions_in)(database)
+    }
+
+    fn end_sessions_in(&self, database: Oid) {
+        (self.end_sessions_in)(database);
     }
 }

@@ -65,7 +65,13 @@ impl Database {
             BoundKind::Utility(utility) => {
                 let Utility::Ddl(ddl) = *utility else { panic!("{statement}") };
                 let sessions_in = Box::new(|_| 0);
-                let services = SqlServices { context, bind, settings: PlannerSettings::default(), sessions_in };
+                let services = SqlServices {
+                    context,
+                    bind,
+                    settings: PlannerSettings::default(),
+                    sessions_in,
+                    end_sessions_in: Box::new(|_| ()),
+                };
                 let mut context = DdlContext {
                     txn,
                     catalog: &mut self.catalog,

@@ -116,6 +116,14 @@ impl Cancel for CancelHandle {
     }
 }
 
+/// A cancel request that comes when nothing runs is for nothing.
+async fn told_to_end(flag: CancelFlag) -> SqlError {
+    while flag.wait().await != CancelReason::Terminate {
+        flag.clear();
+    }
+    txn::TxnError::Terminated.to_sql()
+}
+
 fn value_format(format: Format) -> ValueFormat {
     match format {
         Format::Text => ValueFormat::Text,
@@ -228,6 +236,14 @@ impl Backend for SessionBackend {
 
     fn notices(&mut self) -> Vec<SqlError> {
         self.session.take_notices()
+    }
+
+    async fn idle_end(&mut self) -> SqlError {
+        let told = told_to_end(self.session.cancel_flag());
+        match self.session.idle_limit() {
+            None => told.await,
+            Some((most, error)) => host::clock::timeout(most, told).await.unwrap_or(error),
+        }
     }
 
     fn cancel_handle(&self) -> Arc<dyn Cancel> {

@@ -116,14 +116,7 @@ impl Settings {
             Some(parameter) => values::check(parameter, items)?,
             None => items.join(", "),
         };
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(SqlError::new(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("value of parameter \"{name}\" is too long"),
-            ));
-        }
-        self.store(parameter, name, value.clone(), local)?;
-        Ok(value)
+        self.keep(parameter, name, value, local)
     }
 
     /// RESET, and SET … TO DEFAULT.
@@ -151,8 +144,8 @@ impl Settings {
     }
 
     /// A value from before the session: the role's, the database's or the start-up packet's. RESET goes back to it.
-    pub fn set_base(&mut self, name: &str, items: &[String]) -> Result<()> {
-        let value = self.set(name, items, false)?;
+    pub fn set_base(&mut self, name: &str, text: &str) -> Result<()> {
+        let value = self.set_text(name, text, false)?;
         self.undo.clear();
         if let Some(stack) = self.values.get_mut(key(find(name), name).as_ref()) {
             stack.base = value;
@@ -161,12 +154,42 @@ impl Settings {
         Ok(())
     }
 
+    /// The same from one text that has the form SHOW prints: `set_config`, the start-up packet, stored settings. A list of names is
+    /// a list here, where SET takes a string for one name.
+    pub fn set_text(&mut self, name: &str, text: &str, local: bool) -> Result<String> {
+        match find(name) {
+            Some(parameter) if parameter.kind == Kind::Names => {
+                check_settable(Some(parameter), name)?;
+                let value = values::check_names(parameter, text)?;
+                self.keep(Some(parameter), name, value, local)
+            }
+            _ => self.set(name, &[text.to_owned()], local),
+        }
+    }
+
     /// What the server knows and nobody sets (`is_superuser`), or sets by a statement of its own (`session_authorization`).
     pub fn set_fact(&mut self, name: &'static str, value: &str) {
         let parameter = find(name);
         let stack = Stack { base: value.to_owned(), ..Stack::default() };
         self.values.insert(key(parameter, name).into_owned(), stack);
         self.changed(parameter);
+    }
+
+    fn keep(
+        &mut self,
+        parameter: Option<&'static Parameter>,
+        name: &str,
+        value: String,
+        local: bool,
+    ) -> Result<String> {
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("value of parameter \"{name}\" is too long"),
+            ));
+        }
+        self.store(parameter, name, value.clone(), local)?;
+        Ok(value)
     }
 
     fn store(&mut self, parameter: Option<&'static Parameter>, name: &str, value: String, local: bool) -> Result<()> {

@@ -99,7 +99,7 @@ fn rollback_to_a_savepoint_undoes_what_came_after_it() {
 #[test]
 fn reset_goes_back_to_what_the_session_started_with() {
     let mut settings = Settings::default();
-    settings.set_base("application_name", &["psql".to_owned()]).unwrap();
+    settings.set_base("application_name", "psql").unwrap();
     set(&mut settings, "x", false);
     settings.reset("application_name", false).unwrap();
     assert_eq!(settings.get("application_name"), Some("psql"));
@@ -112,4 +112,24 @@ fn changes_of_reported_parameters_are_told_once() {
     settings.set("work_mem", &["1MB".to_owned()], false).unwrap();
     assert_eq!(settings.take_reported(), vec![("application_name", "x".to_owned())]);
     assert!(settings.take_reported().is_empty());
+}
+
+#[test]
+fn a_list_of_names_in_one_text_is_a_list() {
+    let mut settings = Settings::default();
+    for (text, expected) in [
+        ("", Ok("")),
+        ("a,b", Ok("a,b")),
+        (" A , \"x,\"\"y\" ", Ok(" A , \"x,\"\"y\" ")),
+        ("a b", Err("List syntax is invalid.")),
+        ("a,", Err("List syntax is invalid.")),
+        ("\"a", Err("List syntax is invalid.")),
+        ("\"\"", Err("List syntax is invalid.")),
+    ] {
+        let set = settings.set_text("search_path", text, false);
+        let found = set.as_deref().map_err(|error| error.fields().detail.clone().unwrap_or_default());
+        assert_eq!(found.map_err(|detail| detail.to_string()), expected.map_err(str::to_owned), "{text}");
+    }
+    settings.set("search_path", &["a,b".to_owned()], false).unwrap();
+    assert_eq!(settings.get("search_path"), Some("\"a,b\""), "SET takes a string for one name");
 }

@@ -193,6 +193,50 @@ fn encoding(parameter: &Parameter, text: &str) -> Result<String> {
 }
 
 /// `search_path`: items quoted where they must be, as SHOW prints them.
+/// A list of names as one text, kept as it is written; 22023 where it is none.
+pub fn check_names(parameter: &Parameter, text: &str) -> Result<String> {
+    if !is_name_list(text) {
+        return Err(invalid(parameter, text).detail("List syntax is invalid."));
+    }
+    Ok(text.to_owned())
+}
+
+/// Names divided by commas, in quotes or without blanks; or nothing at all.
+fn is_name_list(text: &str) -> bool {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return true;
+    }
+    loop {
+        let after = if let Some(mut quoted) = rest.strip_prefix('"') {
+            let mut length = 0;
+            loop {
+                let Some(end) = quoted.find('"') else { return false };
+                length += end;
+                quoted = quoted.get(end + 1..).unwrap_or_default();
+                match quoted.strip_prefix('"') {
+                    Some(more) => quoted = more,
+                    None if length == 0 => return false,
+                    None => break quoted,
+                }
+            }
+        } else {
+            let end = rest.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(rest.len());
+            if end == 0 {
+                return false;
+            }
+            rest.get(end..).unwrap_or_default()
+        };
+        match after.trim_start() {
+            "" => return true,
+            more => match more.strip_prefix(',') {
+                Some(more) => rest = more.trim_start(),
+                None => return false,
+            },
+        }
+    }
+}
+
 fn names(items: &[String]) -> String {
     let is_plain = |name: &str| {
         let mut letters = name.chars();
