@@ -81,6 +81,7 @@ fn targets<'p>(node: &'p PlanNode, out: &mut Vec<&'p std::sync::Arc<Relation>>) 
         Op::Insert(insert) => out.push(&insert.target.relation),
         Op::Update(update) => out.push(&update.target.relation),
         Op::Delete(delete) => out.push(&delete.target.relation),
+        Op::Merge(merge) => out.push(&merge.target.relation),
         Op::LockRows { targets, .. } => out.extend(targets.iter().map(|t| &t.relation)),
         _ => {}
     }

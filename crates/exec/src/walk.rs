@@ -35,6 +35,7 @@ pub(crate) fn inputs(node: &PlanNode) -> Vec<&PlanNode> {
         Op::Insert(insert) => vec![&insert.input],
         Op::Update(update) => vec![&update.input],
         Op::Delete(delete) => vec![&delete.input],
+        Op::Merge(merge) => vec![&merge.input],
     }
 }
 
@@ -141,5 +142,9 @@ fn own(node: &PlanNode, f: &mut dyn FnMut(&Expr)) {
             update.tail.iter().chain(&update.recheck).chain(&update.returning).for_each(f);
         }
         Op::Delete(delete) => delete.recheck.iter().chain(&delete.returning).for_each(f),
+        Op::Merge(merge) => {
+            let clauses = merge.clauses.iter().flat_map(|c| c.expressions());
+            merge.recheck.iter().chain(clauses).for_each(f);
+        }
     }
 }

@@ -323,6 +323,7 @@ pub enum Node {
     Insert(Box<Insert>),
     Update(Box<Update>),
     Delete(Box<Delete>),
+    Merge(Box<Merge>),
 }
 
 #[derive(Clone, Debug)]
@@ -418,6 +419,48 @@ pub struct Delete {
     pub recheck: Vec<Expr>,
     /// RETURNING over the old row's columns.
     pub returning: Vec<(ColumnId, Expr)>,
+}
+
+/// MERGE: for each row of the input the first clause that fits is done.
+#[derive(Clone, Debug)]
+pub struct Merge {
+    pub target: WriteTarget,
+    /// Source rows joined with the target's; `row_key` is NULL where no row of the target matches.
+    pub input: Node,
+    pub row_key: ColumnId,
+    pub old_row: Vec<(ScanColumn, ColumnId)>,
+    pub generated: Vec<(i16, Expr)>,
+    /// The join's condition, evaluated again on a newer version at READ COMMITTED.
+    pub recheck: Vec<Expr>,
+    pub clauses: Vec<MergeClause>,
+}
+
+#[derive(Clone, Debug)]
+pub struct MergeClause {
+    /// WHEN MATCHED, or WHEN NOT MATCHED.
+    pub is_matched: bool,
+    pub condition: Option<Expr>,
+    pub action: MergeAction,
+}
+
+/// Expressions over the input.
+#[derive(Clone, Debug)]
+pub enum MergeAction {
+    Nothing,
+    Delete,
+    Update(Vec<(i16, Expr)>),
+    /// A value for each attribute that is not generated.
+    Insert(Vec<(i16, Expr)>),
+}
+
+impl MergeClause {
+    pub fn expressions(&self) -> Vec<&Expr> {
+        let values = match &self.action {
+            MergeAction::Update(values) | MergeAction::Insert(values) => values.as_slice(),
+            MergeAction::Nothing | MergeAction::Delete => &[],
+        };
+        self.condition.iter().chain(values.iter().map(|(_, e)| e)).collect()
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use crate::ResultColumn;
 use crate::expr::Expr;
 use crate::logical::locking::{LockMode, WaitPolicy};
 use crate::logical::{
-    CommandTag, Frame, JoinKind, OnConflict, Overriding, PrivilegeCheck, ScanColumn, SetOperation, WindowFunction,
+    CommandTag, Frame, JoinKind, MergeClause, OnConflict, Overriding, PrivilegeCheck, ScanColumn, SetOperation,
+    WindowFunction,
 };
 use catalog::{Index, Relation};
 use std::sync::Arc;
@@ -303,6 +304,7 @@ pub enum Op {
     Insert(Box<PlanInsert>),
     Update(Box<PlanUpdate>),
     Delete(Box<PlanDelete>),
+    Merge(Box<PlanMerge>),
 }
 
 #[derive(Debug)]
@@ -399,6 +401,19 @@ pub struct PlanDelete {
     pub recheck: Option<Expr>,
     /// Over the old row (attribute n at `n - 1`), then the input's columns at `width + position`.
     pub returning: Vec<Expr>,
+}
+
+#[derive(Debug)]
+pub struct PlanMerge {
+    pub target: PlanTarget,
+    pub input: PlanNode,
+    /// NULL where no row of the target matches.
+    pub row_key: u32,
+    pub old_row: Vec<(ScanColumn, u32)>,
+    /// Over the input with the target's columns read again.
+    pub recheck: Option<Expr>,
+    /// In order; expressions over the input.
+    pub clauses: Vec<MergeClause>,
 }
 
 /// A statement by full primary key: no operator tree.

@@ -3,7 +3,8 @@
 use super::Target;
 use super::foreign_key::Pending;
 use super::target::StoredRow;
-use crate::expr::{EvalContext, Program, RowRef};
+use crate::expr::{EvalContext, Program};
+use crate::run::Run;
 use foldhash::HashSet;
 use sql::physical::PlanConflict;
 use txn::{LockMode, Locked, Transaction, WaitPolicy};
@@ -129,8 +130,10 @@ impl Conflict {
     }
 
     /// DO UPDATE: (old row, new row); None where its WHERE is not true.
+    #[allow(clippy::too_many_arguments)] // Each is another part of the statement at hand.
     pub async fn update(
         &self,
+        run: &mut Run,
         env: &EvalContext<'_>,
         txn: &Transaction,
         target: &Target,
@@ -141,20 +144,20 @@ impl Conflict {
         let mut both = existing.values.clone();
         both.extend_from_slice(excluded);
         if let Some(predicate) = &self.predicate
-            && !matches!(predicate.eval_row(env, RowRef::Datums(&both))?, Datum::Bool(true))
+            && !matches!(predicate.eval_datums(run, &both).await?, Datum::Bool(true))
         {
             return Ok(None);
         }
         let mut values = existing.values.clone();
         for (column, program) in &self.assignments {
-            let value = program.eval_row(env, RowRef::Datums(&both))?;
+            let value = program.eval_datums(run, &both).await?;
             if let Some(place) = values.get_mut(*column) {
                 *place = value;
             }
         }
         let tail: Option<Jsonb> = match &self.tail {
             None => existing.tail.clone(),
-            Some(tail) => match tail.eval_row(env, RowRef::Datums(&both))? {
+            Some(tail) => match tail.eval_datums(run, &both).await? {
                 Datum::Jsonb(tail) => Some(tail),
                 _ => None,
             },

@@ -84,7 +84,7 @@ impl InsertRows {
                 {
                     continue;
                 }
-                if let Some(row) = self.one(&context, values, tail).await? {
+                if let Some(row) = self.one(run, &context, values, tail).await? {
                     run.rows_affected += 1;
                     if !self.returning.is_empty() {
                         self.returning.push(run, &row).await?;
@@ -104,6 +104,7 @@ impl InsertRows {
     /// Writes one row; None where ON CONFLICT leaves everything as it is.
     async fn one(
         &mut self,
+        run: &mut Run,
         context: &Arc<StatementContext>,
         mut values: Vec<Datum>,
         tail: Option<Jsonb>,
@@ -116,7 +117,8 @@ impl InsertRows {
                 Met::Nobody => {}
                 Met::Nothing => return Ok(None),
                 Met::Row(existing) => {
-                    let updated = conflict.update(&env, &context.txn, &self.target, existing, &values, pending).await?;
+                    let updated =
+                        conflict.update(run, &env, &context.txn, &self.target, existing, &values, pending).await?;
                     return Ok(updated.map(|(old, new)| {
                         pending.updated(&self.target, &old.values, &new.values);
                         self.written.insert(new.key);

@@ -1,4 +1,4 @@
-//! INSERT, UPDATE and DELETE as operators. Each runs to its end at the first pull, checks what is checked at the end of a
+//! INSERT, UPDATE, DELETE and MERGE as operators. Each runs to its end at the first pull, checks what is checked at the end of a
 //! statement (foreign keys), and then hands out its RETURNING rows.
 
 mod conflict;
@@ -6,6 +6,7 @@ mod deferred;
 mod delete;
 pub(crate) mod foreign_key;
 pub(crate) mod insert;
+mod merge;
 pub(crate) mod target;
 mod update;
 pub(crate) mod violation;
@@ -18,7 +19,7 @@ use crate::budget::Reservation;
 use crate::expr::Program;
 use crate::op::{Input, Operator};
 use crate::run::Run;
-use sql::physical::{PlanDelete, PlanInsert, PlanUpdate};
+use sql::physical::{PlanDelete, PlanInsert, PlanMerge, PlanUpdate};
 use std::collections::VecDeque;
 use types::{Datum, Result};
 
@@ -32,6 +33,10 @@ pub(crate) fn update(input: Input, plan: &PlanUpdate) -> Result<Box<dyn Operator
 
 pub(crate) fn delete(input: Input, plan: &PlanDelete) -> Result<Box<dyn Operator>> {
     Ok(Box::new(delete::DeleteRows::new(input, plan)?))
+}
+
+pub(crate) fn merge(input: Input, plan: &PlanMerge) -> Result<Box<dyn Operator>> {
+    Ok(Box::new(merge::MergeRows::new(input, plan)?))
 }
 
 /// RETURNING: rows kept until the statement is through.

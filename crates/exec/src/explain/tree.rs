@@ -218,7 +218,9 @@ impl<'a> Renderer<'a> {
         let (mut shown, names) = self.dispatch(node, outer);
         self.attach_subplans(&mut shown);
         *self.uses.borrow_mut() = met_above;
-        if self.explain.options.verbose && !matches!(node.op, Op::Insert(_) | Op::Update(_) | Op::Delete(_)) {
+        if self.explain.options.verbose
+            && !matches!(node.op, Op::Insert(_) | Op::Update(_) | Op::Delete(_) | Op::Merge(_))
+        {
             shown.output = names.iter().map(|n| n.show(self.has_many)).collect();
         }
         (shown, names)
@@ -280,7 +282,7 @@ impl<'a> Renderer<'a> {
                 push(&mut shown, child, "Inner");
                 (shown, names)
             }
-            Op::Insert(_) | Op::Update(_) | Op::Delete(_) => self.write(node, outer),
+            Op::Insert(_) | Op::Update(_) | Op::Delete(_) | Op::Merge(_) => self.write(node, outer),
         }
     }
 

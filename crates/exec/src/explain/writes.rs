@@ -125,6 +125,7 @@ impl<'a> Renderer<'a> {
             Op::Insert(w) => ("Insert", &w.target, &w.input, &w.returning),
             Op::Update(w) => ("Update", &w.target, &w.input, &w.returning),
             Op::Delete(w) => ("Delete", &w.target, &w.input, &w.returning),
+            Op::Merge(w) => ("Merge", &w.target, &w.input, &[]),
             _ => return (Shown::default(), vec![]),
         };
         let (child, names) = self.node(input, outer);

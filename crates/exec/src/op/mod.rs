@@ -140,6 +140,7 @@ pub(crate) fn build(node: &PlanNode, measured: bool) -> Result<Input> {
         Op::Insert(insert) => crate::dml::insert(input(&insert.input)?, insert)?,
         Op::Update(update) => crate::dml::update(input(&update.input)?, update)?,
         Op::Delete(delete) => crate::dml::delete(input(&delete.input)?, delete)?,
+        Op::Merge(merge) => crate::dml::merge(input(&merge.input)?, merge)?,
     };
     Ok(match measured {
         true => Box::new(measure::Measured::new(operator, node.id as usize)),

@@ -70,3 +70,8 @@ fn query_forms() {
 fn writes() {
     check(include_str!("golden/writes.test"));
 }
+
+#[test]
+fn merges() {
+    check(include_str!("golden/merge.test"));
+}

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use types::{Result, SqlError, SqlState, SqlType};
 
 /// The target of a change, scanned with the keys of its rows.
-struct Scanned {
-    relation: Arc<Relation>,
-    alias: String,
-    node: Node,
-    row_key: ColumnId,
+pub(super) struct Scanned {
+    pub(super) relation: Arc<Relation>,
+    pub(super) alias: String,
+    pub(super) node: Node,
+    pub(super) row_key: ColumnId,
     old_row: Vec<(ScanColumn, ColumnId)>,
     /// Of an open collection: what its documents have besides declared columns.
     fields: Vec<(ScanColumn, ColumnId)>,
@@ -25,7 +25,7 @@ struct Scanned {
 
 impl Scanned {
     /// The old row with the fields that these expressions read.
-    fn old_row_for<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> Vec<(ScanColumn, ColumnId)> {
+    pub(super) fn old_row_for<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> Vec<(ScanColumn, ColumnId)> {
         let mut used = crate::plan::columns::ColumnSet::new();
         exprs.for_each(|e| crate::plan::columns::add_used(e, &mut used));
         let fields = self.fields.iter().filter(|(_, id)| used.contains(id));
@@ -103,7 +103,7 @@ impl Binder<'_> {
         Ok(write(Node::Delete(Box::new(node)), names))
     }
 
-    fn changed(&mut self, table: &TableWithJoins, rights: u32) -> Result<Scanned> {
+    pub(super) fn changed(&mut self, table: &TableWithJoins, rights: u32) -> Result<Scanned> {
         let position = self.at(table.span());
         let TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } = &table.relation else {
             return Err(unsupported("this target", position));
@@ -135,7 +135,10 @@ impl Binder<'_> {
         let mut node = target;
         if !from.is_empty() {
             // FROM may not read the target, not even LATERAL.
-            self.scope()?.items.iter_mut().for_each(|i| (i.lateral_only, i.lateral_allowed) = (true, false));
+            self.scope()?
+                .items
+                .iter_mut()
+                .for_each(|i| (i.lateral_only, i.lateral_allowed, i.is_target) = (true, false, true));
             let right = self.from(from)?;
             self.scope()?.items.iter_mut().for_each(|i| i.lateral_allowed = true);
             node = cross(node, right);
@@ -180,7 +183,7 @@ impl Binder<'_> {
             AssignmentTarget::Tuple(names) => names,
         };
         let value = bare(&assignment.value);
-        let position = self.at(assignment.value.span());
+        let position = self.place(&assignment.value);
         let mismatch = || {
             let message = "number of columns does not match number of values";
             SqlError::new(SqlState::SYNTAX_ERROR, message).at(position)

@@ -106,7 +106,7 @@ impl Binder<'_> {
         let first = called.first().map(|c| c.name.clone()).unwrap_or_default();
         let item = alias.map_or(first, |a| fold(&a.name));
         let locks = self.locks_of(&item)?;
-        locking::refuse(&locks, "a function").map_err(|e| e.at(position))?;
+        locking::refuse(&locks, "a function")?;
         let is_one = called.len() == 1;
         let definitions = alias.map(|a| a.columns.as_slice()).unwrap_or_default();
         let is_defined = definitions.iter().any(|c| c.data_type.is_some());

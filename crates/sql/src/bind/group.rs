@@ -6,7 +6,7 @@ use super::scope::{Clause, GroupingCall, Name};
 use super::set_returning::{SetCall, expanded, needed_by};
 use super::window::BoundWindow;
 use super::{Binder, unsupported, walk};
-use crate::expr::{Expr, ExprKind};
+use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, Node, SortKey};
 use crate::parse::forms;
 use crate::plan::columns;
@@ -48,7 +48,15 @@ pub(super) struct Groups {
 pub(super) fn same(a: &Expr, b: &Expr) -> bool {
     let plain = |e: &Expr| {
         let mut e = e.clone();
-        e.rewrite(&mut |n| n.position = 0);
+        e.rewrite(&mut |n| {
+            n.position = 0;
+            // A cast is the same, asked for or not.
+            if let ExprKind::Call { form, .. } | ExprKind::Relabel(_, form) | ExprKind::InOut(_, form) = &mut n.kind
+                && matches!(form, CallForm::ExplicitCast)
+            {
+                *form = CallForm::ImplicitCast;
+            }
+        });
         e
     };
     let has_subquery = |e: &Expr| e.any(&mut |n| matches!(n.kind, ExprKind::Subquery(_)));
@@ -414,10 +422,7 @@ fn joined<'s>(sets: impl Iterator<Item = &'s Vec<usize>>) -> Vec<usize> {
 /// Inside GROUPING SETS the parser takes ROLLUP and its like for calls.
 fn is_nested_sets(call: &ast::Function) -> bool {
     let name = call.name.0.last().and_then(|p| p.as_ident());
-    name.is_some_and(|n| {
-        forms::marked(n) == Some(forms::GROUPING_SETS)
-            || n.quote_style.is_none() && matches!(n.value.to_lowercase().as_str(), "rollup" | "cube")
-    })
+    name.is_some_and(|n| n.quote_style.is_none() && matches!(n.value.to_lowercase().as_str(), "rollup" | "cube"))
 }
 
 fn nested_sets(call: &ast::Function) -> Result<ast::Expr> {
@@ -436,8 +441,7 @@ fn nested_sets(call: &ast::Function) -> Result<ast::Expr> {
     let name = call.name.0.last().and_then(|p| p.as_ident()).map(|n| n.value.to_lowercase()).unwrap_or_default();
     Ok(match name.as_str() {
         "rollup" => ast::Expr::Rollup(elements),
-        "cube" => ast::Expr::Cube(elements),
-        _ => ast::Expr::GroupingSets(elements),
+        _ => ast::Expr::Cube(elements),
     })
 }
 

@@ -252,11 +252,7 @@ impl Binder<'_> {
         let scope = self.scope()?;
         scope.clause = Clause::Set;
         scope.items.iter_mut().for_each(|i| i.relation = Some(relation.clone()));
-        scope.push(Item {
-            columns_visible: false,
-            relation: Some(relation.clone()),
-            ..Item::new("excluded", proposed.clone())
-        });
+        scope.push(Item { relation: Some(relation.clone()), ..Item::new("excluded", proposed.clone()) });
         let bound = self.conflict_update(relation, update, &old, &proposed);
         self.scopes.pop();
         Ok(OnConflict { arbiters, update: Some(bound?) })
@@ -364,7 +360,7 @@ struct Places<'i> {
     values: Vec<u32>,
 }
 
-fn refuse_identity(column: &Column, overriding: Option<Overriding>) -> Result<()> {
+pub(super) fn refuse_identity(column: &Column, overriding: Option<Overriding>) -> Result<()> {
     if column.identity != Some(Identity::Always) || overriding.is_some() {
         return Ok(());
     }

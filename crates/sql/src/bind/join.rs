@@ -80,6 +80,13 @@ impl Binder<'_> {
         start: usize,
     ) -> Result<Factor> {
         let lateral = reads(&right.node, &left.node);
+        let scope = self.scope()?;
+        if matches!(kind, JoinKind::Left | JoinKind::Full) {
+            super::locking::refuse_padded(scope, &right.node)?;
+        }
+        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+            super::locking::refuse_padded(scope, &left.node)?;
+        }
         let sides = Sides { kind, left: left.columns, right: right.columns, start };
         let names = match constraint {
             JoinConstraint::None | JoinConstraint::On(_) => vec![],

@@ -7,6 +7,7 @@ use super::scope::{Scope, fold};
 use crate::logical::locking::{LockMode, WaitPolicy};
 use crate::logical::{LockTarget, Node, Scan, ScanColumn};
 use crate::parse::forms;
+use crate::plan::columns::output_set;
 use sqlparser::ast::{LockClause, LockType, NonBlock};
 use types::{Result, SqlError, SqlState, SqlType};
 
@@ -17,18 +18,22 @@ pub(super) struct LockWish {
     pub(super) wait: WaitPolicy,
     /// OF: (name, its position, whether it was found). None: everything in FROM.
     names: Option<Vec<(String, u32, bool)>>,
-    /// Whether the item at hand was named, so that it is an error if it can not be locked.
-    is_named: bool,
+    /// Where the item at hand was named, so that it is an error if it can not be locked.
+    named_at: Option<u32>,
 }
 
 impl LockWish {
     fn words(&self) -> &'static str {
-        match self.mode {
-            LockMode::KeyShare => "FOR KEY SHARE",
-            LockMode::Share => "FOR SHARE",
-            LockMode::NoKeyUpdate => "FOR NO KEY UPDATE",
-            LockMode::Update => "FOR UPDATE",
-        }
+        words(self.mode)
+    }
+}
+
+fn words(mode: LockMode) -> &'static str {
+    match mode {
+        LockMode::KeyShare => "FOR KEY SHARE",
+        LockMode::Share => "FOR SHARE",
+        LockMode::NoKeyUpdate => "FOR NO KEY UPDATE",
+        LockMode::Update => "FOR UPDATE",
     }
 }
 
@@ -42,9 +47,9 @@ fn order(wait: WaitPolicy) -> u8 {
 
 /// The error for a named item that has no rows to lock; one that was not named is passed over.
 pub(super) fn refuse(wishes: &[LockWish], what: &str) -> Result<()> {
-    match wishes.iter().find(|w| w.is_named) {
+    match wishes.iter().find_map(|w| w.named_at.map(|at| (w, at))) {
         None => Ok(()),
-        Some(wish) => Err(SqlError::unsupported(format!("{} cannot be applied to {what}", wish.words()))),
+        Some((wish, at)) => Err(SqlError::unsupported(format!("{} cannot be applied to {what}", wish.words())).at(at)),
     }
 }
 
@@ -53,6 +58,21 @@ pub(super) fn not_with(wishes: &[LockWish], what: &str) -> Result<()> {
     match wishes.first() {
         None => Ok(()),
         Some(wish) => Err(SqlError::unsupported(format!("{} is not allowed with {what}", wish.words()))),
+    }
+}
+
+/// Rows that an outer join pads can not be locked.
+pub(super) fn refuse_padded(scope: &Scope, padded: &Node) -> Result<()> {
+    if scope.lock_targets.is_empty() {
+        return Ok(());
+    }
+    let offered = output_set(padded);
+    match scope.lock_targets.iter().find(|t| offered.contains(&t.row_key)) {
+        None => Ok(()),
+        Some(target) => {
+            let message = format!("{} cannot be applied to the nullable side of an outer join", words(target.mode));
+            Err(SqlError::unsupported(message))
+        }
     }
 }
 
@@ -90,7 +110,7 @@ impl Binder<'_> {
                 }
             }
             let names = (!names.is_empty()).then_some(names);
-            wishes.push(LockWish { mode, wait, names, is_named: false });
+            wishes.push(LockWish { mode, wait, names, named_at: None });
         }
         Ok(wishes)
     }
@@ -99,17 +119,17 @@ impl Binder<'_> {
     pub(super) fn locks_of(&mut self, name: &str) -> Result<Vec<LockWish>> {
         let mut found = vec![];
         for wish in &mut self.scope()?.lock_wishes {
-            let is_named = match &mut wish.names {
-                None => false,
+            let named_at = match &mut wish.names {
+                None => None,
                 Some(names) => match names.iter_mut().find(|(n, ..)| n == name) {
                     None => continue,
                     Some(entry) => {
                         entry.2 = true;
-                        true
+                        Some(entry.1)
                     }
                 },
             };
-            found.push(LockWish { names: None, is_named, ..wish.clone() });
+            found.push(LockWish { names: None, named_at, ..wish.clone() });
         }
         Ok(found)
     }

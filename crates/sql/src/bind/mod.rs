@@ -23,6 +23,7 @@ mod insert;
 mod join;
 mod locking;
 mod maintenance;
+mod merge;
 mod output_name;
 mod polymorphic;
 mod query;

@@ -384,9 +384,14 @@ impl Binder<'_> {
         clause: &str,
         is_same: impl Fn(&Name, &Name) -> bool,
     ) -> Result<Option<Name>> {
-        let position = self.at(syntax.span());
+        let position = self.place(syntax);
         match syntax {
-            ast::Expr::Nested(inner) => self.output_like(inner, columns, clause, is_same),
+            ast::Expr::Nested(inner) | ast::Expr::Prefixed { value: inner, .. } => {
+                self.output_like(inner, columns, clause, is_same).map_err(|e| match syntax {
+                    ast::Expr::Prefixed { .. } => e.at(position),
+                    _ => e,
+                })
+            }
             ast::Expr::Identifier(ident) => {
                 let name = fold(ident);
                 let found: Vec<_> = columns.iter().filter(|c| c.name == name).collect();
@@ -406,6 +411,14 @@ impl Binder<'_> {
                 _ => Ok(None),
             },
             _ => Ok(None),
+        }
+    }
+
+    /// Where an expression begins.
+    pub(super) fn place(&self, syntax: &ast::Expr) -> u32 {
+        match syntax {
+            ast::Expr::Prefixed { prefix, .. } => self.at(prefix.span),
+            other => self.at(other.span()),
         }
     }
 
@@ -436,7 +449,10 @@ impl Binder<'_> {
         let descending = match &options.sort {
             None | Some(ast::OrderBySort::Asc) => false,
             Some(ast::OrderBySort::Desc) => true,
-            Some(ast::OrderBySort::Using(operator)) => self.sorts_descending(operator, expr.ty, position)?,
+            Some(ast::OrderBySort::Using(operator)) => {
+                let place = self.at(operator.span());
+                self.sorts_descending(operator, expr.ty, if place > 0 { place } else { position })?
+            }
         };
         let has_order = self.binary_operator("<", expr.ty, expr.ty, position).is_ok();
         if !has_order {

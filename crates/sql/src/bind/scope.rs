@@ -38,6 +38,8 @@ pub(super) struct Item {
     pub(super) lateral_only: bool,
     /// Whether those may use it: not the outer side of a RIGHT or FULL JOIN.
     pub(super) lateral_allowed: bool,
+    /// The target of UPDATE or MERGE, which no FROM item may use.
+    pub(super) is_target: bool,
 }
 
 impl Item {
@@ -51,6 +53,7 @@ impl Item {
             name_visible: true,
             lateral_only: false,
             lateral_allowed: true,
+            is_target: false,
         }
     }
 }
@@ -75,6 +78,7 @@ pub(super) enum Clause {
     Values,
     Set,
     Returning,
+    MergeWhen,
     PartitionBy,
     WindowOrder,
     /// ROWS, RANGE or GROUPS.
@@ -103,6 +107,7 @@ impl Clause {
             Clause::ValuesRow | Clause::Values => "VALUES",
             Clause::Set => "UPDATE",
             Clause::Returning => "RETURNING",
+            Clause::MergeWhen => "MERGE WHEN conditions",
             Clause::PartitionBy | Clause::WindowOrder => "window definitions",
             Clause::WindowFrame("ROWS") => "window ROWS",
             Clause::WindowFrame("RANGE") => "window RANGE",
@@ -209,12 +214,16 @@ pub(super) fn fold(ident: &Ident) -> String {
     }
 }
 
-fn not_lateral(item: &str) -> SqlError {
-    SqlError::new(
-        SqlState::INVALID_COLUMN_REFERENCE,
-        format!("invalid reference to FROM-clause entry for table \"{item}\""),
-    )
-    .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
+fn not_lateral(item: &Item) -> SqlError {
+    let name = &item.alias;
+    let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");
+    let error = SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message);
+    match item.is_target {
+        true => error.hint(format!(
+            "There is an entry for table \"{name}\", but it cannot be referenced from this part of the query."
+        )),
+        false => error.detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."),
+    }
 }
 
 impl Binder<'_> {
@@ -262,7 +271,7 @@ impl Binder<'_> {
             match found.as_slice() {
                 [] => {}
                 [(item, _)] if item.lateral_only && !item.lateral_allowed => {
-                    return Err(not_lateral(&item.alias).at(position));
+                    return Err(not_lateral(item).at(position));
                 }
                 [(_, one)] => return Ok(Expr { position, ..Expr::column(one.id, one.ty) }),
                 _ => {
@@ -292,7 +301,7 @@ impl Binder<'_> {
     pub(super) fn table_item<'s>(&self, scope: &'s Scope, table: &str) -> Result<Option<&'s Item>> {
         match scope.tables(table).as_slice() {
             [] => Ok(None),
-            [item] if item.lateral_only && !item.lateral_allowed => Err(not_lateral(&item.alias)),
+            [item] if item.lateral_only && !item.lateral_allowed => Err(not_lateral(item)),
             [item] => Ok(Some(item)),
             _ => {
                 let message = format!("table reference \"{table}\" is ambiguous");

@@ -102,6 +102,7 @@ impl Binder<'_> {
             ast::Statement::Insert(insert) => Ok((self.insert(insert)?, CommandTag::Insert)),
             ast::Statement::Update(update) => Ok((self.update(update)?, CommandTag::Update)),
             ast::Statement::Delete(delete) => Ok((self.delete(delete)?, CommandTag::Delete)),
+            ast::Statement::Merge(merge) => Ok((self.merge(merge)?, CommandTag::Merge)),
             _ => Err(unsupported("this statement", position)),
         });
         self.query_depth -= 1;

@@ -166,6 +166,7 @@ impl Binder<'_> {
         {
             return self.bind_writing(index, &syntax, inner, position);
         }
+        let before = self.with_queries.clone();
         self.binding.push(index);
         let bound = self.body_of(index);
         self.binding.pop();
@@ -194,8 +195,21 @@ impl Binder<'_> {
                 State::Once { cte, columns }
             }
         };
+        if is_in_place {
+            self.forget_readings(&before);
+        }
         self.entry(index)?.state = state;
         Ok(())
+    }
+
+    /// What was bound only to see what it reads has read no working table yet.
+    fn forget_readings(&mut self, before: &[WithQuery]) {
+        for (query, old) in self.with_queries.iter_mut().zip(before) {
+            if let (State::Step { is_read, .. }, State::Step { is_read: was_read, .. }) = (&mut query.state, &old.state)
+            {
+                *is_read = *was_read;
+            }
+        }
     }
 
     pub(super) fn new_cte(&mut self) -> CteId {
@@ -352,17 +366,25 @@ impl Binder<'_> {
         let entry = self.entry(index)?.clone();
         let name = alias.map_or_else(|| entry.name.clone(), |a| fold(&a.name));
         let locks = self.locks_of(&name)?;
-        locking::refuse(&locks, "a WITH query").map_err(|e| e.at(position))?;
+        locking::refuse(&locks, "a WITH query")?;
         match entry.state.clone() {
             State::Unbound => Err(SqlError::internal("a WITH query was bound")),
             State::Plain => {
                 let place = self.at(entry.syntax.alias.name.span);
                 Err(self.wrong_reference(index, &entry).at(place))
             }
-            State::Base => Err(self.wrong_reference(index, &entry).at(position)),
+            State::Base if !self.is_mutual(index, &entry) => Err(self.wrong_reference(index, &entry).at(position)),
+            State::Base => {
+                let place = self.at(entry.syntax.alias.name.span);
+                Err(self.wrong_reference(index, &entry).at(place))
+            }
             State::Step { cte, columns, is_read } => {
                 if let Some(error) = self.wrong_step(index, &entry, is_read) {
-                    return Err(error.at(position));
+                    let place = match self.is_mutual(index, &entry) {
+                        true => self.at(entry.syntax.alias.name.span),
+                        false => position,
+                    };
+                    return Err(error.at(place));
                 }
                 self.entry(index)?.state = State::Step { cte, columns: columns.clone(), is_read: true };
                 self.scope()?.reads_itself = true;

@@ -10,7 +10,7 @@
 //! FOR UPDATE LIMIT 1                     -> LIMIT 1 FOR UPDATE
 //! ROWS FROM (f(), g())                   -> "\0rows from"(f(), g())
 //! GROUP BY DISTINCT a                    -> GROUP BY "\0distinct", a
-//! GROUPING SETS (GROUPING SETS (…), …)   -> GROUPING SETS ("\0grouping sets"(…), …)
+//! GROUPING SETS (GROUPING SETS (a, b), c) -> GROUPING SETS (a, b, c)
 //! ON CONFLICT (lower(a))                 -> ON CONFLICT ("\0lower(a)")
 //! ```
 
@@ -27,7 +27,6 @@ pub(crate) const KEY_SHARE: &str = "key share";
 pub(crate) const QUALIFIED: &str = "qualified";
 pub(crate) const ROWS_FROM: &str = "rows from";
 pub(crate) const DISTINCT: &str = "distinct";
-pub(crate) const GROUPING_SETS: &str = "grouping sets";
 const EXCLUDE: &str = "exclude ";
 
 /// What a marked identifier says; None for the client's own.
@@ -82,6 +81,8 @@ fn is_window_name(w: &Word) -> bool {
 struct Open {
     at: usize,
     is_sets: bool,
+    /// It and its end are left out.
+    is_dropped: bool,
 }
 
 struct Rewriter<'t> {
@@ -131,11 +132,13 @@ impl Rewriter<'_> {
                 let n = self.output.len();
                 let is_sets = n >= 2
                     && self.output.get(n - 1).is_some_and(|t| is(t, "sets"))
-                    && self.output.get(n - 2).is_some_and(|t| is(t, "grouping"))
-                    || self.output.last().is_some_and(
-                        |t| matches!(&t.token, Token::Word(w) if w.value.strip_prefix(MARK) == Some(GROUPING_SETS)),
-                    );
-                self.open.push(Open { at: n, is_sets });
+                    && self.output.get(n - 2).is_some_and(|t| is(t, "grouping"));
+                self.open.push(Open { at: n, is_sets, is_dropped: false });
+            }
+            Token::RParen if self.open.last().is_some_and(|o| o.is_dropped) => {
+                self.open.pop();
+                self.at += 1;
+                return;
             }
             Token::RParen => {
                 self.open.pop();
@@ -328,8 +331,8 @@ impl Rewriter<'_> {
         if !(in_sets && self.peek_all(0, &["grouping", "sets"]) && self.is_token(2, &Token::LParen)) {
             return false;
         }
-        self.output.push(mark(GROUPING_SETS, self.span()));
-        self.at += 2;
+        self.at += 3;
+        self.open.push(Open { at: self.output.len(), is_sets: true, is_dropped: true });
         true
     }
 

@@ -68,6 +68,7 @@ pub(crate) fn children(node: &Node) -> Vec<&Node> {
         Node::Insert(write) => vec![&write.input],
         Node::Update(write) => vec![&write.input],
         Node::Delete(write) => vec![&write.input],
+        Node::Merge(write) => vec![&write.input],
     }
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn children_mut(node: &mut Node) -> Vec<&mut Node> {
         Node::Insert(write) => vec![&mut write.input],
         Node::Update(write) => vec![&mut write.input],
         Node::Delete(write) => vec![&mut write.input],
+        Node::Merge(write) => vec![&mut write.input],
     }
 }
 
@@ -135,6 +137,13 @@ pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
             all.extend(write.assignments.iter().chain(&write.generated).map(|(_, e)| e));
             all.extend(write.tail.iter().chain(&write.recheck));
             all.extend(write.returning.iter().map(|(_, e)| e));
+            all
+        }
+        Node::Merge(write) => {
+            let mut all = target_expressions(&write.target);
+            all.extend(&write.recheck);
+            all.extend(write.generated.iter().map(|(_, e)| e));
+            all.extend(write.clauses.iter().flat_map(|c| c.expressions()));
             all
         }
         Node::Delete(write) => {
@@ -219,6 +228,7 @@ fn plain_reads(node: &Node) -> Vec<ColumnId> {
         }
         Node::Insert(write) => write.values.iter().map(|(_, id)| *id).chain(write.tail).collect(),
         Node::Update(write) => write.old_row.iter().map(|(_, id)| *id).chain([write.row_key]).collect(),
+        Node::Merge(write) => write.old_row.iter().map(|(_, id)| *id).chain([write.row_key]).collect(),
         Node::Delete(write) => write.old_row.iter().map(|(_, id)| *id).chain([write.row_key]).collect(),
         _ => vec![],
     }
@@ -253,6 +263,7 @@ fn makes(node: &Node) -> Vec<ColumnId> {
             let new_row = write.target.new_row.iter().map(|(_, id)| *id);
             new_row.chain(write.returning.iter().map(|(id, _)| *id)).collect()
         }
+        Node::Merge(write) => write.target.new_row.iter().map(|(_, id)| *id).collect(),
         Node::Delete(write) => {
             let new_row = write.target.new_row.iter().map(|(_, id)| *id);
             new_row.chain(write.returning.iter().map(|(id, _)| *id)).collect()
@@ -279,6 +290,7 @@ pub(crate) fn outputs(node: &Node) -> Vec<ColumnId> {
         Node::Join { left, right, .. } => [outputs(left), outputs(right)].concat(),
         Node::Insert(write) => write.returning.iter().map(|(id, _)| *id).collect(),
         Node::Update(write) => write.returning.iter().map(|(id, _)| *id).collect(),
+        Node::Merge(_) => vec![],
         Node::Delete(write) => write.returning.iter().map(|(id, _)| *id).collect(),
         _ => makes(node),
     }
@@ -298,7 +310,7 @@ pub(crate) fn is_volatile(expr: &Expr) -> bool {
 }
 
 pub(crate) fn node_is_volatile(node: &Node) -> bool {
-    matches!(node, Node::Insert(_) | Node::Update(_) | Node::Delete(_) | Node::LockRows { .. })
+    matches!(node, Node::Insert(_) | Node::Update(_) | Node::Delete(_) | Node::Merge(_) | Node::LockRows { .. })
         || expressions(node).into_iter().any(is_volatile)
         || children(node).into_iter().any(node_is_volatile)
 }

@@ -57,6 +57,7 @@ impl Planner<'_> {
             Node::Insert(write) => self.insert(write),
             Node::Update(write) => self.update(write),
             Node::Delete(write) => self.delete(write),
+            Node::Merge(write) => self.merge(write),
         }
     }
 

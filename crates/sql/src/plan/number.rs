@@ -38,6 +38,7 @@ fn children_mut(op: &mut Op) -> Vec<&mut PlanNode> {
         Op::Insert(write) => vec![&mut write.input],
         Op::Update(write) => vec![&mut write.input],
         Op::Delete(write) => vec![&mut write.input],
+        Op::Merge(write) => vec![&mut write.input],
         _ => vec![],
     }
 }

@@ -4,8 +4,12 @@ use super::columns::{ColumnSet, add_used, output_set};
 use super::{Lowered, Planner, Positions, Result, find, not_supported, positions};
 use crate::cost;
 use crate::expr::Expr;
-use crate::logical::{ColumnId, Delete, Insert, OnConflict, ScanColumn, Update, WriteTarget};
-use crate::physical::{Op, PlanConflict, PlanDelete, PlanForeignKey, PlanIndex, PlanInsert, PlanTarget, PlanUpdate};
+use crate::logical::{
+    ColumnId, Delete, Insert, Merge, MergeAction, MergeClause, OnConflict, ScanColumn, Update, WriteTarget,
+};
+use crate::physical::{
+    Op, PlanConflict, PlanDelete, PlanForeignKey, PlanIndex, PlanInsert, PlanMerge, PlanTarget, PlanUpdate,
+};
 use crate::stats;
 use catalog::{Constraint, ConstraintKind, ForeignKey, Index, IndexSource, IndexState, Relation};
 use std::sync::Arc;
@@ -211,6 +215,38 @@ impl Planner<'_> {
             returning: self.returning(&write.returning, &after)?,
         };
         Ok(self.leaf(Op::Delete(Box::new(plan)), layout, cost))
+    }
+}
+
+impl Planner<'_> {
+    pub(super) fn merge(&mut self, write: &Merge) -> Result<Lowered> {
+        let exprs = write.recheck.iter().chain(write.clauses.iter().flat_map(MergeClause::expressions));
+        let need = write_need(&write.input, write.row_key, &write.old_row, exprs);
+        let input = self.lower(&write.input, &need)?;
+        let place = positions(&input.layout);
+        let cost = cost::streamed(stats::of(&input.node), input.node.rows, 4);
+        let mut clauses = vec![];
+        for clause in &write.clauses {
+            clauses.push(MergeClause {
+                is_matched: clause.is_matched,
+                condition: self.resolve_option(clause.condition.as_ref(), &place)?,
+                action: match &clause.action {
+                    MergeAction::Nothing => MergeAction::Nothing,
+                    MergeAction::Delete => MergeAction::Delete,
+                    MergeAction::Update(values) => MergeAction::Update(self.assigned(values, &place)?),
+                    MergeAction::Insert(values) => MergeAction::Insert(self.assigned(values, &place)?),
+                },
+            });
+        }
+        let plan = PlanMerge {
+            target: self.target(&write.target, &write.generated)?,
+            input: input.node,
+            row_key: find(&place, write.row_key)?,
+            old_row: old_row(&write.old_row, &place)?,
+            recheck: self.resolve_conjunction(&write.recheck, &place)?,
+            clauses,
+        };
+        Ok(self.leaf(Op::Merge(Box::new(plan)), vec![], cost))
     }
 }
 
