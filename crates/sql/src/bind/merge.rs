@@ -15,8 +15,14 @@ use types::{Result, SqlError, SqlState};
 impl Binder<'_> {
     pub(super) fn merge(&mut self, merge: &ast::Merge) -> Result<BoundQuery> {
         let position = self.at(merge.table.span());
-        if merge.output.is_some() {
-            return Err(unsupported("OUTPUT", position));
+        match &merge.output {
+            None => {}
+            Some(ast::OutputClause::Returning { returning_token, .. }) => {
+                let message = "syntax error at or near \"RETURNING\"";
+                let position = self.at(returning_token.0.span);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
+            Some(_) => return Err(unsupported("OUTPUT", position)),
         }
         self.scopes.push(Scope::default());
         let bound = self.merge_in_scope(merge);
@@ -63,8 +69,13 @@ impl Binder<'_> {
         let on = conjuncts(condition?);
         let has_unmatched = merge.clauses.iter().any(|c| !matches!(c.clause_kind, MergeClauseKind::Matched));
         let kind = if has_unmatched { JoinKind::Left } else { JoinKind::Inner };
-        let input =
-            Node::Join { kind, left: Box::new(source), right: Box::new(std::mem::replace(&mut scanned.node, Node::OneRow)), on: on.clone(), lateral: false };
+        let input = Node::Join {
+            kind,
+            left: Box::new(source),
+            right: Box::new(std::mem::replace(&mut scanned.node, Node::OneRow)),
+            on: on.clone(),
+            lateral: false,
+        };
         let mut clauses = vec![];
         for clause in &merge.clauses {
             clauses.push(self.merge_clause(&relation, &scanned.alias, clause)?);
@@ -167,6 +178,7 @@ impl Binder<'_> {
             let position = insert.columns.get(row.len()).map_or(0, |n| self.at(n.span()));
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
         }
+        self.inserted.push((relation.id, columns.iter().map(|c| c.number).collect()));
         let mut given: Vec<(i16, Expr)> = vec![];
         for (column, value) in columns.into_iter().zip(row) {
             if is_default(value) {

@@ -356,6 +356,12 @@ impl Binder<'_> {
         for by in order_by {
             let position = self.at(by.expr.span());
             let Some(column) = self.output_column(&by.expr, &bound.columns, "ORDER BY")? else {
+                // A name that means nothing is an error of its own.
+                self.scopes.push(Scope::of(Clause::OrderBy));
+                self.scope()?.push(super::scope::Item::new("*SELECT*", bound.columns.clone()));
+                let bound = self.expr(&by.expr);
+                self.scopes.pop();
+                bound?;
                 let message = "invalid UNION/INTERSECT/EXCEPT ORDER BY clause";
                 return Err(SqlError::unsupported(message)
                     .detail("Only result column names can be used, not expressions or functions.")

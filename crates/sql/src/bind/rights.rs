@@ -8,7 +8,7 @@
 
 use crate::attributes::used_attributes;
 use crate::expr::{Expr, ExprKind};
-use crate::logical::{ColumnId, Node, PrivilegeCheck, Query};
+use crate::logical::{ColumnId, MergeAction, Node, PrivilegeCheck, Query};
 use crate::plan::columns;
 use catalog::privilege;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +89,15 @@ impl Uses {
                 let assigned = update.assignments.iter().map(|(n, _)| *n);
                 self.updated.entry(relation).or_default().extend(assigned);
                 self.reads_new_row(relation, &update.target.new_row, update.returning.iter().map(|(_, e)| e));
+            }
+            Node::Merge(merge) => {
+                let relation = merge.target.relation.id;
+                self.targets.insert(relation);
+                for clause in &merge.clauses {
+                    if let MergeAction::Update(assignments) = &clause.action {
+                        self.updated.entry(relation).or_default().extend(assignments.iter().map(|(n, _)| *n));
+                    }
+                }
             }
             Node::Delete(delete) => drop(self.targets.insert(delete.target.relation.id)),
             _ => {}
