@@ -1,5 +1,4 @@
 //! Level 2. A shard leader's side of transactions, and the replicated state machine that every replica runs.
-
 //!
 //! ```text
 //! txn (gateway) --> locks::LockTable     who holds what, who waits, what is in flight or prepared on a row
@@ -27,5 +26,5 @@ pub use command::{SchemaVersion, ShardId, Span, TxnId};
 pub use locks::{LockMode, WaitPolicy};
 pub use machine::Fate;
 pub use oracle::Oracle;
-pub use sequencer::{CommitRequest, Dependency, LockedSpan, Outcome, Refusal, Sequenced, WriteAt};
+pub use sequencer::{Certified, CommitRequest, Dependency, LockedSpan, Outcome, Refusal, Sequenced, WriteAt};
 pub use shard::{CommitListener, Result, Shard, ShardError};

@@ -9,7 +9,7 @@ use crate::locks::{LockTable, Owner, RowKey, WaitGraph};
 use crate::machine::{Effect, Fate, Machine, Rows, STAGED};
 use crate::oracle::Oracle;
 use crate::reads::ReadSet;
-use crate::sequencer::{Checked, CommitRequest, Dependency, Lookup, Outcome, Refusal, Sequenced, Sequencer};
+use crate::sequencer::{Checked, CommitRequest, Dependency, Fences, Lookup, Outcome, Refusal, Sequenced, Sequencer};
 use crate::wake::{Slot, Wakeups};
 use crate::{LockMode, ShardId};
 use arc_swap::ArcSwapOption;
@@ -56,6 +56,8 @@ pub struct Shard {
     segment: Segment,
     machine: Arc<Mutex<Machine>>,
     sequencer: Mutex<Sequencer>,
+    /// The sequencer's.
+    fences: Fences,
     rows: Arc<LockTable>,
     max_read_ts: AtomicU64,
     /// A mirror of the sequencer's, to be read without it.
@@ -89,11 +91,13 @@ impl Shard {
         segment.set_image(Arc::new(Image(machine.clone())));
         segment.set_retention(STAGED, 0);
         let label = id.0.to_string();
+        let sequencer = Sequencer::default();
         Ok(Arc::new(Shard {
             id,
             segment,
             machine,
-            sequencer: Mutex::default(),
+            fences: sequencer.fences().clone(),
+            sequencer: Mutex::new(sequencer),
             rows: Arc::new(LockTable::new(waits)),
             max_read_ts: AtomicU64::new(0),
             last_stamp: AtomicU64::new(0),
@@ -315,6 +319,11 @@ impl Shard {
         Ok((checked, false))
     }
 
+    /// Whether a plan made with this version of the relation (its id) can not be committed any more.
+    pub fn is_fenced(&self, relation: u32, version: u32) -> bool {
+        self.fences.read().get(&relation).is_some_and(|fence| *fence > version)
+    }
+
     // ---- commits ---------------------------------------------------------------------------
 
     /// One attempt to sequence a commit or prepare; `command` is taken where the answer is `Done`.
@@ -451,6 +460,10 @@ impl Lookup for SegmentLookup<'_> {
             },
             Err(_) => Some(Timestamp::MAX),
         }
+    }
+
+    fn newest_of(&self, relation: StorageId) -> Timestamp {
+        self.0.newest_of(relation)
     }
 }
 

@@ -25,8 +25,8 @@ use shard::locks::{Owner, RowKey};
 use shard::reads::ReadSet;
 use shard::wake::{Slot, Wakeups};
 use shard::{
-    CommitRequest, Dependency, Fate, LockMode, LockedSpan, Outcome, Refusal, SchemaVersion, Sequenced, Shard, Span,
-    WriteAt,
+    Certified, CommitRequest, Dependency, Fate, LockMode, LockedSpan, Outcome, Refusal, SchemaVersion, Sequenced,
+    Shard, Span, WriteAt,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ const PRESSURE_WAIT: Duration = Duration::from_secs(30);
 /// Ends a transaction without a commit: locks and snapshot go.
 pub fn give_up(gateway: &Gateway, owner: Owner, state: &mut State) {
     release_locks(gateway, owner, state);
-    if let Some(snapshot) = state.snapshot.take() {
+    for snapshot in state.snapshot.take().into_iter().chain(state.kept.drain(..)) {
         gateway.snapshots().release(owner.0, snapshot);
     }
 }
@@ -62,6 +62,13 @@ fn release_locks(gateway: &Gateway, owner: Owner, state: &mut State) {
         if !part.whole.is_empty() {
             part.whole.clear();
             shard.rows().release_whole(owner, &mut wakeups);
+        }
+        if !part.entered.is_empty() {
+            shard.rows().leave_relations(owner, &part.entered, &mut wakeups);
+            part.entered.clear();
+        }
+        if std::mem::take(&mut part.has_closed) {
+            shard.rows().open_relations(owner, &mut wakeups);
         }
     }
     wakeups.wake();
@@ -137,7 +144,9 @@ fn participants(state: &State, isolation: Isolation) -> Vec<Home> {
     }
     let validates = |home: Home| {
         let part = &state.parts[home as usize];
-        isolation == Isolation::Serializable && !part.reads.is_empty() || !part.locks.is_empty()
+        isolation == Isolation::Serializable && !part.reads.is_empty()
+            || !part.locks.is_empty()
+            || !part.certified.is_empty()
     };
     [Home::Meta, Home::Data].into_iter().filter(|home| writes(*home) || validates(*home)).collect()
 }
@@ -196,6 +205,7 @@ struct Work {
     snapshot: Timestamp,
     reads: ReadSet,
     locked: Vec<LockedSpan>,
+    certified: Vec<Certified>,
     schemas: Vec<SchemaVersion>,
     dependencies: Vec<Dependency>,
     writes: EncodedWrites,
@@ -218,6 +228,7 @@ impl Work {
             snapshot,
             reads,
             locked: part.locks.iter().map(|held| held.span.clone()).collect(),
+            certified: std::mem::take(&mut part.certified),
             schemas: if home == Home::Data { part.schemas.to_vec() } else { Vec::new() },
             dependencies: part.dependencies.to_vec(),
             writes: EncodedWrites::default(),
@@ -260,13 +271,15 @@ impl Work {
             range: KeyRange::point(&span.row.key),
             mode: Some(span.mode),
         });
+        let all = |read: &Certified| Span { relation: read.relation, range: KeyRange::all(), mode: None };
+        let certified = self.certified.iter().map(all);
         // Where rows are not named one by one their ranges block others like spans.
         let wide = self.ranges.iter().map(|(relation, range)| Span {
             relation: *relation,
             range: range.clone(),
             mode: Some(LockMode::Update),
         });
-        reads.chain(locked).chain(wide).collect()
+        reads.chain(locked).chain(certified).chain(wide).collect()
     }
 }
 
@@ -400,6 +413,7 @@ async fn sequence(
             snapshot: work.snapshot,
             reads: if shared.is_serializable { &work.reads } else { &nothing },
             locked: &work.locked,
+            certified: &work.certified,
             schemas: &work.schemas,
             fences,
             dependencies: &work.dependencies,

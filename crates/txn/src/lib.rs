@@ -10,8 +10,10 @@ mod buffer;
 mod cancel;
 mod commit;
 mod error;
+mod gate;
 mod gateway;
 mod ids;
+mod lock;
 mod metrics;
 mod scan;
 mod snapshots;
@@ -24,6 +26,7 @@ mod scenarios;
 
 pub use cancel::{CancelFlag, CancelReason};
 pub use error::{Conflict, ConflictKind, Result, TxnError};
+pub use gate::ReadsNewest;
 pub use gateway::{Bootstrap, CatalogListener, Gateway, GatewayOptions, Groups, Limits};
 pub use scan::Scan;
 pub use shard::wake::dispatcher;

@@ -6,8 +6,9 @@
 
 use crate::buffer::OwnRows;
 use crate::transaction::Transaction;
-use crate::{Direction, Home, Isolation, KeyRange, RelationRef, Result, Timestamp, TxnError};
+use crate::{Direction, Home, KeyRange, RelationRef, Result, Timestamp, TxnError};
 use bytes::Bytes;
+use shard::Certified;
 use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
 use std::cmp::Ordering;
@@ -22,8 +23,9 @@ const OWN_ROWS_MAX: usize = 4096;
 pub struct Scan {
     txn: Transaction,
     relation: RelationRef,
-    /// At READ COMMITTED; the other levels have one snapshot, which a refresh may move.
+    /// Where `is_fixed`: at READ COMMITTED, and where what is newest is read. Else the transaction's, which a refresh may move.
     snapshot: Timestamp,
+    is_fixed: bool,
     command: u32,
     /// What is left of the range.
     range: KeyRange,
@@ -56,16 +58,17 @@ impl Scan {
         txn: Transaction,
         relation: RelationRef,
         snapshot: Timestamp,
+        is_fixed: bool,
         command: u32,
         range: KeyRange,
         direction: Direction,
     ) -> Scan {
-        let holds = txn.isolation() == Isolation::ReadCommitted && relation.home != Home::Temporary;
+        let holds = is_fixed && relation.home != Home::Temporary;
         if holds {
             // The next statement takes another snapshot; what this one sees must be kept for as long as it may be asked.
             txn.gateway().snapshots().hold(txn.id(), snapshot);
         }
-        Scan { txn, relation, snapshot, command, range, direction, is_done: false, waited: None, holds }
+        Scan { txn, relation, snapshot, is_fixed, command, range, direction, is_done: false, waited: None, holds }
     }
 
     /// Visits up to `max` visible rows in key order (own writes of earlier commands included); stops early, after that
@@ -124,10 +127,7 @@ impl Scan {
         if state.is_over {
             return Err(TxnError::Over);
         }
-        Ok(match self.txn.isolation() {
-            Isolation::ReadCommitted => self.snapshot,
-            _ => state.snapshot.ok_or(TxnError::Over)?,
-        })
+        if self.is_fixed { Ok(self.snapshot) } else { state.snapshot.ok_or(TxnError::Over) }
     }
 
     /// Once per snapshot: what comes later is stamped above it.
@@ -275,7 +275,13 @@ impl Scan {
             (Some(key), Direction::Backward) => ReadRange { start: Key::from_slice(key), end: end_of_range() },
         };
         let max = self.txn.gateway().limits().spans;
-        self.txn.state().part(self.relation.home).reads.add(self.relation.storage, span, max);
+        let mut state = self.txn.state();
+        let part = state.part(self.relation.home);
+        let is_certified =
+            |read: &Certified| read.relation == self.relation.storage && self.is_fixed && read.since <= self.snapshot;
+        if !part.certified.iter().any(is_certified) {
+            part.reads.add(self.relation.storage, span, max);
+        }
     }
 
     fn advance(&mut self, ended_at: Option<Vec<u8>>) {

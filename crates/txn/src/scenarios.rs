@@ -5,6 +5,7 @@
 //! what is in flight.
 
 mod anomalies;
+mod ddl;
 mod endings;
 mod in_flight;
 mod locking;

@@ -6,7 +6,7 @@ use crate::{Home, Isolation, RelationRef, Timestamp};
 use hashbrown::HashTable;
 use shard::locks::RowKey;
 use shard::reads::ReadSet;
-use shard::{Dependency, LockMode, LockedSpan, SchemaVersion};
+use shard::{Certified, Dependency, LockMode, LockedSpan, SchemaVersion};
 use smallvec::SmallVec;
 use std::time::Duration;
 use storage::StorageId;
@@ -34,6 +34,12 @@ pub struct Part {
     /// The term in which locks were taken: they are lost with it.
     pub lock_term: Option<u64>,
     pub schemas: SmallVec<[SchemaVersion; 2]>,
+    /// Relations (ids) whose gate was passed to write.
+    pub entered: SmallVec<[u32; 4]>,
+    /// Whether gates were closed.
+    pub has_closed: bool,
+    /// Relations that nobody else may have written to since they were read (`exclude`).
+    pub certified: Vec<Certified>,
     pub dependencies: SmallVec<[Dependency; 1]>,
 }
 
@@ -121,6 +127,10 @@ pub struct Savepoint {
 pub struct State {
     pub is_over: bool,
     pub snapshot: Option<Timestamp>,
+    /// While a statement reads what is newest, whatever its level (`exclude`): the snapshot of those reads.
+    pub newest: Option<Timestamp>,
+    /// Snapshots of such reads, kept until the end: what was read at them is validated.
+    pub kept: Vec<Timestamp>,
     /// The first snapshot: the transaction's age (R6).
     pub age: Timestamp,
     pub command: u32,

@@ -1,4 +1,5 @@
-//! A client's transaction: statements, reads, locks, writes, savepoints. How it ends is in `commit`.
+//! A client's transaction: statements, reads, writes, savepoints. Row locks are in `lock`, what keeps DDL and writers apart
+//! in `gate`; how it ends is in `commit`.
 //!
 //! I1  The state's mutex is never held across an await, nor while a caller's closure runs.
 //! I2  A read sees own writes of earlier commands, else what was committed at the snapshot, and nothing else.
@@ -8,16 +9,13 @@
 use crate::scan::Scan;
 use crate::state::{Savepoint, State, leaves_spans};
 use crate::wait;
-use crate::{
-    CancelFlag, Conflict, ConflictKind, Direction, Gateway, Home, Isolation, KeyRange, LockMode, RelationRef, Result,
-    Timestamp, TxnError, WaitPolicy,
-};
+use crate::{CancelFlag, Direction, Gateway, Home, Isolation, KeyRange, RelationRef, Result, Timestamp, TxnError};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
-use shard::locks::{Attempt, Flying, Grant, Owner, RowKey};
+use shard::SchemaVersion;
+use shard::locks::{Owner, RowKey};
 use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
-use shard::{Dependency, LockedSpan, SchemaVersion, Shard};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,12 +77,6 @@ impl Drop for Inner {
 #[derive(Clone)]
 pub struct Transaction {
     pub(crate) inner: Arc<Inner>,
-}
-
-/// The newest version that a lock has to show.
-struct Newest {
-    value: Option<Bytes>,
-    ts: Timestamp,
 }
 
 impl Transaction {
@@ -211,10 +203,12 @@ impl Transaction {
             if state.is_over {
                 return Err(TxnError::Over);
             }
-            let snapshot = state.snapshot.ok_or(TxnError::Over)?;
+            let snapshot = state.newest.or(state.snapshot).ok_or(TxnError::Over)?;
             let command = state.command;
             let part = state.part(relation.home);
-            part.note_schema(relation);
+            if self.leaves_spans() {
+                part.note_schema(relation);
+            }
             if let Some(own) = part.buffer.get(relation.storage, key, command) {
                 // Copied, so that the caller's closure runs without the mutex (I1).
                 let own = own.map(Bytes::copy_from_slice);
@@ -253,291 +247,16 @@ impl Transaction {
     pub fn scan(&self, relation: &RelationRef, slot: Option<u16>, range: KeyRange, direction: Direction) -> Scan {
         let _ = slot;
         let mut state = self.state();
-        let (snapshot, command) = (state.snapshot.unwrap_or_default(), state.command);
-        state.part(relation.home).note_schema(relation);
+        let (snapshot, command) = (state.newest.or(state.snapshot).unwrap_or_default(), state.command);
+        let is_fixed = state.newest.is_some() || self.isolation() == Isolation::ReadCommitted;
+        if self.leaves_spans() {
+            state.part(relation.home).note_schema(relation);
+        }
         drop(state);
-        Scan::new(self.clone(), *relation, snapshot, command, range, direction)
+        Scan::new(self.clone(), *relation, snapshot, is_fixed, command, range, direction)
     }
 
-    // --- locks
-
-    /// Waits for the lock, then looks at the newest committed version (or the newest own write). A version newer than
-    /// the snapshot means refresh at SERIALIZABLE, 40001 at REPEATABLE READ, `changed` at READ COMMITTED.
-    ///
-    /// What it shows may be in flight: see `settle`.
-    pub async fn lock<R>(
-        &self,
-        relation: &RelationRef,
-        slot: u16,
-        key: &[u8],
-        mode: LockMode,
-        wait: WaitPolicy,
-        read: impl FnOnce(Locked<'_>) -> R,
-    ) -> Result<R> {
-        let _ = slot;
-        let gateway = &*self.inner.gateway;
-        let row = RowKey::new(relation.storage, key);
-        let (snapshot, own, is_whole) = {
-            let mut state = self.state();
-            if state.is_over {
-                return Err(TxnError::Over);
-            }
-            let snapshot = state.snapshot.ok_or(TxnError::Over)?;
-            let part = state.part(relation.home);
-            part.note_schema(relation);
-            let own = part.buffer.get(relation.storage, key, u32::MAX).map(|own| own.map(Bytes::copy_from_slice));
-            let is_whole = part.whole.iter().any(|(id, held)| *id == relation.storage && *held >= mode);
-            (snapshot, own, is_whole)
-        };
-        let Some(shard) = gateway.shard(relation.home).cloned() else {
-            return self.look_temporary(relation, key, own, read);
-        };
-        let looked = shard.begin_look(snapshot);
-        let (mut flying, before) = match is_whole {
-            true => (shard.rows().look(&row), Some(mode)),
-            false => match self.acquire(&shard, &row, mode, wait).await? {
-                Some(granted) => granted,
-                None => return Ok(read(Locked::Skipped)),
-            },
-        };
-        if flying.is_none() && shard.has_wide() {
-            self.limits().wait(shard.wait_for_wide(&row)).await??;
-            flying = shard.rows().look(&row);
-        }
-        let newest = match self.newest(&shard, &row, flying) {
-            Ok(newest) => newest,
-            Err(error) => {
-                self.let_go(&shard, &row, before, is_whole);
-                return Err(error);
-            }
-        };
-        self.note_lock(&shard, &row, mode, before, &newest, looked, is_whole);
-        if let Some(own) = own {
-            // It is ours: nobody has changed it since we locked it.
-            return Ok(read(match &own {
-                Some(value) => Locked::Row { value, ts: Timestamp::ZERO, changed: false },
-                None => Locked::Absent { changed: false },
-            }));
-        }
-        let changed = newest.ts > snapshot && self.meet_newer(&shard, relation, key, snapshot, &newest).await?;
-        Ok(read(match &newest.value {
-            Some(value) => Locked::Row { value, ts: newest.ts, changed },
-            None => Locked::Absent { changed },
-        }))
-    }
-
-    /// The lock, what is in flight on the row, and the mode held before; None where it was to be skipped.
-    async fn acquire(
-        &self,
-        shard: &Arc<Shard>,
-        row: &RowKey,
-        mode: LockMode,
-        wait: WaitPolicy,
-    ) -> Result<Option<(Option<Flying>, Option<LockMode>)>> {
-        let owner = self.inner.owner;
-        let before = self.held(shard, row);
-        loop {
-            shard.term()?;
-            match shard.rows().acquire(owner, row, mode, wait) {
-                Attempt::Granted(look) => return Ok(Some((look.flying, look.before))),
-                Attempt::Busy if wait == WaitPolicy::Skip => return Ok(None),
-                Attempt::Busy => return Err(TxnError::LockNotAvailable { relation: row.relation }),
-                Attempt::TooMany => {
-                    let limit = shard::locks::WAITERS_MAX as u64;
-                    return Err(TxnError::Limit { what: "too many transactions wait for one row", limit });
-                }
-                Attempt::Wait(ticket) => {
-                    self.inner.gateway.metrics().lock_waits.increment(1);
-                    let lock_timeout = self.state().lock_timeout;
-                    let grant = wait::for_lock(&self.limits(), lock_timeout, shard, owner, row, ticket, before).await?;
-                    if grant == Grant::Granted {
-                        return Ok(Some((shard.rows().look(row), before)));
-                    }
-                }
-            }
-        }
-    }
-
-    fn held(&self, shard: &Shard, row: &RowKey) -> Option<LockMode> {
-        let home = self.inner.gateway.home_of(shard);
-        self.state().part(home).held(row)
-    }
-
-    fn let_go(&self, shard: &Shard, row: &RowKey, before: Option<LockMode>, is_whole: bool) {
-        if !is_whole {
-            shard.release(self.inner.owner, row, before);
-        }
-    }
-
-    fn newest(&self, shard: &Shard, row: &RowKey, flying: Option<Flying>) -> Result<Newest> {
-        let term = shard.term()?;
-        if let Some(flying) = flying {
-            let home = self.inner.gateway.home_of(shard);
-            self.state().part(home).note_dependency(Dependency { term, batch: flying.batch });
-            return Ok(Newest { value: flying.value, ts: flying.ts });
-        }
-        let view = shard.segment().view()?;
-        let newest = match view.newest(row.relation, &row.key)? {
-            Some(newest) => {
-                let value = newest.value.as_ref().map(|value| Bytes::copy_from_slice(value));
-                Newest { value, ts: newest.ts }
-            }
-            None => Newest { value: None, ts: Timestamp::ZERO },
-        };
-        drop(view);
-        shard.confirm(term)?;
-        Ok(newest)
-    }
-
-    fn note_lock(
-        &self,
-        shard: &Shard,
-        row: &RowKey,
-        mode: LockMode,
-        before: Option<LockMode>,
-        newest: &Newest,
-        looked: Timestamp,
-        is_whole: bool,
-    ) {
-        let gateway = &self.inner.gateway;
-        let home = gateway.home_of(shard);
-        let mut state = self.state();
-        let part = state.part(home);
-        part.lock_term = part.lock_term.or_else(|| shard.term().ok());
-        if is_whole || before.is_some_and(|before| before >= mode) && part.held(row).is_some() {
-            return; // the first look counts: it was the older
-        }
-        let span = LockedSpan { row: row.clone(), mode, seen: newest.ts, looked: looked.max(newest.ts) };
-        let count = part.push_lock(span, before);
-        let limit = gateway.limits().row_locks;
-        // Tried once per `limit` rows: somebody may be in the way now and gone later.
-        if count >= limit && count.is_multiple_of(limit) {
-            let mode = mode.max(LockMode::NoKeyUpdate);
-            if shard.rows().escalate(self.inner.owner, row.relation, mode) {
-                part.whole.push((row.relation, mode));
-                gateway.metrics().escalations.increment(1);
-            }
-        }
-    }
-
-    /// The newest version is newer than the snapshot. Whether the caller has to know.
-    async fn meet_newer(
-        &self,
-        shard: &Arc<Shard>,
-        relation: &RelationRef,
-        key: &[u8],
-        snapshot: Timestamp,
-        newest: &Newest,
-    ) -> Result<bool> {
-        let is_deleted = newest.value.is_none();
-        if is_deleted && self.inner.options.isolation != Isolation::Serializable {
-            // Deleted after the snapshot; was it there in it?
-            let was_there = shard.segment().view()?.get(relation.storage, key, snapshot)?.is_some();
-            if !was_there {
-                return Ok(false);
-            }
-        }
-        match self.inner.options.isolation {
-            Isolation::ReadCommitted => Ok(true),
-            Isolation::RepeatableRead => {
-                let kind = if is_deleted { ConflictKind::Delete } else { ConflictKind::Update };
-                Err(conflict(kind, relation, key))
-            }
-            Isolation::Serializable => {
-                self.refresh(relation, key, newest.ts).await?;
-                Ok(true)
-            }
-        }
-    }
-
-    /// R8: moves the snapshot to now if nothing that was read has changed since.
-    async fn refresh(&self, relation: &RelationRef, key: &[u8], newest: Timestamp) -> Result<()> {
-        let gateway = &*self.inner.gateway;
-        // Covered first, or now could lie below what was just read.
-        gateway.oracle().cover(newest).await;
-        let now = gateway.snapshots().take(self.inner.owner.0, gateway.oracle()).await;
-        let (old, reads) = {
-            let mut state = self.state();
-            let old = state.snapshot.unwrap_or_default();
-            let reads = [Home::Meta, Home::Data].map(|home| {
-                let reads = &mut state.part(home).reads;
-                reads.normalize();
-                reads.clone()
-            });
-            (old, reads)
-        };
-        let mut outcome = Ok(false);
-        for (home, reads) in [Home::Meta, Home::Data].into_iter().zip(&reads) {
-            if let (false, Some(shard)) = (reads.is_empty(), gateway.shard(home)) {
-                outcome = match self.limits().wait(shard.has_changed(reads, old, now)).await {
-                    Ok(answer) => answer.map_err(TxnError::from),
-                    Err(error) => Err(error),
-                };
-            }
-            if !matches!(outcome, Ok(false)) {
-                break;
-            }
-        }
-        let released = if matches!(outcome, Ok(false)) { old } else { now };
-        if released == old {
-            self.state().snapshot = Some(now);
-        }
-        gateway.snapshots().release(self.inner.owner.0, released);
-        match outcome {
-            Ok(false) => {
-                gateway.metrics().refreshes.increment(1);
-                Ok(())
-            }
-            Ok(true) => {
-                gateway.metrics().refreshes_failed.increment(1);
-                Err(conflict(ConflictKind::Read, relation, key))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn look_temporary<R>(
-        &self,
-        relation: &RelationRef,
-        key: &[u8],
-        own: Option<Option<Bytes>>,
-        read: impl FnOnce(Locked<'_>) -> R,
-    ) -> Result<R> {
-        if let Some(own) = own {
-            return Ok(read(match &own {
-                Some(value) => Locked::Row { value, ts: Timestamp::ZERO, changed: false },
-                None => Locked::Absent { changed: false },
-            }));
-        }
-        let temporary = self.inner.gateway.temporary(self.inner.options.session)?;
-        let view = temporary.view()?;
-        let found = view.get(relation.storage, key, Timestamp::MAX)?;
-        Ok(read(match &found {
-            Some(found) => Locked::Row { value: &found.value, ts: found.ts, changed: false },
-            None => Locked::Absent { changed: false },
-        }))
-    }
-
-    /// Returns when all that locks have shown is durable and covered. To be awaited before anything of this transaction (a row,
-    /// a command tag) leaves for the client while the transaction goes on; `commit` does it by itself. Ready at once when no lock
-    /// showed a version in flight.
-    pub async fn settle(&self) -> Result<()> {
-        for home in [Home::Meta, Home::Data] {
-            loop {
-                let dependency = self.state().part(home).dependencies.last().copied();
-                let (Some(dependency), Some(shard)) = (dependency, self.inner.gateway.shard(home)) else { break };
-                self.limits().wait(shard.wait_for_dependency(dependency)).await??;
-                self.state().part(home).dependencies.retain(|other| *other != dependency);
-            }
-            let newest = self.state().part(home).locks.iter().map(|held| held.span.seen).max();
-            if let Some(newest) = newest {
-                self.limits().wait(self.inner.gateway.oracle().cover(newest)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    // --- writes: buffered; the caller has locked the key, or it is a fresh hidden row id
+    // --- writes: buffered; the caller has locked the key, or has entered the relation and it is a fresh hidden row id
 
     pub fn put(&self, relation: &RelationRef, slot: u16, key: &[u8], value: &[u8]) -> Result<()> {
         let _ = slot;
@@ -559,6 +278,9 @@ impl Transaction {
         }
         let command = state.command;
         let part = state.part(relation.home);
+        if relation.home == Home::Data && !part.entered.contains(&relation.id) {
+            self.enter_now(part, relation)?;
+        }
         part.note_schema(relation);
         if part.buffer.bytes() > self.inner.gateway.limits().buffer_bytes {
             return Err(TxnError::Memory { what: "buffered writes" });
@@ -681,9 +403,4 @@ fn next_command(command: u32) -> Result<u32> {
         Some(next) if next < u32::MAX => Ok(next),
         _ => Err(TxnError::Limit { what: "commands of one transaction", limit: u64::from(u32::MAX) - 1 }),
     }
-}
-
-fn conflict(kind: ConflictKind, relation: &RelationRef, key: &[u8]) -> TxnError {
-    let key = Some(Bytes::copy_from_slice(key));
-    TxnError::Conflict(Box::new(Conflict { kind, relation: relation.storage, key, other: None }))
 }

@@ -45,14 +45,22 @@ async fn sleep_until(host: &Host, at: Option<Duration>) {
     }
 }
 
+/// What to do with a lock that was granted while its waiter gave up: nobody would know of it.
+#[derive(Clone, Copy)]
+pub enum Undo {
+    /// A row's lock goes back to what was held before.
+    Row(Option<LockMode>),
+    /// Gates open when the transaction ends.
+    Nothing,
+}
+
 /// A place in a lock's queue, left when it is dropped without the lock.
 struct Place<'a> {
     shard: &'a Shard,
     owner: Owner,
     row: &'a RowKey,
     ticket: Ticket,
-    /// What it holds already.
-    before: Option<LockMode>,
+    undo: Undo,
     is_done: bool,
 }
 
@@ -63,15 +71,17 @@ impl Drop for Place<'_> {
             return;
         }
         let mut wakeups = Wakeups::default();
-        if self.shard.rows().abandon(self.owner, self.row, &self.ticket, &mut wakeups) {
-            // Granted while it was given up: nobody would know of the lock.
-            self.shard.rows().release(self.owner, self.row, self.before, &mut wakeups);
+        if self.shard.rows().abandon(self.owner, self.row, &self.ticket, &mut wakeups)
+            && let Undo::Row(before) = self.undo
+        {
+            self.shard.rows().release(self.owner, self.row, before, &mut wakeups);
         }
         wakeups.wake();
     }
 }
 
-/// Waits in a lock's queue. `Again`: the holder of the whole relation has gone, ask once more.
+/// Waits in a lock's queue. `Again`: the holder of the whole relation, or of its gate, has gone: ask once more.
+/// For a gate `row` is a name that no row has.
 pub async fn for_lock(
     limits: &Limits<'_>,
     lock_timeout: Option<Duration>,
@@ -79,12 +89,12 @@ pub async fn for_lock(
     owner: Owner,
     row: &RowKey,
     ticket: Ticket,
-    before: Option<LockMode>,
+    undo: Undo,
 ) -> Result<Grant> {
     let started = limits.host.clock.monotonic();
     let give_up = lock_timeout.map(|timeout| started + timeout);
     let mut search = started + DEADLOCK_AFTER;
-    let mut place = Place { shard, owner, row, ticket, before, is_done: false };
+    let mut place = Place { shard, owner, row, ticket, undo, is_done: false };
     loop {
         let grant = tokio::select! {
             biased;

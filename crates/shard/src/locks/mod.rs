@@ -1,8 +1,9 @@
 //! Row locks of one shard's leader: who holds which key, who waits, what is in flight on it, what is prepared.
 //!
-//! `table` has the rows and the queues, `deadlock` the search for cycles over all tables of a node, `mode` the modes.
+//! `table` has the rows and the queues, `gates` the writers of each relation and who keeps them out, `deadlock` the search for cycles over all tables of a node, `mode` the modes.
 
 mod deadlock;
+mod gates;
 mod mode;
 mod table;
 

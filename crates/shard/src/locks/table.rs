@@ -14,6 +14,7 @@
 //! A transaction with very many rows of one relation gets a lock on the whole relation instead (`escalate`).
 
 use super::deadlock::WaitGraph;
+use super::gates::Gates;
 use super::{LockMode, WaitPolicy};
 use crate::TxnId;
 use crate::recent::Key;
@@ -179,6 +180,7 @@ pub struct LockTable {
     whole: Mutex<Vec<WholeRelation>>,
     whole_count: AtomicUsize,
     whole_changes: AtomicUsize,
+    gates: Gates,
     waits: Arc<WaitGraph>,
 }
 
@@ -210,6 +212,7 @@ impl LockTable {
             whole: Mutex::default(),
             whole_count: AtomicUsize::new(0),
             whole_changes: AtomicUsize::new(0),
+            gates: Gates::default(),
             waits,
         }
     }
@@ -324,6 +327,7 @@ impl LockTable {
         let mut whole = self.whole.lock();
         whole.iter_mut().for_each(|lock| lock.waiters.retain(|(_, slot)| !Arc::ptr_eq(slot, &ticket.slot)));
         drop(whole);
+        self.gates.abandon(&ticket.slot, wakeups);
         ticket.slot.take() == Some(Grant::Granted)
     }
 
@@ -363,6 +367,8 @@ impl LockTable {
         let whole = self.whole.lock();
         let waits_here = |lock: &&WholeRelation| lock.waiters.iter().any(|(waiter, _)| *waiter == owner);
         out.extend(whole.iter().filter(waits_here).map(|lock| lock.owner));
+        drop(whole);
+        self.gates.blockers(owner, out);
     }
 
     /// Ends the wait of the youngest of a cycle.
@@ -384,6 +390,7 @@ impl LockTable {
                 lock.waiters.swap_remove(position).1.complete(Grant::Deadlock, wakeups);
             }
         }
+        self.gates.kill(owner, wakeups);
     }
 
     // ---- whole relations -------------------------------------------------------------------
@@ -441,6 +448,29 @@ impl LockTable {
             lock.owner != owner
         });
         self.whole_count.fetch_sub(before - whole.len(), Ordering::SeqCst);
+    }
+
+    // ---- gates of relations ----------------------------------------------------------------
+
+    /// A writer of the relation (its id) is inside until `leave_relations`.
+    pub fn enter_relation(&self, owner: Owner, relation: u32, wait: WaitPolicy) -> Attempt {
+        let mut wakeups = Wakeups::default();
+        let attempt = self.gates.enter(owner, relation, wait, &mut wakeups);
+        wakeups.wake();
+        attempt
+    }
+
+    pub fn leave_relations(&self, owner: Owner, relations: &[u32], wakeups: &mut Wakeups) {
+        self.gates.leave(owner, relations, wakeups);
+    }
+
+    /// Keeps other writers out of the relation until `open_relations`.
+    pub fn close_relation(&self, owner: Owner, relation: u32, wait: WaitPolicy) -> Attempt {
+        self.gates.close(owner, relation, wait)
+    }
+
+    pub fn open_relations(&self, owner: Owner, wakeups: &mut Wakeups) {
+        self.gates.open(owner, wakeups);
     }
 
     // ---- commits ---------------------------------------------------------------------------
@@ -522,17 +552,19 @@ impl LockTable {
         let count = lost.map(|(_, slot)| slot.complete(Grant::Lost, wakeups)).count();
         tracing::debug!(count, "waiters for whole relations were sent away");
         self.whole_count.store(0, Ordering::SeqCst);
+        drop(whole);
+        self.gates.clear(wakeups);
     }
 
     pub fn waits(&self) -> &Arc<WaitGraph> {
         &self.waits
     }
 
-    /// Rows known: for tests and metrics.
+    /// Rows known: for tests and metrics (`is_empty`: and no gate).
     pub fn len(&self) -> usize {
         self.shards.iter().map(|rows| rows.lock().len()).sum()
     }
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && self.gates.is_empty()
     }
 }

@@ -26,6 +26,7 @@ use crate::reads::ReadSet;
 use crate::recent::{RECENT_MAX, Recent, RecentList, Written};
 use crate::wake::{Slot, Wakeups};
 use bytes::{Bytes, BytesMut};
+use parking_lot::RwLock;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -63,6 +64,14 @@ pub struct LockedSpan {
     pub looked: Timestamp,
 }
 
+/// A relation of which nobody may have written a row since it was read (`Transaction::exclude`): an index was filled from
+/// it, or all its rows were checked. Validated at every level.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Certified {
+    pub relation: StorageId,
+    pub since: Timestamp,
+}
+
 /// A batch whose versions were read before they were durable (R7).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Dependency {
@@ -78,6 +87,7 @@ pub struct CommitRequest<'a> {
     /// Plain reads, normalized; empty below SERIALIZABLE.
     pub reads: &'a ReadSet,
     pub locked: &'a [LockedSpan],
+    pub certified: &'a [Certified],
     pub schemas: &'a [SchemaVersion],
     pub fences: &'a [SchemaVersion],
     pub dependencies: &'a [Dependency],
@@ -175,6 +185,10 @@ impl PreparedHere {
     }
 }
 
+/// Relation id -> oldest schema version that may still commit. Shared with the shard, so that a statement can ask before it
+/// begins.
+pub type Fences = Arc<RwLock<BTreeMap<u32, u32>>>;
+
 /// Below the mutex of a shard's leader.
 pub struct Sequencer {
     /// The term led; None: a follower.
@@ -186,8 +200,8 @@ pub struct Sequencer {
     recent: RecentList,
     prepared: Vec<PreparedHere>,
     ranges: Vec<FlyingRange>,
-    /// As applied and as in flight here: relation id -> oldest schema version that may still commit.
-    fences: BTreeMap<u32, u32>,
+    /// As applied and as in flight here.
+    fences: Fences,
     landed_waiters: Vec<(u64, Arc<Slot<()>>)>,
     /// Decides applied in this term: each may have come below `applied_stamp`.
     decides: u64,
@@ -201,6 +215,8 @@ pub trait Lookup {
     /// The newest change in the range with a timestamp above `since`.
     fn changed_since(&self, relation: StorageId, range: &KeyRange, since: Timestamp) -> Option<Timestamp>;
     fn newest(&self, relation: StorageId, key: &[u8]) -> Option<Timestamp>;
+    /// No version of the relation is newer.
+    fn newest_of(&self, relation: StorageId) -> Timestamp;
 }
 
 impl Default for Sequencer {
@@ -214,7 +230,7 @@ impl Default for Sequencer {
             recent: RecentList::new(RECENT_MAX),
             prepared: Vec::new(),
             ranges: Vec::new(),
-            fences: BTreeMap::new(),
+            fences: Fences::default(),
             landed_waiters: Vec::new(),
             decides: 0,
             applied_stamp: Timestamp::ZERO,
@@ -226,9 +242,10 @@ impl Default for Sequencer {
 impl Sequencer {
     /// Begins a term from the replicated state.
     pub fn start(&mut self, term: u64, machine: &Machine, rows: &LockTable) {
-        *self = Sequencer { term: Some(term), last_stamp: machine.last_stamp, ..Sequencer::default() };
+        let fences = self.fences.clone();
+        *fences.write() = machine.fences().collect();
+        *self = Sequencer { term: Some(term), last_stamp: machine.last_stamp, fences, ..Sequencer::default() };
         self.recent.restart(machine.last_stamp);
-        self.fences = machine.fences().collect();
         self.applied_stamp = machine.last_stamp;
         self.applied = Dependency { term: machine.term, batch: machine.batch };
         for (txn, prepare) in machine.prepared() {
@@ -292,10 +309,7 @@ impl Sequencer {
             tracing::debug!(?lost, "a version that was read has vanished");
             return Sequenced::Refused(Refusal::DependencyLost);
         }
-        let fenced = |schema: &&SchemaVersion| {
-            self.fences.get(&schema.relation).is_some_and(|version| *version > schema.version)
-        };
-        if let Some(old) = request.schemas.iter().find(fenced) {
+        if let Some(old) = self.fenced(request.schemas) {
             return Sequenced::Refused(Refusal::SchemaChanged { relation: old.relation });
         }
         if let Some(answer) = self.meet_prepared(request) {
@@ -370,9 +384,23 @@ impl Sequencer {
         }
     }
 
-    fn raise_fences(&mut self, fences: &[SchemaVersion]) {
-        for fence in fences {
-            let version = self.fences.entry(fence.relation).or_default();
+    /// A version that is older than its fence.
+    fn fenced<'s>(&self, schemas: &'s [SchemaVersion]) -> Option<&'s SchemaVersion> {
+        let fences = self.fences.read();
+        schemas.iter().find(|schema| fences.get(&schema.relation).is_some_and(|version| *version > schema.version))
+    }
+
+    pub fn fences(&self) -> &Fences {
+        &self.fences
+    }
+
+    fn raise_fences(&mut self, raised: &[SchemaVersion]) {
+        if raised.is_empty() {
+            return;
+        }
+        let mut fences = self.fences.write();
+        for fence in raised {
+            let version = fences.entry(fence.relation).or_default();
             *version = fence.version.max(*version);
         }
     }

@@ -6,7 +6,10 @@
 //! I4  A span that meets a prepared write, or one in flight and newer than it may be, fails; it does not wait. Only a
 //!     large commit in flight, of which the ranges alone are known, is waited for.
 
-use super::{Checked, CommitRequest, LockedSpan, Lookup, PreparedHere, Refusal, Sequenced, Sequencer};
+use super::{
+    Certified, Checked, CommitRequest, FlyingCommand, FlyingRange, LockedSpan, Lookup, PreparedHere, Refusal,
+    Sequenced, Sequencer,
+};
 use crate::command::SchemaVersion;
 use crate::locks::{LockMode, LockTable};
 use crate::reads::ReadSet;
@@ -72,6 +75,11 @@ impl Sequencer {
                     return fails(*relation, None, false);
                 }
             }
+            if let Some(read) =
+                request.certified.iter().find(|read| prepared.writes_in(read.relation, &KeyRange::all()))
+            {
+                return fails(read.relation, None, false);
+            }
             if let Some(span) = request.locked.iter().find(|span| prepared.writes_row(&span.row)) {
                 return fails(span.row.relation, Some(&span.row.key), true);
             }
@@ -114,10 +122,24 @@ impl Sequencer {
         }) {
             return Valid::Wait(flying.batch);
         }
+        if let Some(read) = request.certified.iter().find(|read| self.has_new_version(read, segment)) {
+            return Valid::No { relation: read.relation, key: None, is_locked_row: false };
+        }
         match self.validate_locked(request.locked, rows, segment) {
             Valid::Yes => self.validate_reads(request.reads, request.snapshot, checked, segment),
             other => other,
         }
+    }
+
+    /// Applied, or in flight.
+    fn has_new_version(&self, read: &Certified, segment: &impl Lookup) -> bool {
+        let is_new = |command: &FlyingCommand| {
+            command.stamp > read.since && command.rows.iter().any(|row| row.relation == read.relation)
+        };
+        let is_new_range = |flying: &FlyingRange| flying.relation == read.relation && flying.stamp > read.since;
+        segment.newest_of(read.relation) > read.since
+            || self.ranges.iter().any(is_new_range)
+            || self.open.iter().chain(&self.flying).any(|batch| batch.commits.iter().any(is_new))
     }
 
     /// R9. Walks the commits since the first look, or looks each row up: the cheaper.

@@ -185,7 +185,9 @@ impl RelationDelta {
             return;
         }
         if self.unordered.load(Ordering::Acquire) > 0 {
-            self.order.write().sort_in();
+            let mut order = self.order.write();
+            order.sort_in();
+            // Under the lock: a batch that comes in between must not be counted out.
             self.unordered.store(0, Ordering::Release);
         }
         let order = self.order.read();
@@ -335,6 +337,39 @@ mod tests {
         for ts in 997..=1000 {
             assert_eq!(row.at(Timestamp(ts)).unwrap().ts, Timestamp(ts));
         }
+    }
+
+    #[test]
+    fn rows_that_come_while_a_scan_sorts_are_in_the_order() {
+        let delta = Arc::new(Delta::default());
+        let relation = StorageId(1);
+        let all = |delta: &Delta| {
+            let mut rows = Vec::new();
+            let relation = delta.relation_or_new(relation);
+            relation.run(Bound::Unbounded, Bound::Unbounded, Direction::Forward, usize::MAX, &mut rows);
+            rows.len() as u32
+        };
+        std::thread::scope(|scope| {
+            let is_over = std::sync::atomic::AtomicBool::new(false);
+            let (delta, is_over) = (&delta, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Acquire) {
+                    let first: &[u8] = b"a";
+                    let relation = delta.relation_or_new(relation);
+                    relation.run(Bound::Included(first), Bound::Unbounded, Direction::Forward, 1, &mut Vec::new());
+                }
+            });
+            for n in 0..20_000u32 {
+                let key = Bytes::copy_from_slice(&n.to_be_bytes());
+                let mutation = Mutation { relation, key, value: Some("v".into()) };
+                delta.write(Timestamp(u64::from(n) + 1), &[mutation], |_| Timestamp::ZERO);
+                if n % 100 == 99 && all(delta) != n + 1 {
+                    is_over.store(true, Ordering::Release);
+                    panic!("{} of {} rows", all(delta), n + 1);
+                }
+            }
+            is_over.store(true, Ordering::Release);
+        });
     }
 
     #[test]

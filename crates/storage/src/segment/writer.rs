@@ -205,6 +205,14 @@ impl Segment {
         ids
     }
 
+    /// No version of the relation that is visible here is newer. Costs no walk.
+    pub fn newest_of(&self, relation: StorageId) -> Timestamp {
+        let generation = self.inner.generation.load();
+        let deltas = generation.deltas().filter_map(|delta| delta.relation(relation)).map(|delta| delta.newest());
+        let base = generation.base.relations.get(&relation).map(|relation| relation.newest);
+        deltas.chain(base).max().unwrap_or(Timestamp::ZERO)
+    }
+
     /// About how many rows there are: exact after a flush; rows of the delta count as new in the share of the last
     /// flush.
     pub fn rows_estimate(&self, relation: StorageId) -> u64 {

@@ -225,8 +225,7 @@ async fn fence_survives_a_restart_and_blocks_while_prepared() {
     altered.await.expect("committed");
     let node = start(&disk, Limits::default()).await;
     let planned = node.serializable().await;
-    write(&planned, "a", "1").await.expect("locked");
-    assert_eq!(planned.commit().await.expect_err("old"), TxnError::SchemaChanged { relation: T.id });
+    assert_eq!(write(&planned, "a", "1").await.expect_err("old"), TxnError::SchemaChanged { relation: T.id });
 }
 
 #[tokio::test]

@@ -1,0 +1,137 @@
+//! What keeps writers of a relation and DDL that reads all its rows apart.
+//!
+//! CREATE INDEX, a rewrite, the check of a new constraint: each reads every row once, and what it found must still be true
+//! when it commits, at every level. Two things see to that:
+//!
+//! - `exclude` closes the relation's gate: it waits for the transactions that have written to it, and lets no other write
+//!   until its own end (`shard::locks::gates`). A writer passes the gate with its first write or lock, in memory.
+//! - What it read is *certified*: a version that came since fails its commit. So nothing depends on the gate still being
+//!   closed, which is lost with a leader (or whose writer's session is gone while its commit goes on).
+//!
+//! The other side of it: a writer that comes after the DDL's commit with a plan from before is told so as soon as it passes
+//! the gate (`SchemaChanged`: plan again), and at the latest by the fence at its commit.
+
+use crate::state::Part;
+use crate::transaction::Transaction;
+use crate::wait::{self, Undo};
+use crate::{Home, LockMode, RelationRef, Result, StorageId, Timestamp, TxnError, WaitPolicy};
+use shard::locks::{Attempt, Grant, RowKey};
+use shard::wake::Wakeups;
+use shard::{Certified, Shard};
+
+/// While it lives, the transaction reads what was newest when `exclude` returned, whatever its level.
+pub struct ReadsNewest {
+    txn: Transaction,
+    before: Option<Timestamp>,
+}
+
+impl Drop for ReadsNewest {
+    fn drop(&mut self) {
+        self.txn.state().newest = self.before;
+    }
+}
+
+impl Transaction {
+    /// Before the first row is written without a lock on its key; waits while the relation's gate is closed.
+    pub async fn enter(&self, relation: &RelationRef) -> Result<()> {
+        if relation.home != Home::Data || self.state().part(relation.home).entered.contains(&relation.id) {
+            return Ok(());
+        }
+        let shard = self.inner.gateway.shard(relation.home).ok_or(TxnError::NotServing)?;
+        let enter = || shard.rows().enter_relation(self.inner.owner, relation.id, WaitPolicy::Wait);
+        self.pass(shard, relation.id, enter).await?;
+        self.entered(self.state().part(relation.home), shard, relation)
+    }
+
+    /// Inside: to be left at the end, or at once where the plan is too old.
+    fn entered(&self, part: &mut Part, shard: &Shard, relation: &RelationRef) -> Result<()> {
+        if shard.is_fenced(relation.id, relation.schema_version) {
+            let mut wakeups = Wakeups::default();
+            shard.rows().leave_relations(self.inner.owner, &[relation.id], &mut wakeups);
+            wakeups.wake();
+            return Err(TxnError::SchemaChanged { relation: relation.id });
+        }
+        part.entered.push(relation.id);
+        Ok(())
+    }
+
+    /// The same where nobody can wait. Plans that write enter first, so here it is open, or the leader is another.
+    pub(crate) fn enter_now(&self, part: &mut Part, relation: &RelationRef) -> Result<()> {
+        let shard = self.inner.gateway.shard(relation.home).ok_or(TxnError::NotServing)?;
+        match shard.rows().enter_relation(self.inner.owner, relation.id, WaitPolicy::NoWait) {
+            Attempt::Granted(_) => self.entered(part, shard, relation),
+            _ => Err(TxnError::SchemaChanged { relation: relation.id }),
+        }
+    }
+
+    /// Waits for all other transactions that have written to the relation, and keeps others from writing until this one is
+    /// over. Its own writes go on.
+    pub async fn close(&self, relation: &RelationRef) -> Result<()> {
+        if relation.home != Home::Data {
+            return Ok(());
+        }
+        let shard = self.inner.gateway.shard(relation.home).ok_or(TxnError::NotServing)?;
+        // Before the attempt: the gate may be closed and this future dropped before it hears of it.
+        self.state().part(relation.home).has_closed = true;
+        let close = || shard.rows().close_relation(self.inner.owner, relation.id, WaitPolicy::Wait);
+        self.pass(shard, relation.id, close).await
+    }
+
+    /// For DDL that looks at all rows of these relations: closes them, takes a snapshot of what is newest, and lets the
+    /// commit fail if one of them has been written to since by anybody else.
+    pub async fn exclude(&self, relations: &[RelationRef]) -> Result<ReadsNewest> {
+        let mut relations = relations.to_vec();
+        // In one order, so that two that need the same ones do not meet crosswise.
+        relations.sort_by_key(|relation| (relation.id, relation.storage));
+        for relation in &relations {
+            self.close(relation).await?;
+        }
+        let gateway = &self.inner.gateway;
+        for home in [Home::Meta, Home::Data] {
+            let Some(shard) = gateway.shard(home) else { continue };
+            // Who left the gate may be in flight: the snapshot is to be above it.
+            self.limits().wait(gateway.oracle().cover(shard.begin_look(Timestamp::ZERO))).await?;
+        }
+        let newest = gateway.snapshots().take(self.inner.owner.0, gateway.oracle()).await;
+        let mut state = self.state();
+        state.kept.push(newest);
+        for relation in relations.iter().filter(|relation| relation.home == Home::Data) {
+            let part = state.part(relation.home);
+            part.certified.push(Certified { relation: relation.storage, since: newest });
+            part.note_schema(relation);
+        }
+        let before = state.newest.replace(newest);
+        drop(state);
+        Ok(ReadsNewest { txn: self.clone(), before })
+    }
+
+    async fn pass(&self, shard: &Shard, relation: u32, attempt: impl Fn() -> Attempt) -> Result<()> {
+        let lock_timeout = self.state().lock_timeout;
+        loop {
+            shard.term()?;
+            match attempt() {
+                Attempt::Granted(_) => return Ok(()),
+                Attempt::Busy => return Err(TxnError::LockNotAvailable { relation: StorageId(relation) }),
+                Attempt::TooMany => {
+                    let limit = shard::locks::WAITERS_MAX as u64;
+                    return Err(TxnError::Limit { what: "too many transactions wait for one relation", limit });
+                }
+                Attempt::Wait(ticket) => {
+                    self.inner.gateway.metrics().lock_waits.increment(1);
+                    let name = RowKey::new(StorageId(relation), b"");
+                    let owner = self.inner.owner;
+                    let limits = self.limits();
+                    let grant = wait::for_lock(&limits, lock_timeout, shard, owner, &name, ticket, Undo::Nothing);
+                    if grant.await? == Grant::Granted {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The modes that write, or mean to.
+pub(crate) fn writes(mode: LockMode) -> bool {
+    mode >= LockMode::NoKeyUpdate
+}
