@@ -8,6 +8,8 @@ use catalog::privileges::{self, Target};
 use catalog::{Relation, Snapshot, privilege};
 use sql::logical::{CommandTag, PrivilegeCheck};
 use sql::physical::{Direct, Op, Plan, PlanBody, PlanNode};
+use std::sync::Arc;
+use txn::{Transaction, TxnError};
 use types::{Result, SqlError, SqlState};
 
 /// 42501 or 25006.
@@ -57,6 +59,14 @@ fn refuse_write(plan: &Plan) -> Result<()> {
         CommandTag::Delete => "DELETE",
         CommandTag::Merge => "MERGE",
     };
+    match written(plan).iter().all(|r| r.is_temporary) {
+        true => Ok(()),
+        false => refuse(word),
+    }
+}
+
+/// Relations that a plan writes to or locks rows of; cascades are not told.
+fn written(plan: &Plan) -> Vec<&Arc<Relation>> {
     let mut written = vec![];
     match &plan.body {
         PlanBody::Direct(direct) => written.push(match direct {
@@ -70,13 +80,26 @@ fn refuse_write(plan: &Plan) -> Result<()> {
             std::iter::once(&tree.root).chain(others).for_each(|root| targets(root, &mut written));
         }
     }
-    match written.iter().all(|r| r.is_temporary) {
-        true => Ok(()),
-        false => refuse(word),
-    }
+    written
 }
 
-fn targets<'p>(node: &'p PlanNode, out: &mut Vec<&'p std::sync::Arc<Relation>>) {
+/// Before a plan that writes takes its snapshot: waits while DDL keeps writers out of what it writes to, and keeps such DDL
+/// away from then on. False: the plan is older than a relation's definition, make another.
+pub async fn enter(plan: &Plan, txn: &Transaction) -> Result<bool> {
+    if plan.is_read_only {
+        return Ok(true);
+    }
+    for relation in written(plan) {
+        match txn.enter(&relation.reference()).await {
+            Ok(()) => {}
+            Err(TxnError::SchemaChanged { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+fn targets<'p>(node: &'p PlanNode, out: &mut Vec<&'p Arc<Relation>>) {
     match &node.op {
         Op::Insert(insert) => out.push(&insert.target.relation),
         Op::Update(update) => out.push(&update.target.relation),

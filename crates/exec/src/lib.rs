@@ -38,6 +38,7 @@ mod tests;
 mod walk;
 mod window;
 
+pub use admit::enter;
 pub use batch::Batch;
 pub use budget::{MemoryBudget, NodeBudget};
 pub use context::{BoxFuture, DirectContext, SessionAccess, SpillFolder, StatementContext};

@@ -4,8 +4,9 @@ use crate::query::Standing;
 use crate::session::{Outcome, Session};
 use crate::sink::Sink;
 use exec::copy::{CopyIn, CopyOut};
-use sql::utility::{Copy, CopyDirection, CopyKind};
+use sql::utility::{Copy, CopyDirection, CopyKind, Utility};
 use std::sync::Arc;
+use txn::TxnError;
 use types::{Result, SqlError, SqlState};
 
 /// A COPY FROM STDIN that waits for data.
@@ -16,6 +17,20 @@ pub(crate) struct CopyUnderway {
 }
 
 impl Session {
+    /// What `exec::enter` does for queries. False: the table was changed, bind again.
+    pub(crate) async fn enter_copied(&mut self, utility: &Utility) -> Result<bool> {
+        let Utility::Copy(copy) = utility else { return Ok(true) };
+        let CopyDirection::From { relation, .. } = &copy.direction else { return Ok(true) };
+        let Some(relation) = self.catalog.snapshot().relation(*relation).cloned() else { return Ok(true) };
+        self.ensure_transaction();
+        self.set_limits()?;
+        match self.transaction()?.enter(&relation.reference()).await {
+            Ok(()) => Ok(true),
+            Err(TxnError::SchemaChanged { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(crate) async fn run_copy(&mut self, copy: &Copy, standing: Standing, sink: &mut dyn Sink) -> Result<Outcome> {
         match &copy.direction {
             CopyDirection::From { insert, relation, filter, .. } => {

@@ -229,8 +229,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
         if matches!(portal.source, Source::Fresh) {
-            self.refresh()?;
-            portal.planned = self.planned(&portal.statement)?;
+            portal.planned = self.planned_to_run(&portal.statement).await?;
         }
         self.run_portal(portal, max_rows, standing, false, sink).await
     }

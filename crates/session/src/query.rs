@@ -7,7 +7,7 @@ use crate::portal::{Portal, Source};
 use crate::row_store::RowStore;
 use crate::session::{Outcome, Session};
 use crate::sink::{Sink, SinkMark};
-use crate::statement::{PreparedStatement, Work};
+use crate::statement::{Planned, PreparedStatement, Work};
 use exec::output::{RowBuffer, ValueFormat};
 use exec::{DirectContext, MemoryBudget, Prepared, StatementContext};
 use sql::ResultColumn;
@@ -19,6 +19,8 @@ use types::{Datum, Result, SqlError, SqlState};
 
 /// Times that a statement is executed again after a conflict of Hyrax's own making (`distributed-core.md` §4).
 const ATTEMPTS_MAX: usize = 10;
+/// Plans that a statement makes before it begins, when DDL comes in between each time.
+const PLANS_MAX: usize = 10;
 /// Rows handed to the client between two looks at its buffer.
 const SLICE_ROWS: usize = 1_024;
 
@@ -97,14 +99,45 @@ impl Session {
         standing: Standing,
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
-        self.refresh()?;
-        let planned = self.planned(statement)?;
+        let planned = self.planned_to_run(statement).await?;
         if !planned.parameters.is_empty() {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
         self.next_portal += 1;
         let mut portal = Portal::new(self.next_portal, statement.clone(), planned, Arc::from([]), vec![]);
         self.run_portal(&mut portal, 0, standing, true, sink).await
+    }
+
+    /// The plan that holds now; of one that writes, nothing is changed by DDL until the transaction is over. Nothing of the
+    /// statement has happened yet, so it may be planned again in the middle of a block, too.
+    pub(crate) async fn planned_to_run(&mut self, statement: &PreparedStatement) -> Result<Arc<Planned>> {
+        for _ in 0..PLANS_MAX {
+            self.refresh()?;
+            let planned = self.planned(statement)?;
+            let is_current = match &planned.work {
+                Work::Query(prepared) if !prepared.plan.is_read_only => {
+                    self.ensure_transaction();
+                    self.set_limits()?;
+                    exec::enter(&prepared.plan, self.transaction()?).await?
+                }
+                Work::Utility(utility) => self.enter_copied(&utility.clone()).await?,
+                _ => true,
+            };
+            if is_current {
+                return Ok(planned);
+            }
+        }
+        let message = "could not serialize access due to concurrent change of a relation's definition";
+        Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message))
+    }
+
+    /// `statement_timeout` and `lock_timeout` of the statement that begins.
+    pub(crate) fn set_limits(&self) -> Result<()> {
+        let txn = self.transaction()?;
+        let now = || self.shared.host.clock.monotonic();
+        txn.set_deadline(self.derived.statement_timeout.map(|timeout| now() + timeout));
+        txn.set_lock_timeout(self.derived.lock_timeout);
+        Ok(())
     }
 
     /// What an attempt came to; None: it is to be made again, from the start and in a new transaction.
@@ -137,12 +170,9 @@ impl Session {
         self.ensure_transaction();
         let Some(open) = &mut self.open else { return Err(SqlError::internal("no transaction is open")) };
         open.has_run = true;
-        let (txn, timeout) = (&open.txn, self.derived.statement_timeout);
-        let now = || self.shared.host.clock.monotonic();
-        txn.set_deadline(timeout.map(|t| now() + t));
-        txn.set_lock_timeout(self.derived.lock_timeout);
+        self.set_limits()?;
         self.state.start_statement(crate::shared::wall(&self.shared.host));
-        Ok(txn.begin_statement().await?)
+        Ok(self.transaction()?.begin_statement().await?)
     }
 
     pub(crate) fn ensure_transaction(&mut self) {

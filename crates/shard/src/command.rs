@@ -105,7 +105,8 @@ pub enum Command {
         txn: TxnId,
         watermark: u64,
         part: u32,
-        writes: Vec<Mutation>,
+        /// Count and writes, as they are: `read_writes` takes them apart when they are committed.
+        writes: Bytes,
     },
     Bootstrap {
         format: u32,
@@ -394,6 +395,10 @@ impl Reader {
         self.bytes.is_empty()
     }
 
+    fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.bytes)
+    }
+
     /// A count of things of at least `size` bytes each: what is not there can not be counted.
     pub(crate) fn count(&mut self, size: usize) -> Decoded<usize> {
         let count = self.u32()? as usize;
@@ -507,7 +512,7 @@ fn decode_command(bytes: Bytes) -> Decoded<Command> {
         }
         k if k == Kind::Tombstone as u8 => Command::Tombstone { txn: r.txn()?, watermark: r.u64()? },
         k if k == Kind::Stage as u8 => {
-            Command::Stage { txn: r.txn()?, watermark: r.u64()?, part: r.u32()?, writes: r.writes()? }
+            Command::Stage { txn: r.txn()?, watermark: r.u64()?, part: r.u32()?, writes: r.rest() }
         }
         k if k == Kind::Bootstrap as u8 => {
             Command::Bootstrap { format: r.u32()?, cluster: r.array()?, stamp: r.timestamp()?, writes: r.writes()? }

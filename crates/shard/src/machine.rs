@@ -212,7 +212,9 @@ impl Machine {
                 let count = self.staged.get(&txn).copied().unwrap_or(0);
                 if fate == Fate::Unseen && part == count {
                     self.staged.insert(txn, count + 1);
-                    rows.write(self.last_stamp.max(Timestamp(1)), &[stage_row(txn, part, &writes)]);
+                    let key = Bytes::copy_from_slice(&stage_key(txn, part));
+                    let row = Mutation { relation: STAGED, key, value: Some(writes) };
+                    rows.write(self.last_stamp.max(Timestamp(1)), &[row]);
                 }
                 void(fate)
             }
@@ -404,14 +406,6 @@ fn stage_key(txn: TxnId, part: u32) -> [u8; 28] {
     key
 }
 
-fn stage_row(txn: TxnId, part: u32, writes: &[Mutation]) -> Mutation {
-    let writes = command::EncodedWrites::from_mutations(writes);
-    let mut value = BytesMut::with_capacity(writes.bytes.len() + 4);
-    value.put_u32_le(writes.count);
-    value.put_slice(&writes.bytes);
-    Mutation { relation: STAGED, key: Bytes::copy_from_slice(&stage_key(txn, part)), value: Some(value.freeze()) }
-}
-
 fn read_stage(bytes: Bytes) -> Result<Vec<Mutation>, DecodeError> {
     command::read_writes(bytes)
 }
@@ -518,7 +512,12 @@ mod tests {
     #[test]
     fn restart_recovers_prepared_and_staged() {
         let (mut machine, mut rows) = (Machine::default(), Map::default());
-        let stage = |part| Command::Stage { txn: txn(2), watermark: 1, part, writes: write("s") };
+        let writes = || {
+            let mut writes = 1u32.to_le_bytes().to_vec();
+            writes.extend_from_slice(&command::EncodedWrites::from_mutations(&write("s")).bytes);
+            Bytes::from(writes)
+        };
+        let stage = |part| Command::Stage { txn: txn(2), watermark: 1, part, writes: writes() };
         for command in [prepare(1, 10), stage(0), stage(1), stage(1), Command::Mark { mark: 77 }] {
             machine.apply(command, 5, &mut rows);
         }

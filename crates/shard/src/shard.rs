@@ -90,6 +90,7 @@ impl Shard {
         let machine = Arc::new(Mutex::new(Machine::decode(recovered.state).map_err(damaged)?));
         segment.set_image(Arc::new(Image(machine.clone())));
         segment.set_retention(STAGED, 0);
+        segment.set_transient(STAGED);
         let label = id.0.to_string();
         let sequencer = Sequencer::default();
         Ok(Arc::new(Shard {
@@ -487,7 +488,7 @@ impl Rows for SegmentRows<'_> {
     fn staged(&mut self, key: &[u8]) -> Option<Bytes> {
         let view = self.segment.view().ok()?;
         let newest = view.newest(STAGED, key).ok()??;
-        newest.value.map(|value| Bytes::copy_from_slice(&value))
+        newest.value.map(storage::segment::Value::into_bytes)
     }
 }
 

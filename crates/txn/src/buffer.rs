@@ -51,6 +51,8 @@ pub struct Buffer {
     index: HashTable<u32>,
     relations: Vec<Relation>,
     bytes: usize,
+    /// Some row was written by more than one command.
+    has_versions: bool,
 }
 
 /// A copy of the next own rows of a range, so that the buffer is not locked while they are visited.
@@ -141,6 +143,7 @@ impl Buffer {
                 return Ok(());
             }
             entry.previous = before;
+            self.has_versions = true;
             self.entries.push(entry);
             let entries = &self.entries;
             if let Ok(mut found) = self.index.find_entry(hash, |other| *other == before) {
@@ -301,7 +304,7 @@ impl Buffer {
             firsts.filter_map(move |first| {
                 let entry = &self.entries[*first as usize];
                 let (id, key) = (StorageId(relation.id), self.key(entry));
-                let newest = self.find(entry.hash, id, key)?;
+                let newest = if self.has_versions { self.find(entry.hash, id, key)? } else { *first };
                 Some((id, key, self.value(&self.entries[newest as usize])))
             })
         })

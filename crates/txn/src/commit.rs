@@ -63,6 +63,10 @@ fn release_locks(gateway: &Gateway, owner: Owner, state: &mut State) {
             part.whole.clear();
             shard.rows().release_whole(owner, &mut wakeups);
         }
+        if !part.claims.is_empty() {
+            part.claims.clear();
+            shard.rows().end_claims(owner, &mut wakeups);
+        }
         if !part.entered.is_empty() {
             shard.rows().leave_relations(owner, &part.entered, &mut wakeups);
             part.entered.clear();
@@ -235,15 +239,18 @@ impl Work {
             shown: Vec::new(),
             ranges: Vec::new(),
             parts: Vec::new(),
-            whole_term: if part.whole.is_empty() { None } else { part.lock_term },
+            whole_term: if part.whole.is_empty() && part.claims.is_empty() { None } else { part.lock_term },
         };
         let limits = gateway.limits();
         let buffer = std::mem::take(&mut part.buffer);
         let is_large = buffer.bytes() > limits.commit_bytes;
         let is_shown = !is_large && buffer.row_count() <= ROWS_SHOWN_MAX;
+        let size = if is_large { limits.stage_bytes } else { buffer.bytes() };
+        work.writes.bytes.reserve(size);
         for (relation, key, value) in buffer.newest() {
             if is_large && work.writes.bytes.len() + command::write_size(key, value) > limits.stage_bytes {
                 work.parts.push(std::mem::take(&mut work.writes));
+                work.writes.bytes.reserve(size);
             }
             if is_shown {
                 let from = work.writes.bytes.len() + 12 + key.len();

@@ -135,7 +135,8 @@ impl TxnError {
                 new(SqlState::PROGRAM_LIMIT_EXCEEDED, &format!("{what} (limit {limit})"))
             }
             TxnError::Memory { what } => new(SqlState::OUT_OF_MEMORY, "out of memory")
-                .detail(format!("The transaction's {what} would exceed the memory that one transaction may use.")),
+                .detail(format!("The transaction's {what} would exceed the memory that one transaction may use."))
+                .hint("Write the rows in several transactions."),
             TxnError::ReadOnly => new(SqlState::READ_ONLY_SQL_TRANSACTION, "cannot write in a read-only transaction"),
             TxnError::Over => SqlError::internal("transaction is over"),
             TxnError::Corrupt(what) => new(SqlState::DATA_CORRUPTED, what),

@@ -98,6 +98,7 @@ impl Transaction {
         for relation in relations.iter().filter(|relation| relation.home == Home::Data) {
             let part = state.part(relation.home);
             part.certified.push(Certified { relation: relation.storage, since: newest });
+            part.excluded.push(relation.id);
             part.note_schema(relation);
         }
         let before = state.newest.replace(newest);

@@ -56,7 +56,7 @@ impl Transaction {
     ) -> Result<R> {
         let gateway = &*self.inner.gateway;
         let row = RowKey::new(relation.storage, key);
-        let (snapshot, own, is_whole, must_enter) = {
+        let (snapshot, own, is_whole, must_enter, claims) = {
             let mut state = self.state();
             if state.is_over {
                 return Err(TxnError::Over);
@@ -67,7 +67,13 @@ impl Transaction {
             let own = part.buffer.get(relation.storage, key, u32::MAX).map(|own| own.map(Bytes::copy_from_slice));
             let is_whole = part.whole.iter().any(|(id, held)| *id == relation.storage && *held >= mode);
             let must_enter = relation.home == Home::Data && gate::writes(mode) && !part.entered.contains(&relation.id);
-            (snapshot, own, is_whole, must_enter)
+            let claims = match gateway.shard(relation.home) {
+                Some(shard) if is_claim && own.is_none() && !is_whole => {
+                    part.claims(relation.storage, || shard.rows().begin_claims(self.inner.owner, relation.storage))
+                }
+                _ => None,
+            };
+            (snapshot, own, is_whole, must_enter, claims)
         };
         let Some(shard) = gateway.shard(relation.home).cloned() else {
             return self.look_temporary(relation, key, own, read);
@@ -76,9 +82,13 @@ impl Transaction {
             self.enter(relation).await?;
         }
         let looked = shard.begin_look(snapshot);
-        let (mut flying, before) = match is_whole {
-            true => (shard.rows().look(&row), Some(mode)),
-            false => match self.acquire(&shard, &row, mode, wait).await? {
+        let claimed = claims.and_then(|claims| shard.rows().claim(&claims, self.inner.owner, &row));
+        // No lock and no span of its own: what the whole of the relation, or of the claims, stands for.
+        let is_whole = is_whole || claimed.is_some();
+        let (mut flying, before) = match (claimed, is_whole) {
+            (Some(look), _) => (look.flying, look.before),
+            (None, true) => (shard.rows().look(&row), Some(mode)),
+            (None, false) => match self.acquire(&shard, &row, mode, wait).await? {
                 Some(granted) => granted,
                 None => return Ok(read(Locked::Skipped)),
             },
@@ -164,7 +174,7 @@ impl Transaction {
         let view = shard.segment().view()?;
         let newest = match view.newest(row.relation, &row.key)? {
             Some(newest) => {
-                let value = newest.value.as_ref().map(|value| Bytes::copy_from_slice(value));
+                let value = newest.value.map(storage::segment::Value::into_bytes);
                 Newest { value, ts: newest.ts }
             }
             None => Newest { value: None, ts: Timestamp::ZERO },

@@ -8,7 +8,6 @@ use crate::buffer::OwnRows;
 use crate::transaction::Transaction;
 use crate::{Direction, Home, KeyRange, RelationRef, Result, Timestamp, TxnError};
 use bytes::Bytes;
-use shard::Certified;
 use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
 use std::cmp::Ordering;
@@ -93,6 +92,9 @@ impl Scan {
                     };
                     self.leave_span(&pass);
                     shard.confirm(term)?;
+                    // Again: the horizon may have passed the snapshot before the view was taken.
+                    let is_as_of = self.txn.inner.options.as_of.is_some();
+                    gateway.check_readable(&self.relation, at, is_as_of)?;
                     pass
                 }
                 None => {
@@ -277,11 +279,10 @@ impl Scan {
         let max = self.txn.gateway().limits().spans;
         let mut state = self.txn.state();
         let part = state.part(self.relation.home);
-        let is_certified =
-            |read: &Certified| read.relation == self.relation.storage && self.is_fixed && read.since <= self.snapshot;
-        if !part.certified.iter().any(is_certified) {
-            part.reads.add(self.relation.storage, span, max);
+        if self.is_fixed && part.excluded.contains(&self.relation.id) {
+            return; // certified as a whole
         }
+        part.reads.add(self.relation.storage, span, max);
     }
 
     fn advance(&mut self, ended_at: Option<Vec<u8>>) {

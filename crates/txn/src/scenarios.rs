@@ -5,6 +5,7 @@
 //! what is in flight.
 
 mod anomalies;
+mod bulk;
 mod ddl;
 mod endings;
 mod in_flight;

@@ -4,12 +4,18 @@ use crate::buffer::Buffer;
 use crate::cancel::CancelFlag;
 use crate::{Home, Isolation, RelationRef, Timestamp};
 use hashbrown::HashTable;
-use shard::locks::RowKey;
+use shard::locks::{Claims, RowKey};
 use shard::reads::ReadSet;
 use shard::{Certified, Dependency, LockMode, LockedSpan, SchemaVersion};
 use smallvec::SmallVec;
+use std::sync::Arc;
 use std::time::Duration;
 use storage::StorageId;
+
+/// Keys of one relation that are locked one by one before the next ones are claimed in bulk.
+const CLAIMS_AFTER: usize = 256;
+/// A row lock here and in the lock table, with a short key.
+const LOCK_BYTES: usize = 340;
 
 /// A lock held, and the span that it left (R9).
 pub struct HeldLock {
@@ -29,6 +35,8 @@ pub struct Part {
     lock_index: HashTable<u32>,
     /// Locks per relation, until they become one.
     lock_counts: SmallVec<[(StorageId, usize); 2]>,
+    /// Relations of which so many keys are inserted that they are claimed in bulk.
+    pub claims: SmallVec<[(StorageId, Arc<Claims>); 1]>,
     /// Relations locked as a whole, and how.
     pub whole: Vec<(StorageId, LockMode)>,
     /// The term in which locks were taken: they are lost with it.
@@ -40,6 +48,8 @@ pub struct Part {
     pub has_closed: bool,
     /// Relations that nobody else may have written to since they were read (`exclude`).
     pub certified: Vec<Certified>,
+    /// Their ids: of their indexes too no more is to be validated.
+    pub excluded: SmallVec<[u32; 2]>,
     pub dependencies: SmallVec<[Dependency; 1]>,
 }
 
@@ -52,6 +62,25 @@ impl Part {
             Some(other) => other.version = other.version.min(schema.version),
             None => self.schemas.push(schema),
         }
+    }
+
+    /// The set that notes a claimed key, where the relation has one; `begin` makes it when it is time.
+    pub fn claims(&mut self, relation: StorageId, begin: impl FnOnce() -> Arc<Claims>) -> Option<Arc<Claims>> {
+        if let Some((_, claims)) = self.claims.iter().find(|(id, _)| *id == relation) {
+            return Some(claims.clone());
+        }
+        let count = self.lock_counts.iter().find(|(id, _)| *id == relation).map_or(0, |(_, count)| *count);
+        if count < CLAIMS_AFTER {
+            return None;
+        }
+        let claims = begin();
+        self.claims.push((relation, claims.clone()));
+        Some(claims)
+    }
+
+    /// About what buffered writes and locks take.
+    pub fn bytes(&self) -> usize {
+        self.buffer.bytes() + self.locks.len() * LOCK_BYTES
     }
 
     pub fn held(&self, row: &RowKey) -> Option<LockMode> {

@@ -205,6 +205,7 @@ impl Transaction {
             }
             let snapshot = state.newest.or(state.snapshot).ok_or(TxnError::Over)?;
             let command = state.command;
+            let reads_newest = state.newest.is_some();
             let part = state.part(relation.home);
             if self.leaves_spans() {
                 part.note_schema(relation);
@@ -215,7 +216,8 @@ impl Transaction {
                 drop(state);
                 return Ok(read(own.as_deref(), Timestamp::ZERO));
             }
-            if relation.home != Home::Temporary && self.leaves_spans() {
+            let is_certified = reads_newest && part.excluded.contains(&relation.id);
+            if relation.home != Home::Temporary && self.leaves_spans() && !is_certified {
                 let span = ReadRange { start: Key::from_slice(key), end: RangeEnd::Point };
                 part.reads.add(relation.storage, span, self.inner.gateway.limits().spans);
             }
@@ -240,6 +242,8 @@ impl Transaction {
             read(found.as_ref().map(|found| &*found.value), found.as_ref().map_or(Timestamp::ZERO, |found| found.ts))
         };
         shard.confirm(term)?;
+        // Again: the horizon may have passed the snapshot before the view was taken.
+        gateway.check_readable(relation, at, self.inner.options.as_of.is_some())?;
         Ok(answer)
     }
 
@@ -282,7 +286,7 @@ impl Transaction {
             self.enter_now(part, relation)?;
         }
         part.note_schema(relation);
-        if part.buffer.bytes() > self.inner.gateway.limits().buffer_bytes {
+        if part.bytes() > self.inner.gateway.limits().buffer_bytes {
             return Err(TxnError::Memory { what: "buffered writes" });
         }
         part.buffer.put(relation.storage, key, value, command)

@@ -185,10 +185,18 @@ impl DdlContext<'_> {
         self.lock_relation_by_id(id).await
     }
 
-    /// None: it was dropped while the lock was waited for.
+    /// None: it was dropped while the lock was waited for. Transactions that have written to it are waited for too: they
+    /// could not commit against what it is changed to.
     pub(super) async fn lock_relation_by_id(&mut self, id: Oid) -> Result<Option<Arc<Relation>>> {
         self.catalog.lock(self.txn, ObjectKey::relation(id)).await?;
-        Ok(self.catalog.snapshot().relation(id).cloned())
+        let relation = self.catalog.snapshot().relation(id).cloned();
+        if let Some(relation) = &relation
+            && relation.has_rows()
+            && !relation.is_temporary
+        {
+            self.txn.close(&relation.reference()).await?;
+        }
+        Ok(relation)
     }
 
     pub(super) async fn must_lock_relation(&mut self, name: &ObjectName) -> Result<Arc<Relation>> {

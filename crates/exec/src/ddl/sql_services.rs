@@ -13,7 +13,7 @@ use sql::utility::ddl::SqlText;
 use sql::{BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, PlannerSettings, StoredUse};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use txn::{Direction, KeyRange, Scan};
+use txn::{Direction, KeyRange, ReadsNewest, Scan};
 use types::{Datum, Oid, Result, SqlError, SqlState, SqlType};
 
 /// Rows read ahead while an index is filled or a table rewritten.
@@ -74,6 +74,14 @@ impl SqlServices {
             BoundKind::Query(query) => Ok((*query, bound.depends_on)),
             BoundKind::Utility(_) => Err(SqlError::internal("a query was expected")),
         }
+    }
+
+    /// Keeps everybody else from writing to relations whose rows are read for their definition's sake; what is read while
+    /// the answer lives is newest, and is validated at the commit.
+    async fn exclude(&self, relations: impl IntoIterator<Item = &Relation>) -> Result<ReadsNewest> {
+        let stored = |relation: &&Relation| relation.has_rows() && !relation.is_temporary;
+        let relations: Vec<_> = relations.into_iter().filter(stored).map(Relation::reference).collect();
+        Ok(self.context.txn.exclude(&relations).await?)
     }
 
     fn start(&self, catalog: &Arc<Snapshot>, query: &sql::logical::Query) -> Result<Execution> {
@@ -294,7 +302,9 @@ impl DdlServices for SqlServices {
 
     fn has_rows<'a>(&'a self, catalog: &'a Arc<Snapshot>, query: String) -> BoxFuture<'a, Result<Option<Vec<Datum>>>> {
         Box::pin(async move {
-            let (query, _) = self.query(catalog, &SqlText { text: query, position: 0 })?;
+            let (query, relations) = self.query(catalog, &SqlText { text: query, position: 0 })?;
+            let relations = relations.iter().filter_map(|(id, _)| catalog.relation(*id));
+            let _newest = self.exclude(relations.map(|relation| &**relation)).await?;
             let batch = self.start(catalog, &query)?.next().await?;
             Ok(batch.map(|batch| batch.row(0)))
         })
@@ -318,6 +328,7 @@ impl DdlServices for SqlServices {
                 referenced_by: vec![],
             };
             let target = Target::new(&plan)?;
+            let _newest = self.exclude([&**relation]).await?;
             let mut rows = Rows::new(self, relation)?;
             let mut pending = Pending::default();
             loop {
@@ -358,6 +369,7 @@ impl DdlServices for SqlServices {
                 programs.push((place, Program::compile(&self.stored(catalog, Some(old), text, usage)?)?));
             }
             let target = self.target(catalog, new)?;
+            let _newest = self.exclude([&**old]).await?;
             let mut rows = Rows::new(self, old)?;
             let mut pending = Pending::default();
             loop {

@@ -81,7 +81,7 @@ impl Conflict {
         }
     }
 
-    /// Slot and key of the row in the way.
+    /// Slot and key of the row in the way. At REPEATABLE READ one that the snapshot does not show is 40001, as in PostgreSQL.
     async fn find(
         &self,
         env: &EvalContext<'_>,
@@ -89,10 +89,17 @@ impl Conflict {
         target: &Target,
         values: &[Datum],
     ) -> Result<Option<(u16, Vec<u8>)>> {
-        let is_there = |locked: Locked<'_>| matches!(locked, Locked::Row { .. });
+        let is_there = |locked: Locked<'_>| match locked {
+            Locked::Row { changed, .. } => (true, changed),
+            Locked::Absent { .. } | Locked::Skipped => (false, false),
+        };
         if !target.table.has_hidden_key() && self.arbitrates(target.primary.as_ref().map(|p| p.id)) {
             let (key, slot) = target.place(env, values)?;
-            if txn.lock(&target.table.at, slot, &key, LockMode::Update, WaitPolicy::Wait, is_there).await? {
+            let (is_row, is_newer) = txn.claim(&target.table.at, slot, &key, is_there).await?;
+            if is_newer {
+                txn.lock(&target.table.at, slot, &key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+            }
+            if is_row {
                 return Ok(Some((slot, key)));
             }
         }
@@ -115,15 +122,18 @@ impl Conflict {
                 Some(slot) => slot,
                 None => target.place(env, values)?.1,
             };
-            let row =
-                txn.lock(&shape.at, slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |locked| match locked {
-                    Locked::Row { value, .. } => {
-                        shape.row_of(&entry.key, value).map(|(slot, key)| Some((slot, key.to_vec())))
-                    }
-                    _ => Ok(None),
-                });
-            if let Some(row) = row.await?? {
-                return Ok(Some(row));
+            let row = txn.claim(&shape.at, slot, &entry.key, |locked| match locked {
+                Locked::Row { value, changed, .. } => {
+                    let (slot, key) = shape.row_of(&entry.key, value)?;
+                    Ok(Some((slot, key.to_vec(), changed)))
+                }
+                _ => Ok::<_, SqlError>(None),
+            });
+            if let Some((row_slot, row_key, is_newer)) = row.await?? {
+                if is_newer {
+                    txn.lock(&shape.at, slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+                }
+                return Ok(Some((row_slot, row_key)));
             }
         }
         Ok(None)

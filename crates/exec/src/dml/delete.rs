@@ -44,6 +44,7 @@ impl DeleteRows {
             for row in 0..batch.len {
                 if row % 128 == 0 {
                     run.check()?;
+                    pending.shrink(&env, &context.txn).await?;
                 }
                 let mut values = batch.row(row);
                 let row_key = values.get(self.row_key).cloned().unwrap_or_default();

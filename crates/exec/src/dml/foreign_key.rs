@@ -22,10 +22,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use txn::{Direction, Isolation, KeyRange, LockMode, Locked, Transaction, TxnOptions, WaitPolicy};
 use types::key::{self, KeyOrder, prefix_end};
-use types::{Datum, Result, SqlError, SqlType, compare};
+use types::{Datum, Result, SqlError, SqlState, SqlType, compare};
 
 /// How deep cascades may go.
 const CASCADE_DEPTH_MAX: usize = 100;
+/// References that a statement gathers before it looks which of them are there already.
+const CHILDREN_GATHERED: usize = 10_000;
+/// What one statement may leave to be checked at its end.
+const PENDING_MAX: usize = 5_000_000;
 /// Child rows read at a time.
 const ROWS_AT_ONCE: usize = 1024;
 
@@ -137,6 +141,8 @@ pub(crate) struct Pending {
     /// References of new and changed child rows, each key once.
     children: Vec<(Arc<ForeignKeyShape>, Vec<Datum>)>,
     seen: HashSet<(u32, Vec<u8>)>,
+    /// How many children there must be for the next `shrink`.
+    shrink_at: usize,
     /// Parents that are gone (None) or have another key.
     parents: Vec<(Arc<ForeignKeyShape>, Vec<Datum>, Option<Vec<Datum>>)>,
     /// Keys of deferrable unique constraints.
@@ -194,6 +200,33 @@ impl Pending {
                 self.parents.push((shape.clone(), before, None));
             }
         }
+    }
+
+    fn count(&self) -> usize {
+        self.children.len() + self.parents.len() + self.uniques.len()
+    }
+
+    /// Between two rows of a long statement: of the references gathered, only those stay whose parent is not there yet (a
+    /// later row may be it). 54000 where even so too much is left.
+    pub async fn shrink(&mut self, env: &EvalContext<'_>, txn: &Transaction) -> Result<()> {
+        if self.children.len() >= self.shrink_at.max(CHILDREN_GATHERED) && self.parents.is_empty() {
+            self.seen.clear();
+            for (shape, values) in std::mem::take(&mut self.children) {
+                let is_settled = !shape.is_deferred(env)
+                    && !values.iter().any(Datum::is_null)
+                    && parent_exists(&shape, &values, env, txn).await?;
+                if !is_settled {
+                    self.children.push((shape, values));
+                }
+            }
+            // Those that stay are not looked at each time.
+            self.shrink_at = self.children.len() * 2;
+        }
+        if self.count() <= PENDING_MAX {
+            return Ok(());
+        }
+        let message = format!("a statement can leave {PENDING_MAX} checks of constraints to its end");
+        Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint("Write the rows in several statements."))
     }
 
     /// Carries out the referential actions and checks what is to be checked now.

@@ -76,6 +76,7 @@ impl InsertRows {
             for row in 0..batch.len {
                 if row % 128 == 0 {
                     run.check()?;
+                    self.pending.shrink(&context.env(), &context.txn).await?;
                 }
                 let (values, tail) = self.row(&batch, row);
                 self.taken += 1;

@@ -175,15 +175,13 @@ impl Target {
         Ok(row)
     }
 
-    /// Locks the primary key of a new row; 23505 if there is a row.
+    /// Locks the primary key of a new row; 23505 if there is a row. A hidden key is nobody else's.
     async fn claim(&self, env: &EvalContext<'_>, txn: &Transaction, row: &StoredRow) -> Result<()> {
         if self.table.has_hidden_key() {
-            return Ok(());
+            return Ok(txn.enter(&self.table.at).await?);
         }
-        let lock = txn.lock(&self.table.at, row.slot, &row.key, LockMode::Update, WaitPolicy::Wait, |locked| {
-            matches!(locked, Locked::Row { .. })
-        });
-        match lock.await? {
+        let claim = txn.claim(&self.table.at, row.slot, &row.key, |locked| matches!(locked, Locked::Row { .. }));
+        match claim.await? {
             true => Err(self.primary_violation(env, &row.values)),
             false => Ok(()),
         }
@@ -200,10 +198,8 @@ impl Target {
     ) -> Result<()> {
         let shape = &index.shape;
         if entry.is_exclusive && !shape.is_deferrable {
-            let lock = txn.lock(&shape.at, entry.slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |locked| {
-                matches!(locked, Locked::Row { .. })
-            });
-            if lock.await? {
+            let claim = txn.claim(&shape.at, entry.slot, &entry.key, |locked| matches!(locked, Locked::Row { .. }));
+            if claim.await? {
                 return Err(violation::unique(env, &self.table.relation, &shape.index, keys));
             }
         }

@@ -97,6 +97,7 @@ impl UpdateRows {
             for row in 0..batch.len {
                 if row % 128 == 0 {
                     run.check()?;
+                    pending.shrink(&context.env(), &context.txn).await?;
                 }
                 let mut values = batch.row(row);
                 let Some(locked) = self.lock(run, &context, &mut values).await? else { continue };

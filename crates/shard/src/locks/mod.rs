@@ -1,12 +1,14 @@
 //! Row locks of one shard's leader: who holds which key, who waits, what is in flight on it, what is prepared.
 //!
-//! `table` has the rows and the queues, `gates` the writers of each relation and who keeps them out, `deadlock` the search for cycles over all tables of a node, `mode` the modes.
+//! `table` has the rows and the queues, `gates` the writers of each relation and who keeps them out, `bulk` the keys of bulk loads, `deadlock` the search for cycles over all tables of a node, `mode` the modes.
 
+mod bulk;
 mod deadlock;
 mod gates;
 mod mode;
 mod table;
 
+pub use bulk::Claims;
 pub use deadlock::{DEADLOCK_AFTER, WaitGraph};
 pub use mode::{LockMode, WaitPolicy};
 pub use table::{Attempt, Flying, Grant, LockTable, Look, Owner, RowKey, Ticket, WAITERS_MAX, hash_of};

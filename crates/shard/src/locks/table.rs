@@ -13,6 +13,7 @@
 //!
 //! A transaction with very many rows of one relation gets a lock on the whole relation instead (`escalate`).
 
+use super::bulk::{Bulk, Claims};
 use super::deadlock::WaitGraph;
 use super::gates::Gates;
 use super::{LockMode, WaitPolicy};
@@ -181,6 +182,7 @@ pub struct LockTable {
     whole_count: AtomicUsize,
     whole_changes: AtomicUsize,
     gates: Gates,
+    bulk: Bulk,
     waits: Arc<WaitGraph>,
 }
 
@@ -213,6 +215,7 @@ impl LockTable {
             whole_count: AtomicUsize::new(0),
             whole_changes: AtomicUsize::new(0),
             gates: Gates::default(),
+            bulk: Bulk::default(),
             waits,
         }
     }
@@ -280,6 +283,9 @@ impl LockTable {
                 break rows;
             }
         };
+        if let Some(attempt) = self.bulk.meet(owner, row.relation, row.hash, wait) {
+            return attempt;
+        }
         let found = enter(&mut rows, row);
         let before = found.held(owner);
         let is_free = found.is_free_for(owner, mode);
@@ -328,6 +334,7 @@ impl LockTable {
         whole.iter_mut().for_each(|lock| lock.waiters.retain(|(_, slot)| !Arc::ptr_eq(slot, &ticket.slot)));
         drop(whole);
         self.gates.abandon(&ticket.slot, wakeups);
+        self.bulk.abandon(&ticket.slot);
         ticket.slot.take() == Some(Grant::Granted)
     }
 
@@ -369,6 +376,7 @@ impl LockTable {
         out.extend(whole.iter().filter(waits_here).map(|lock| lock.owner));
         drop(whole);
         self.gates.blockers(owner, out);
+        self.bulk.blockers(owner, out);
     }
 
     /// Ends the wait of the youngest of a cycle.
@@ -391,6 +399,7 @@ impl LockTable {
             }
         }
         self.gates.kill(owner, wakeups);
+        self.bulk.kill(owner, wakeups);
     }
 
     // ---- whole relations -------------------------------------------------------------------
@@ -448,6 +457,42 @@ impl LockTable {
             lock.owner != owner
         });
         self.whole_count.fetch_sub(before - whole.len(), Ordering::SeqCst);
+    }
+
+    // ---- bulk loads ------------------------------------------------------------------------
+
+    /// The set of keys that a bulk load claims from now on, until `end_claims`.
+    pub fn begin_claims(&self, owner: Owner, relation: StorageId) -> Arc<Claims> {
+        self.bulk.begin(owner, relation)
+    }
+
+    /// Claims a key. None: somebody has it or waits for it, lock it like any other.
+    pub fn claim(&self, claims: &Claims, owner: Owner, row: &RowKey) -> Option<Look> {
+        let is_new = claims.insert(row.hash);
+        let look = self.look_to_claim(owner, row, is_new);
+        if look.is_none() && is_new {
+            claims.take_back(row.hash);
+        }
+        look
+    }
+
+    fn look_to_claim(&self, owner: Owner, row: &RowKey, is_new: bool) -> Option<Look> {
+        if self.whole_count.load(Ordering::SeqCst) != 0 || is_new && self.bulk.is_claimed(owner, row.relation, row.hash)
+        {
+            return None;
+        }
+        let mut rows = self.rows(row);
+        match find(&mut rows, row) {
+            None => Some(Look { flying: None, before: None }),
+            Some(found) if found.is_free_for(owner, LockMode::Update) && found.queue.is_empty() => {
+                Some(Look { flying: found.flying.last().cloned(), before: found.held(owner) })
+            }
+            Some(_) => None,
+        }
+    }
+
+    pub fn end_claims(&self, owner: Owner, wakeups: &mut Wakeups) {
+        self.bulk.end(owner, wakeups);
     }
 
     // ---- gates of relations ----------------------------------------------------------------
@@ -554,6 +599,7 @@ impl LockTable {
         self.whole_count.store(0, Ordering::SeqCst);
         drop(whole);
         self.gates.clear(wakeups);
+        self.bulk.clear(wakeups);
     }
 
     pub fn waits(&self) -> &Arc<WaitGraph> {
@@ -565,6 +611,6 @@ impl LockTable {
         self.shards.iter().map(|rows| rows.lock().len()).sum()
     }
     pub fn is_empty(&self) -> bool {
-        self.len() == 0 && self.gates.is_empty()
+        self.len() == 0 && self.gates.is_empty() && self.bulk.is_empty()
     }
 }

@@ -12,6 +12,7 @@
 use crate::{Mutation, StorageId, Timestamp};
 use bytes::Bytes;
 use foldhash::fast::FixedState;
+use hashbrown::hash_table::Entry;
 use hashbrown::{HashMap, HashTable};
 use parking_lot::RwLock;
 use smallvec::SmallVec;
@@ -27,6 +28,8 @@ const SHARDS: usize = 16;
 /// What a new row costs besides its key and value: two index entries, the row, one version.
 const ROW_OVERHEAD: u64 = 200;
 const VERSION_OVERHEAD: u64 = 48;
+/// Rows of one batch from which on room is made for all of them first.
+const RESERVE_FROM: usize = 1024;
 /// A row's versions are looked through for ones that nobody needs when their number reaches this and then each time
 /// it has doubled.
 const PRUNE_AT: usize = 8;
@@ -203,19 +206,35 @@ impl RelationDelta {
         let hash = hash_of(&mutation.key);
         let is_row = mutation.value.is_some();
         let value_bytes = mutation.value.as_ref().map_or(0, Bytes::len) as u64;
-        if let Some(row) = self.find(hash, &mutation.key) {
-            let was_alive = row.push(ts, mutation.value.clone(), horizon);
-            let alive = i64::from(is_row) - i64::from(was_alive);
-            return Counts { alive, deleted: -alive, superseding: 1, bytes: value_bytes + VERSION_OVERHEAD };
-        }
+        // One visit: this thread is the only writer.
+        let mut shard = self.shard(hash).write();
+        let same = |(other, row): &(u64, Arc<Row>)| *other == hash && row.key == mutation.key;
+        let place = match shard.entry(hash, same, |(hash, _)| *hash) {
+            Entry::Occupied(found) => {
+                let row = found.get().1.clone();
+                drop(shard);
+                let was_alive = row.push(ts, mutation.value.clone(), horizon);
+                let alive = i64::from(is_row) - i64::from(was_alive);
+                return Counts { alive, deleted: -alive, superseding: 1, bytes: value_bytes + VERSION_OVERHEAD };
+            }
+            Entry::Vacant(place) => place,
+        };
         let mut versions = SmallVec::new();
         versions.push(DeltaVersion { ts, value: mutation.value.clone() });
         let row = Arc::new(Row { key: mutation.key.clone(), versions: RwLock::new(versions) });
-        self.shard(hash).write().insert_unique(hash, (hash, row.clone()), |(hash, _)| *hash);
+        place.insert((hash, row.clone()));
+        drop(shard);
         fresh.push(row);
         let (alive, deleted) = (i64::from(is_row), i64::from(!is_row));
         let bytes = value_bytes + mutation.key.len() as u64 + ROW_OVERHEAD;
         Counts { alive, deleted, superseding: deleted as u64, bytes }
+    }
+
+    /// Room for so many new rows, so that the tables do not grow step by step.
+    fn reserve(&self, count: usize) {
+        for shard in &self.shards {
+            shard.write().reserve(count / SHARDS, |(hash, _)| *hash);
+        }
     }
 
     /// The end of a batch: what it changed is counted and its new rows enter the order.
@@ -302,6 +321,9 @@ impl Delta {
             let relation = self.relation_or_new(id);
             let horizon = horizon(id);
             let mut counts = Counts::default();
+            if run.len() >= RESERVE_FROM {
+                relation.reserve(run.len());
+            }
             for mutation in run {
                 counts.add(&relation.put(ts, mutation, horizon, &mut fresh));
             }

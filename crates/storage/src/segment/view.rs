@@ -26,6 +26,16 @@ pub enum Value<'v> {
     Shared(Bytes),
 }
 
+impl Value<'_> {
+    /// Copied only if it is in the map.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Value::Mapped(value) => Bytes::copy_from_slice(value),
+            Value::Shared(value) => value,
+        }
+    }
+}
+
 impl Deref for Value<'_> {
     type Target = [u8];
 

@@ -21,12 +21,14 @@ use host::Host;
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Between two attempts while the disk is full.
 const RETRY: Duration = Duration::from_secs(1);
+/// Bytes of transient rows that count like one of others.
+const TRANSIENT_SHARE: u64 = 8;
 /// The flusher's stack: LMDB's spilling and our shallow calls.
 const STACK_BYTES: usize = 1 << 20;
 
@@ -59,6 +61,8 @@ struct Inner {
     newest: AtomicU64,
     horizon: AtomicU64,
     retention: RwLock<HashMap<StorageId, u64, FixedState>>,
+    /// A relation's id, or 0 (`set_transient`).
+    transient: AtomicU32,
     drops: Mutex<Drops>,
     /// What only the flusher touches.
     flusher: Mutex<Flusher>,
@@ -120,6 +124,7 @@ impl Segment {
             newest: AtomicU64::new(newest.0),
             horizon: AtomicU64::new(0),
             retention: RwLock::default(),
+            transient: AtomicU32::new(0),
             drops: Mutex::new(own.drops),
             flusher: Mutex::default(),
             orders: Mutex::default(),
@@ -176,6 +181,11 @@ impl Segment {
     /// oldest snapshot in use. Never goes back.
     pub fn set_horizon(&self, ts: Timestamp) {
         self.inner.horizon.fetch_max(ts.0, Ordering::AcqRel);
+    }
+
+    /// A relation whose rows are mostly deleted before a flush would come to them: they alone do not bring one about so soon.
+    pub fn set_transient(&self, relation: StorageId) {
+        self.inner.transient.store(relation.0, Ordering::Relaxed);
     }
 
     /// How long a relation's superseded versions are kept, in microseconds. Not kept over a restart.
@@ -399,7 +409,8 @@ impl Inner {
 
     fn after_entry(&self) {
         let active = self.generation.load().active.clone();
-        let is_full = active.versions() >= self.options.flush_rows || active.bytes() >= self.options.flush_bytes;
+        let is_full =
+            active.versions() >= self.options.flush_rows || self.bytes_to_flush(&active) >= self.options.flush_bytes;
         if !self.has_thread() {
             if is_full && let Some(mut flusher) = self.flusher.try_lock() {
                 // A full store is met again at the next entry; `pressure` tells meanwhile.
@@ -411,6 +422,15 @@ impl Inner {
             let _orders = self.orders.lock();
             self.work.notify_one();
         }
+    }
+
+    /// What is soon to be deleted again is worth a flush only when it takes much memory.
+    fn bytes_to_flush(&self, active: &Delta) -> u64 {
+        let transient = match self.transient.load(Ordering::Relaxed) {
+            0 => 0,
+            id => active.relation(StorageId(id)).map_or(0, |relation| relation.bytes()),
+        };
+        active.bytes() - transient + transient / TRANSIENT_SHARE
     }
 
     /// The flusher's life.

@@ -1,0 +1,111 @@
+//! Bulk loads: very many new keys in one transaction, claimed without a lock each.
+
+use super::*;
+use std::pin::pin;
+
+const ROWS: u32 = 600;
+
+async fn insert(txn: &Transaction, key: &str) -> Result<bool> {
+    let is_there = txn.claim(&T, 0, key.as_bytes(), |locked| matches!(locked, Locked::Row { .. })).await?;
+    if !is_there {
+        txn.put(&T, 0, key.as_bytes(), b"new")?;
+    }
+    Ok(is_there)
+}
+
+async fn load(txn: &Transaction) {
+    for n in 0..ROWS {
+        assert!(!insert(txn, &format!("k{n:06}")).await.expect("claimed"));
+    }
+}
+
+fn locks(node: &Node) -> usize {
+    node.gateway.shard(Home::Data).expect("data").rows().len()
+}
+
+#[tokio::test]
+async fn a_bulk_load_does_not_lock_row_by_row_and_still_keeps_others_out() {
+    let node = node().await;
+    let loader = node.begin(Isolation::ReadCommitted).await;
+    load(&loader).await;
+    assert!(locks(&node) < ROWS as usize / 2, "{} rows in the lock table", locks(&node));
+    let other = node.begin(Isolation::ReadCommitted).await;
+    {
+        let mut duplicate = pin!(insert(&other, "k000599"));
+        assert!(poll(duplicate.as_mut()).is_none(), "waits until it is known whether the key is taken");
+        assert!(!insert(&node.begin(Isolation::ReadCommitted).await, "z").await.expect("another key is free"));
+        loader.commit().await.expect("committed");
+        assert!(duplicate.await.expect("free to look"), "it is taken");
+    }
+    other.rollback();
+    assert!(node.gateway.shard(Home::Data).expect("data").rows().is_empty(), "nothing is left behind");
+    assert_eq!(node.value("k000599").await, Some("new".into()));
+}
+
+#[tokio::test]
+async fn a_key_that_another_holds_is_waited_for_by_a_bulk_load() {
+    let node = node().await;
+    let other = node.begin(Isolation::ReadCommitted).await;
+    assert!(!insert(&other, "z").await.expect("free"));
+    let loader = node.begin(Isolation::ReadCommitted).await;
+    load(&loader).await;
+    {
+        let mut meets = pin!(insert(&loader, "z"));
+        assert!(poll(meets.as_mut()).is_none());
+        other.commit().await.expect("committed");
+        assert!(meets.await.expect("granted"), "it is taken");
+    }
+    assert!(insert(&loader, "k000001").await.expect("own"), "an own row is one");
+    loader.rollback();
+    let next = node.begin(Isolation::ReadCommitted).await;
+    assert!(!insert(&next, "k000001").await.expect("free"), "never was");
+}
+
+#[tokio::test]
+async fn bulk_loads_that_want_each_others_keys_are_a_deadlock() {
+    let node = node().await;
+    let (one, two) = (node.begin(Isolation::ReadCommitted).await, node.begin(Isolation::ReadCommitted).await);
+    load(&one).await;
+    for n in 0..ROWS {
+        insert(&two, &format!("m{n:06}")).await.expect("claimed");
+    }
+    let (first, second) = (one.clone(), two.clone());
+    let first = tokio::spawn(async move { insert(&first, "m000500").await });
+    let second = tokio::spawn(async move { insert(&second, "k000500").await });
+    assert_eq!(second.await.expect("ran").expect_err("the younger"), TxnError::Deadlock);
+    two.rollback();
+    assert!(!first.await.expect("ran").expect("free"));
+    one.commit().await.expect("committed");
+}
+
+#[tokio::test]
+async fn claims_that_went_with_their_leader_are_not_believed() {
+    let node = node().await;
+    let loader = node.begin(Isolation::ReadCommitted).await;
+    load(&loader).await;
+    let term = node.data.lead_again();
+    node.gateway.shard(Home::Data).expect("data").serve(term).await;
+    let other = node.begin(Isolation::ReadCommitted).await;
+    assert!(!insert(&other, "k000599").await.expect("the claim is lost"));
+    other.commit().await.expect("committed");
+    assert!(is_conflict(&loader.commit().await.expect_err("two rows under one key")));
+}
+
+#[tokio::test]
+async fn duplicate_key_at_repeatable_read_is_one_whatever_the_snapshot_shows() {
+    // PostgreSQL 15: 23505 for a row committed since; a row deleted since is no duplicate.
+    let node = node().await;
+    node.given(&[("gone", "1")]).await;
+    let txn = node.begin(Isolation::RepeatableRead).await;
+    assert_eq!(get(&txn, "gone").await.expect("read"), Some("1".into()));
+    node.given(&[("here", "1")]).await;
+    let other = node.serializable().await;
+    lock(&other, "gone", LockMode::Update).await.expect("locked");
+    other.delete(&T, 0, b"gone").expect("deleted");
+    other.commit().await.expect("committed");
+    assert!(insert(&txn, "here").await.expect("no 40001"));
+    assert!(!insert(&txn, "gone").await.expect("no 40001"));
+    assert!(is_conflict(&lock(&txn, "here", LockMode::Update).await.expect_err("an update is another thing")));
+    txn.commit().await.expect("committed");
+    assert_eq!(node.value("gone").await, Some("new".into()));
+}
