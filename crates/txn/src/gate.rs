@@ -106,6 +106,15 @@ impl Transaction {
         Ok(ReadsNewest { txn: self.clone(), before })
     }
 
+    /// This transaction has made that storage (CREATE, TRUNCATE, a rewrite): until its commit nobody else can have rows there,
+    /// so nothing in it is locked.
+    pub fn own_storage(&self, storage: StorageId) {
+        let mut state = self.state();
+        if !state.own_storage.contains(&storage) {
+            state.own_storage.push(storage);
+        }
+    }
+
     async fn pass(&self, shard: &Shard, relation: u32, attempt: impl Fn() -> Attempt) -> Result<()> {
         let lock_timeout = self.state().lock_timeout;
         loop {

@@ -62,9 +62,14 @@ impl Transaction {
                 return Err(TxnError::Over);
             }
             let snapshot = state.newest.or(state.snapshot).ok_or(TxnError::Over)?;
+            let is_own_storage = state.own_storage.contains(&relation.storage);
             let part = state.part(relation.home);
             part.note_schema(relation);
             let own = part.buffer.get(relation.storage, key, u32::MAX).map(|own| own.map(Bytes::copy_from_slice));
+            if is_own_storage {
+                drop(state);
+                return Ok(read(own_row(own.as_ref())));
+            }
             let is_whole = part.whole.iter().any(|(id, held)| *id == relation.storage && *held >= mode);
             let must_enter = relation.home == Home::Data && gate::writes(mode) && !part.entered.contains(&relation.id);
             let claims = match gateway.shard(relation.home) {
@@ -107,10 +112,7 @@ impl Transaction {
         self.note_lock(&shard, &row, mode, before, &newest, looked, is_whole);
         if let Some(own) = own {
             // It is ours: nobody has changed it since we locked it.
-            return Ok(read(match &own {
-                Some(value) => Locked::Row { value, ts: Timestamp::ZERO, changed: false },
-                None => Locked::Absent { changed: false },
-            }));
+            return Ok(read(own_row(Some(&own))));
         }
         let changed =
             newest.ts > snapshot && self.meet_newer(&shard, relation, key, snapshot, &newest, is_claim).await?;
@@ -301,10 +303,7 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         if let Some(own) = own {
-            return Ok(read(match &own {
-                Some(value) => Locked::Row { value, ts: Timestamp::ZERO, changed: false },
-                None => Locked::Absent { changed: false },
-            }));
+            return Ok(read(own_row(Some(&own))));
         }
         let temporary = self.inner.gateway.temporary(self.inner.options.session)?;
         let view = temporary.view()?;
@@ -332,6 +331,14 @@ impl Transaction {
             }
         }
         Ok(())
+    }
+}
+
+/// What this transaction itself has written to a row, where that is all there is.
+fn own_row(own: Option<&Option<Bytes>>) -> Locked<'_> {
+    match own {
+        Some(Some(value)) => Locked::Row { value, ts: Timestamp::ZERO, changed: false },
+        Some(None) | None => Locked::Absent { changed: false },
     }
 }
 

@@ -164,6 +164,8 @@ pub struct State {
     pub age: Timestamp,
     pub command: u32,
     pub parts: [Part; 3],
+    /// Storages that this transaction has made: nobody else knows of them.
+    pub own_storage: SmallVec<[StorageId; 2]>,
     pub savepoints: Vec<Savepoint>,
     pub next_savepoint: u32,
     pub fences: Vec<SchemaVersion>,

@@ -167,6 +167,14 @@ impl DdlContext<'_> {
 
     // --- relations and indexes
 
+    /// Storage made by this statement: nobody else has rows there before the commit.
+    pub(super) fn note_created_storage(&mut self, home: txn::Home, storage: u32) {
+        self.catalog.note_created_storage(home, storage);
+        if home == txn::Home::Data {
+            self.txn.own_storage(txn::StorageId(storage));
+        }
+    }
+
     /// The relation of that name, locked and newest. None: it does not exist (and `if_exists` has said so).
     pub(super) async fn lock_relation(&mut self, name: &ObjectName, if_exists: bool) -> Result<Option<Arc<Relation>>> {
         let snapshot = self.snapshot();
@@ -279,7 +287,7 @@ impl DdlContext<'_> {
             _ => (self.catalog.allocate_id().await?, self.catalog.allocate_id().await?),
         };
         relation.storage = self.catalog.allocate_id().await?;
-        self.catalog.note_created_storage(relation.home(), relation.storage);
+        self.note_created_storage(relation.home(), relation.storage);
         relation.privileges =
             self.default_privileges(schema.id, if kind == RelationKind::Sequence { 'S' } else { 'r' }, &relation);
         Ok(relation)

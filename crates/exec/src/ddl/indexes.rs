@@ -71,7 +71,7 @@ pub(super) async fn put_index(context: &mut DdlContext<'_>, relation: &mut Relat
     let id = context.catalog.allocate_id().await?;
     let storage = if new.is_primary { relation.storage } else { context.catalog.allocate_id().await? };
     if !new.is_primary {
-        context.catalog.note_created_storage(relation.home(), storage);
+        context.note_created_storage(relation.home(), storage);
     }
     let index = Index {
         id,

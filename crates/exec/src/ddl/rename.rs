@@ -300,7 +300,7 @@ pub(super) async fn rewrite(
 pub(super) async fn new_storage(context: &mut DdlContext<'_>, relation: &Relation) -> Result<u32> {
     let home = relation.home();
     let storage = context.catalog.allocate_id().await?;
-    context.catalog.note_created_storage(home, storage);
+    context.note_created_storage(home, storage);
     let current = context.relation(relation.id)?.storage;
     context.catalog.drop_storage(home, current);
     for index in relation.indexes.clone() {
@@ -310,7 +310,7 @@ pub(super) async fn new_storage(context: &mut DdlContext<'_>, relation: &Relatio
         } else {
             context.catalog.drop_storage(home, index.storage);
             index.storage = context.catalog.allocate_id().await?;
-            context.catalog.note_created_storage(home, index.storage);
+            context.note_created_storage(home, index.storage);
         }
         context.catalog.put(context.txn, Object::Index(index))?;
     }

@@ -109,3 +109,18 @@ async fn duplicate_key_at_repeatable_read_is_one_whatever_the_snapshot_shows() {
     txn.commit().await.expect("committed");
     assert_eq!(node.value("gone").await, Some("new".into()));
 }
+
+#[tokio::test]
+async fn rows_in_storage_of_ones_own_take_no_locks() {
+    let node = node().await;
+    let txn = node.serializable().await;
+    txn.own_storage(T.storage);
+    load(&txn).await;
+    assert!(insert(&txn, "k000001").await.expect("own"), "a duplicate is found all the same");
+    lock(&txn, "k000002", LockMode::Update).await.expect("own");
+    txn.delete(&T, 0, b"k000002").expect("deleted");
+    assert!(!insert(&txn, "k000002").await.expect("free again"));
+    assert_eq!(locks(&node), 0);
+    txn.commit().await.expect("committed");
+    assert_eq!(node.value("k000599").await, Some("new".into()));
+}
