@@ -15,8 +15,8 @@ use types::numeric::Numeric;
 use types::row::{self, RowView, Stored};
 use types::{Datum, Record, Result, SqlError, SqlState, SqlType};
 
-/// Longest key that storage takes (LMDB's 1,982 bytes, less what storage itself puts around it).
-pub const KEY_BYTES_MAX: usize = 1_900;
+/// Longest key, as in PostgreSQL (a third of its pages). Of an index's entry: its columns, without the row's key behind them.
+pub const KEY_BYTES_MAX: usize = 2_704;
 
 /// What reading and writing rows of a relation needs, made once per plan.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ pub(crate) fn check_key_size(size: usize, name: &str) -> Result<()> {
     }
     Err(SqlError::new(
         SqlState::PROGRAM_LIMIT_EXCEEDED,
-        format!("index row size {size} exceeds maximum {KEY_BYTES_MAX} for index \"{name}\""),
+        format!("index row size {size} exceeds btree version 4 maximum {KEY_BYTES_MAX} for index \"{name}\""),
     )
     .hint("Values larger than 1/3 of a buffer page cannot be indexed.\nConsider a function index of an MD5 hash of the value, or use full text indexing."))
 }

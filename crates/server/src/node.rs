@@ -39,6 +39,8 @@ const MEMORY_SHARE: u64 = 2;
 const MEMORY_UNKNOWN: u64 = 2 << 30;
 /// Of `max_memory`, for statements.
 const STATEMENTS_SHARE: u64 = 2;
+/// Of `max_memory`, for writes that are not committed.
+const BUFFERS_SHARE: u64 = 4;
 /// Descriptors beside those of connections: log, segments, spilled files, HTTP.
 const OTHER_FILES: u64 = 200;
 
@@ -125,7 +127,7 @@ impl Server {
 
         let (raft, gateway, catalog) = start_stack(&config, &host, &folder, &threads, &supervised)?;
         let (listener, sql_address) = listen("sql", sql_socket, addresses.sql, &threads)?;
-        let memory = config.max_memory.unwrap_or_else(default_memory) / STATEMENTS_SHARE;
+        let memory = max_memory(config) / STATEMENTS_SHARE;
         let memory = NodeBudget::new(usize::try_from(memory).unwrap_or(usize::MAX));
         let spill = SpillFolder::new(host.files.clone(), folder.spill());
         let workers: Option<Arc<dyn host::Spawn>> = Some(Arc::new(threads.workers.clone()));
@@ -282,6 +284,7 @@ fn start_stack(
             spans: config.transaction_spans,
             row_locks: config.transaction_row_locks,
             buffer_bytes: usize::try_from(config.transaction_memory).unwrap_or(usize::MAX),
+            buffers_bytes: usize::try_from(max_memory(config) / BUFFERS_SHARE).unwrap_or(usize::MAX),
             ..txn::Limits::default()
         },
     };
@@ -333,8 +336,9 @@ fn warn_of_few_files(config: &Config) {
     }
 }
 
-fn default_memory() -> u64 {
-    host::process::memory_bytes().map_or(MEMORY_UNKNOWN, |bytes| bytes / MEMORY_SHARE)
+fn max_memory(config: &Config) -> u64 {
+    let of_machine = || host::process::memory_bytes().map_or(MEMORY_UNKNOWN, |bytes| bytes / MEMORY_SHARE);
+    config.max_memory.unwrap_or_else(of_machine)
 }
 
 fn load_tls(config: &Config, host: &Host) -> Result<Option<Arc<wire::TlsConfig>>, StartError> {

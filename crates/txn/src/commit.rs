@@ -46,6 +46,7 @@ const PRESSURE_WAIT: Duration = Duration::from_secs(30);
 /// Ends a transaction without a commit: locks and snapshot go.
 pub fn give_up(gateway: &Gateway, owner: Owner, state: &mut State) {
     release_locks(gateway, owner, state);
+    state.parts.iter_mut().for_each(|part| gateway.give_back(&mut part.reserved));
     for snapshot in state.snapshot.take().into_iter().chain(state.kept.drain(..)) {
         gateway.snapshots().release(owner.0, snapshot);
     }

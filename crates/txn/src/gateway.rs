@@ -17,7 +17,7 @@ use shard::command::{self, EncodedWrites};
 use shard::locks::{RowKey, WaitGraph};
 use shard::{Oracle, Outcome, Shard, ShardId, TxnId};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use storage::segment::{MemoryStore, Segment, SegmentOptions};
@@ -28,6 +28,8 @@ const FORMAT: u32 = 1;
 const CATALOG_STORAGE_END: u32 = 16;
 /// How often the horizon moves, and prepared transactions are looked at: one that is there twice is recovered.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Bytes by which a transaction's share of the node's memory for buffered writes grows.
+const RESERVE_STEP: usize = 1 << 20;
 /// How long superseded versions are kept where nothing else is said.
 const RETENTION_US: u64 = 60_000_000;
 
@@ -62,6 +64,8 @@ pub struct Limits {
     pub row_locks: usize,
     /// Bytes that one transaction's buffered writes may take.
     pub buffer_bytes: usize,
+    /// The same for all transactions of the node together.
+    pub buffers_bytes: usize,
     /// A commit larger than this travels as staged parts.
     pub commit_bytes: usize,
     /// Bytes of one staged part.
@@ -70,7 +74,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { spans: 10_000, row_locks: 50_000, buffer_bytes: 1 << 30, commit_bytes: 4 << 20, stage_bytes: 1 << 20 }
+        Limits {
+            spans: 10_000,
+            row_locks: 50_000,
+            buffer_bytes: 1 << 30,
+            buffers_bytes: 4 << 30,
+            commit_bytes: 4 << 20,
+            stage_bytes: 1 << 20,
+        }
     }
 }
 
@@ -124,6 +135,8 @@ pub struct Gateway {
     temporary: Mutex<HashMap<SessionId, Arc<Temporary>, FixedState>>,
     retention: Mutex<HashMap<StorageId, u64, FixedState>>,
     horizon: AtomicU64,
+    /// Bytes that transactions have reserved of `Limits::buffers_bytes`.
+    buffered: AtomicUsize,
     is_stopped: AtomicBool,
     metrics: Metrics,
     /// Keeps the log and its threads.
@@ -170,6 +183,7 @@ impl Gateway {
             temporary: Mutex::default(),
             retention: Mutex::default(),
             horizon: AtomicU64::new(0),
+            buffered: AtomicUsize::new(0),
             is_stopped: AtomicBool::new(false),
             metrics: Metrics::new(),
             _groups: options.groups,
@@ -389,6 +403,8 @@ impl Gateway {
         }
     }
 
+    /// Bytes by which a transaction's share of the node's memory for buffered writes grows.
+    const RESERVE_STEP: usize = 1 << 20;
     /// How long superseded versions of a relation stay readable, in microseconds.
     pub fn set_retention(&self, home: Home, storage: StorageId, micros: u64) {
         if let Some(shard) = self.shard(home) {
@@ -467,6 +483,22 @@ impl Gateway {
     }
     pub(crate) fn next_transaction(&self) -> u64 {
         self.transactions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Takes one more step of what all transactions may buffer.
+    pub(crate) fn reserve(&self, reserved: &mut usize) -> Result<()> {
+        if self.buffered.fetch_add(RESERVE_STEP, Ordering::Relaxed) + RESERVE_STEP > self.limits.buffers_bytes {
+            self.buffered.fetch_sub(RESERVE_STEP, Ordering::Relaxed);
+            return Err(TxnError::Memory { what: "buffered writes, together with those of other transactions," });
+        }
+        *reserved += RESERVE_STEP;
+        Ok(())
+    }
+
+    pub(crate) fn give_back(&self, reserved: &mut usize) {
+        if *reserved > 0 {
+            self.buffered.fetch_sub(std::mem::take(reserved), Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn coordinating(&self, txn: TxnId, is_under_way: bool) {

@@ -28,6 +28,8 @@ pub struct HeldLock {
 #[derive(Default)]
 pub struct Part {
     pub buffer: Buffer,
+    /// Bytes taken from what all transactions of the node may buffer.
+    pub reserved: usize,
     /// Plain reads, at SERIALIZABLE.
     pub reads: ReadSet,
     pub locks: Vec<HeldLock>,

@@ -286,8 +286,12 @@ impl Transaction {
             self.enter_now(part, relation)?;
         }
         part.note_schema(relation);
-        if part.bytes() > self.inner.gateway.limits().buffer_bytes {
+        let bytes = part.bytes();
+        if bytes > self.inner.gateway.limits().buffer_bytes {
             return Err(TxnError::Memory { what: "buffered writes" });
+        }
+        if bytes > part.reserved + UNRESERVED_BYTES {
+            self.inner.gateway.reserve(&mut part.reserved)?;
         }
         part.buffer.put(relation.storage, key, value, command)
     }
@@ -401,6 +405,9 @@ impl Transaction {
         &self.inner.gateway
     }
 }
+
+/// What a small transaction buffers is not counted.
+const UNRESERVED_BYTES: usize = 64 << 10;
 
 fn next_command(command: u32) -> Result<u32> {
     match command.checked_add(1) {

@@ -124,3 +124,25 @@ async fn rows_in_storage_of_ones_own_take_no_locks() {
     txn.commit().await.expect("committed");
     assert_eq!(node.value("k000599").await, Some("new".into()));
 }
+
+#[tokio::test]
+async fn what_all_transactions_buffer_is_bounded_and_given_back() {
+    let limits = Limits { buffers_bytes: 3 << 20, ..Limits::default() };
+    let node = start(&Disk::default(), limits).await;
+    let fill = async |txn: &Transaction, megabytes: u8| {
+        for n in 0..megabytes {
+            txn.put(&T, 0, &[b'k', n], &vec![n; 1 << 20])?;
+        }
+        Ok::<_, TxnError>(())
+    };
+    let (one, two) = (node.serializable().await, node.serializable().await);
+    fill(&one, 3).await.expect("within the bound");
+    let refused = fill(&two, 3).await.expect_err("together they are over it");
+    assert!(matches!(refused, TxnError::Memory { .. }), "{refused:?}");
+    assert_eq!(refused.to_sql().code().as_str(), "53200");
+    one.rollback();
+    fill(&two, 2).await.expect("there is room again");
+    two.commit().await.expect("committed");
+    let three = node.serializable().await;
+    fill(&three, 3).await.expect("all of it is back");
+}
