@@ -403,8 +403,6 @@ impl Gateway {
         }
     }
 
-    /// Bytes by which a transaction's share of the node's memory for buffered writes grows.
-    const RESERVE_STEP: usize = 1 << 20;
     /// How long superseded versions of a relation stay readable, in microseconds.
     pub fn set_retention(&self, home: Home, storage: StorageId, micros: u64) {
         if let Some(shard) = self.shard(home) {
