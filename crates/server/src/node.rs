@@ -127,7 +127,7 @@ impl Server {
 
         let (raft, gateway, catalog) = start_stack(&config, &host, &folder, &threads, &supervised)?;
         let (listener, sql_address) = listen("sql", sql_socket, addresses.sql, &threads)?;
-        let memory = max_memory(config) / STATEMENTS_SHARE;
+        let memory = max_memory(&config) / STATEMENTS_SHARE;
         let memory = NodeBudget::new(usize::try_from(memory).unwrap_or(usize::MAX));
         let spill = SpillFolder::new(host.files.clone(), folder.spill());
         let workers: Option<Arc<dyn host::Spawn>> = Some(Arc::new(threads.workers.clone()));

@@ -69,12 +69,13 @@ async fn bulk_loads_that_want_each_others_keys_are_a_deadlock() {
     for n in 0..ROWS {
         insert(&two, &format!("m{n:06}")).await.expect("claimed");
     }
-    let (first, second) = (one.clone(), two.clone());
-    let first = tokio::spawn(async move { insert(&first, "m000500").await });
-    let second = tokio::spawn(async move { insert(&second, "k000500").await });
-    assert_eq!(second.await.expect("ran").expect_err("the younger"), TxnError::Deadlock);
-    two.rollback();
-    assert!(!first.await.expect("ran").expect("free"));
+    let (first, second) = tokio::join!(insert(&one, "m000500"), async {
+        let refused = insert(&two, "k000500").await;
+        two.clone().rollback();
+        refused
+    });
+    assert_eq!(second.expect_err("the younger"), TxnError::Deadlock);
+    assert!(!first.expect("free"));
     one.commit().await.expect("committed");
 }
 

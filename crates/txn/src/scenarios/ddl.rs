@@ -156,12 +156,13 @@ async fn two_writers_that_both_want_the_relation_alone_are_a_deadlock() {
     let (one, two) = (node.serializable().await, node.serializable().await);
     write(&one, "a", "1").await.expect("written");
     write(&two, "b", "2").await.expect("written");
-    let (first, second) = (one.clone(), two.clone());
-    let first = tokio::spawn(async move { first.close(&T).await });
-    let second = tokio::spawn(async move { second.close(&T).await });
-    assert_eq!(second.await.expect("ran").expect_err("the younger"), TxnError::Deadlock);
-    two.rollback();
-    first.await.expect("ran").expect("closed");
+    let (first, second) = tokio::join!(one.close(&T), async {
+        let refused = two.close(&T).await;
+        two.clone().rollback();
+        refused
+    });
+    assert_eq!(second.expect_err("the younger"), TxnError::Deadlock);
+    first.expect("closed");
     one.commit().await.expect("committed");
 }
 
@@ -171,12 +172,9 @@ async fn ddl_gives_up_at_its_lock_timeout_and_writers_go_on() {
     let (writer, ddl, late) = (node.serializable().await, node.serializable().await, node.serializable().await);
     write(&writer, "a", "1").await.expect("written");
     ddl.set_lock_timeout(Some(std::time::Duration::from_millis(5)));
-    let closing = tokio::spawn(async move { ddl.close(&T).await });
-    tokio::task::yield_now().await;
-    let second = late.clone();
-    let waiting = tokio::spawn(async move { write(&second, "b", "2").await });
-    assert_eq!(closing.await.expect("ran").expect_err("writer is inside"), TxnError::LockTimeout);
-    waiting.await.expect("ran").expect("open again");
+    let (closed, written) = tokio::join!(ddl.close(&T), write(&late, "b", "2"));
+    assert_eq!(closed.expect_err("writer is inside"), TxnError::LockTimeout);
+    written.expect("open again");
     late.commit().await.expect("committed");
     writer.commit().await.expect("committed");
 }
