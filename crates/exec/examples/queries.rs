@@ -42,6 +42,7 @@ const QUERIES: &[(&str, &str)] = &[
         "SELECT c.segment, count(*), sum(o.amount) FROM orders o JOIN customers c ON c.id = o.customer_id
          GROUP BY c.segment ORDER BY c.segment",
     ),
+    ("distinct", "SELECT count(DISTINCT customer_id), count(DISTINCT region) FROM orders"),
     (
         "window.rank",
         "SELECT region, id, r FROM (SELECT region, id, rank() OVER (PARTITION BY region ORDER BY amount DESC, id) r
@@ -49,6 +50,19 @@ const QUERIES: &[(&str, &str)] = &[
     ),
     ("numeric", "SELECT sum(amount * (1 - rate2)), sum(amount * (1 - rate2) * (1 + rate2)) FROM orders"),
 ];
+
+/// Statements of few rows, with a random `$1`: thousands of executions of one plan.
+const POINTS: &[(&str, &str, u64)] = &[
+    ("lookup", "SELECT id, amount, created FROM orders WHERE customer_id = $1", CUSTOMERS),
+    ("range", "SELECT id, amount FROM orders WHERE id BETWEEN $1 AND $1 + 99", 900_000),
+    (
+        "join",
+        "SELECT o.id, o.amount, c.name, d.name FROM orders o JOIN customers c ON c.id = o.customer_id
+         JOIN customers d ON d.id = o.product_id WHERE o.id = $1",
+        900_000,
+    ),
+];
+const POINT_EXECUTIONS: u64 = 20_000;
 
 /// CPU time of this thread.
 fn cpu() -> Duration {
@@ -150,9 +164,47 @@ fn catalog() -> Arc<catalog::Snapshot> {
     ];
     let customers =
         [("id", SqlType::INT4), ("name", SqlType::TEXT), ("city", SqlType::TEXT), ("segment", SqlType::INT4)];
-    snapshot.put(catalog::Object::Relation(relation(20_000, "orders", &orders)));
-    snapshot.put(catalog::Object::Relation(relation(20_001, "customers", &customers)));
+    let mut orders = relation(20_000, "orders", &orders);
+    let mut customers = relation(20_001, "customers", &customers);
+    let indexes = [
+        index(20_002, &orders, "orders_pkey", 1, true),
+        index(20_003, &customers, "customers_pkey", 1, true),
+        index(20_004, &orders, "orders_customer", 2, false),
+    ];
+    orders.indexes = vec![20_002, 20_004];
+    customers.indexes = vec![20_003];
+    snapshot.put(catalog::Object::Relation(orders));
+    snapshot.put(catalog::Object::Relation(customers));
+    indexes.into_iter().for_each(|index| snapshot.put(catalog::Object::Index(index)));
     Arc::new(snapshot)
+}
+
+fn index(id: Oid, relation: &catalog::Relation, name: &str, column: i16, is_primary: bool) -> catalog::Index {
+    catalog::Index {
+        id,
+        relation: relation.id,
+        schema: relation.schema,
+        database: relation.database,
+        name: name.to_owned(),
+        storage: id,
+        columns: vec![catalog::IndexColumn {
+            source: catalog::IndexSource::Column(column),
+            ty: relation.columns[column as usize - 1].ty,
+            descending: false,
+            nulls_first: false,
+            opclass: None,
+            collation: 0,
+        }],
+        included: vec![],
+        is_unique: is_primary,
+        nulls_not_distinct: false,
+        is_primary,
+        method: "btree".to_owned(),
+        predicate: None,
+        state: catalog::IndexState::Public,
+        options: vec![],
+        comment: None,
+    }
 }
 
 struct Node {
@@ -163,13 +215,17 @@ struct Node {
 
 impl Node {
     fn context(&self, txn: &Transaction) -> Arc<StatementContext> {
+        self.context_with(txn, vec![])
+    }
+
+    fn context_with(&self, txn: &Transaction, parameters: Vec<Datum>) -> Arc<StatementContext> {
         let host = Host::real();
         Arc::new(StatementContext {
             txn: txn.clone(),
             gateway: self.gateway.clone(),
             catalog: self.catalog.clone(),
             format: Arc::new(FormatSettings::default()),
-            parameters: Vec::<Datum>::new().into(),
+            parameters: parameters.into(),
             session: Arc::new(Nobody),
             cancel: CancelFlag::new(),
             deadline: None,
@@ -261,6 +317,31 @@ impl Node {
     }
 }
 
+impl Node {
+    /// CPU per execution of a statement of few rows.
+    async fn point(&self, text: &str, keys: u64) -> (usize, Duration) {
+        let prepared = Prepared::new(Arc::new(self.plan(text))).expect("prepared");
+        let ty = prepared.plan.parameters.first().map_or(SqlType::INT4, |ty| *ty);
+        let mut seed = 11u64;
+        let mut rows = 0;
+        let from = cpu();
+        for _ in 0..POINT_EXECUTIONS {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let key = (seed >> 33) % keys + 1;
+            let key = if ty == SqlType::INT8 { Datum::Int8(key as i64) } else { Datum::Int4(key as i32) };
+            let txn = self.gateway.begin(TxnOptions { read_only: true, ..TxnOptions::default() });
+            txn.begin_statement().await.expect("begins");
+            let mut execution = exec::execute(&prepared, self.context_with(&txn, vec![key])).expect("starts");
+            while let Some(batch) = execution.next().await.expect("runs") {
+                rows += batch.len;
+            }
+            drop(execution);
+            txn.commit().await.expect("ends");
+        }
+        (rows, (cpu() - from) / POINT_EXECUTIONS as u32)
+    }
+}
+
 fn customers() -> impl Iterator<Item = String> {
     (1..=CUSTOMERS).map(|i| format!("{i}\tcustomer {i}\tcity {}\t{}\n", i * 31 % 5000, i % 10))
 }
@@ -327,6 +408,13 @@ fn main() {
             }
             let nanos = best.as_secs_f64() * 1e9 / count as f64;
             println!("{name:12} {:8.1} ms {nanos:7.1} ns/row  {rows} rows", best.as_secs_f64() * 1e3);
+        }
+        for (name, text, keys) in POINTS {
+            if only.as_ref().is_some_and(|only| only != name) {
+                continue;
+            }
+            let (rows, time) = node.point(text, *keys).await;
+            println!("{name:12} {:8.1} us per execution  {rows} rows", time.as_secs_f64() * 1e6);
         }
         node.gateway.stop().await.expect("stops");
         let _ = done.send(());

@@ -267,10 +267,7 @@ fn push_stored(builder: &mut ColumnBuilder, view: &RowView<'_>, position: usize)
             builder.push_str(value);
             true
         }
-        Stored::Numeric { mantissa, scale } => {
-            builder.push_owned(Datum::Numeric(Numeric::Small { mantissa, scale }));
-            true
-        }
+        Stored::Numeric { mantissa, scale } => builder.push_numeric(Numeric::Small { mantissa, scale }),
         Stored::Float(value) => builder.push_float(value),
         Stored::Bool(value) => builder.push_bool(value),
         Stored::Other => false,

@@ -1,10 +1,10 @@
 //! One aggregate call of a plan: its expressions, and its states by group number.
 
 use super::state::{Fast, General};
-use crate::batch::{Batch, Column};
+use crate::batch::{Batch, Column, ColumnData};
 use crate::budget::Reservation;
 use crate::expr::Program;
-use crate::op::SortKeys;
+use crate::op::{KeyTable, Packing, RowKeys, SortKeys};
 use crate::run::Run;
 use sql::physical::PlanAggregate;
 use std::sync::Arc;
@@ -57,9 +57,55 @@ pub(super) struct Call {
 
 enum States {
     Fast(Fast),
+    /// DISTINCT where the order of the values does not matter: each value of a group once.
+    Distinct(Distinct),
     General(Vec<General>),
     /// DISTINCT, ORDER BY, WITHIN GROUP: the rows until the end.
     Kept(Vec<Kept>),
+}
+
+struct Distinct {
+    fast: Fast,
+    /// Of group and value.
+    types: [SqlType; 2],
+    packing: Option<Packing>,
+    seen: KeyTable,
+}
+
+/// Bytes of a value once seen, without what `KeyTable` cannot pack.
+const SEEN_BYTES: usize = 40;
+
+impl Distinct {
+    /// None: the order in which values come matters, or there is no typed state.
+    fn new(fast: Option<Fast>, args: &[SqlType]) -> Option<Distinct> {
+        let (fast, [ty]) = (fast.filter(Fast::ignores_order)?, args) else { return None };
+        let types = [SqlType::INT4, *ty];
+        Some(Distinct { fast, packing: Packing::new(&types), types, seen: KeyTable::default() })
+    }
+
+    fn update(&mut self, rows: Rows<'_>, arg: &Arc<Column>, memory: &mut Reservation) -> Result<()> {
+        let groups = (0..rows.len()).map(|row| rows.get(row) as i32).collect();
+        let groups = Arc::new(Column { data: ColumnData::Int4(groups), nulls: vec![] });
+        let keys = RowKeys::new(self.packing.as_ref(), &[groups, arg.clone()], &self.types, rows.len());
+        let (mut fresh, mut fresh_groups) = (vec![], vec![]);
+        let mut size = 0;
+        for row in 0..rows.len() {
+            // NULLs count for none of these.
+            if arg.is_null(row) {
+                continue;
+            }
+            let key = keys.get(row);
+            let hash = key.hash();
+            if self.seen.find(hash, key).is_none() {
+                self.seen.put(hash, key, 0);
+                size += SEEN_BYTES + key.size_bytes();
+                fresh.push(row as u32);
+                fresh_groups.push(rows.get(row));
+            }
+        }
+        memory.grow(size)?;
+        self.fast.update(Rows::Each(&fresh_groups), Some(&arg.gather(&fresh)))
+    }
 }
 
 #[derive(Default)]
@@ -84,10 +130,14 @@ impl Call {
             false => row_types.clone(),
         };
         let keeps = plan.distinct || !plan.order_by.is_empty() || is_ordered_set;
-        let states = match Fast::of(plan.proc.oid).filter(|_| !keeps && args.len() <= 1) {
-            Some(fast) => States::Fast(fast),
-            None if keeps => States::Kept(vec![]),
-            None => States::General(vec![]),
+        let fast = Fast::of(plan.proc.oid).filter(|_| args.len() <= 1 && plan.order_by.is_empty() && !is_ordered_set);
+        let states = match fast {
+            Some(fast) if !plan.distinct => States::Fast(fast),
+            fast => match Distinct::new(fast, &row_types) {
+                Some(distinct) => States::Distinct(distinct),
+                None if keeps => States::Kept(vec![]),
+                None => States::General(vec![]),
+            },
         };
         Ok(Call {
             proc: plan.proc.oid,
@@ -130,7 +180,7 @@ impl Call {
             }
         }
         match &mut self.states {
-            States::Fast(fast) => fast.resize(count),
+            States::Fast(fast) | States::Distinct(Distinct { fast, .. }) => fast.resize(count),
             States::Kept(kept) => {
                 while kept.len() < count {
                     kept.push(Kept { rows: vec![], direct: direct.clone() });
@@ -190,6 +240,11 @@ impl Call {
                 return fast.update(groups, arg);
             }
             return Err(types::SqlError::internal(format!("{} was given a column of another type", self.name)));
+        }
+        if let (States::Distinct(distinct), Some(arg)) = (&mut self.states, columns.first())
+            && distinct.fast.takes(Some(arg))
+        {
+            return distinct.update(groups, arg, memory);
         }
         if matches!(self.states, States::Kept(_)) {
             return self.keep(run, batch, groups, &columns, memory).await;
@@ -265,7 +320,7 @@ impl Call {
         let context_types = self.arg_types.clone();
         let context = CallContext { format, arg_types: &context_types, result_type: self.result };
         match &mut self.states {
-            States::Fast(fast) => fast.finish(group),
+            States::Fast(fast) | States::Distinct(Distinct { fast, .. }) => fast.finish(group),
             States::General(states) => match states.get_mut(group) {
                 Some(state) => state.accumulator.finish(&context),
                 None => Ok(Datum::Null),
@@ -295,6 +350,10 @@ impl Call {
     pub fn clear(&mut self) {
         match &mut self.states {
             States::Fast(fast) => fast.clear(),
+            States::Distinct(distinct) => {
+                distinct.fast.clear();
+                distinct.seen = KeyTable::default();
+            }
             States::General(states) => states.clear(),
             States::Kept(kept) => kept.clear(),
         }
@@ -303,7 +362,7 @@ impl Call {
     /// Bytes that a group costs at least.
     pub fn group_bytes(&self) -> usize {
         match &self.states {
-            States::Fast(_) => 48,
+            States::Fast(_) | States::Distinct(_) => 48,
             States::General(_) => 128,
             States::Kept(_) => 64,
         }

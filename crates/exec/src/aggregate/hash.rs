@@ -150,17 +150,17 @@ impl HashAggregate {
     /// Takes the whole input.
     async fn consume(&mut self, run: &mut Run) -> Result<()> {
         self.reset(run);
+        // A set without columns has its one group even where no row comes; it is there before memory can end.
+        for set in 0..self.sets.len() {
+            if self.sets.get(set).is_some_and(Vec::is_empty) {
+                self.empty_group(run, set).await?;
+            }
+        }
         let mut overflow = None;
         while let Some(batch) = self.input.next(run).await? {
             run.check()?;
             for set in 0..self.sets.len() {
                 self.take(run, &batch, set, 0, &mut overflow).await?;
-            }
-        }
-        // A set without columns has its one group even where no row came.
-        for set in 0..self.sets.len() {
-            if self.sets.get(set).is_some_and(Vec::is_empty) {
-                self.empty_group(run, set as u32).await?;
             }
         }
         self.keep(overflow);
@@ -170,12 +170,10 @@ impl HashAggregate {
         Ok(())
     }
 
-    async fn empty_group(&mut self, run: &mut Run, set: u32) -> Result<()> {
-        if self.table.set_of.contains(&set) {
-            return Ok(());
-        }
-        self.table.set_of.push(set);
-        self.table.values.iter_mut().for_each(ColumnBuilder::push_null);
+    async fn empty_group(&mut self, run: &mut Run, set: usize) -> Result<()> {
+        let packing = self.packings.get(set).and_then(Option::as_ref);
+        let keys = RowKeys::new(packing, &[], &[], 1);
+        self.new_group(set, keys.get(0).hash(), keys.get(0), &[], &[], 0);
         let count = self.table.len();
         for call in &mut self.calls {
             call.grow(run, count, None).await?;

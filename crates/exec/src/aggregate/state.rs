@@ -56,6 +56,11 @@ impl Fast {
         })
     }
 
+    /// Whether the values may come in any order: sums of floats round differently.
+    pub fn ignores_order(&self) -> bool {
+        !matches!(self, Fast::SumFloat(_) | Fast::AverageFloat(_))
+    }
+
     pub fn resize(&mut self, groups: usize) {
         match self {
             Fast::Count(v) => v.resize(groups, 0),

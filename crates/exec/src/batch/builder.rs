@@ -3,6 +3,7 @@
 
 use super::column::{Column, ColumnData, ColumnKind, TextData};
 use types::Datum;
+use types::numeric::Numeric;
 
 /// Room made for a string before its length is known.
 const TEXT_BYTES: usize = 16;
@@ -95,6 +96,16 @@ impl ColumnBuilder {
     pub fn push_bool(&mut self, value: bool) -> bool {
         match &mut self.data {
             ColumnData::Bool(v) => v.push(value),
+            _ => return false,
+        }
+        self.mark(false);
+        true
+    }
+    /// A number into a column of datums; false if the column is none.
+    #[inline]
+    pub fn push_numeric(&mut self, value: Numeric) -> bool {
+        match &mut self.data {
+            ColumnData::Datums(v) => v.push(Datum::Numeric(value)),
             _ => return false,
         }
         self.mark(false);

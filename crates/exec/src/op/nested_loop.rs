@@ -217,6 +217,9 @@ impl Gatherer {
 
 /// Batches of one shape, one below the other.
 pub(crate) fn concat(parts: &[Batch]) -> Batch {
+    if let [one] = parts {
+        return one.clone();
+    }
     let Some(first) = parts.first() else { return Batch::default() };
     let columns = (0..first.width())
         .map(|c| {

@@ -1,5 +1,6 @@
 //! Window functions: one partition at a time, kept in memory, each call computed as a column over it.
 
+use super::keys::KeyRows;
 use super::nested_loop::concat;
 use super::{Input, Operator, SortKeys, encode_keys};
 use crate::batch::{BATCH_ROWS, Batch};
@@ -12,6 +13,7 @@ use sql::Expr;
 use sql::logical::Frame;
 use sql::physical::{PlanSortKey, PlanWindowCall};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use types::{Result, SqlType};
 
 pub(crate) struct Window {
@@ -21,15 +23,27 @@ pub(crate) struct Window {
     order: SortKeys,
     frame: FrameSpec,
     calls: Vec<Call>,
-    /// The partition being read: its key, rows, and order keys.
+    /// The input batch being taken.
+    open: Option<Open>,
+    /// The partition being read: its key, its rows, and for each of them whether a group of peers begins there.
     key: Option<Vec<u8>>,
     parts: Vec<Batch>,
-    order_keys: Vec<Box<[u8]>>,
+    begins_group: Vec<bool>,
+    /// Order key of the last row taken.
+    last_order: Vec<u8>,
     memory: Option<Reservation>,
-    /// What is left of the input batch that the partition ended in.
-    rest: Option<Batch>,
+    /// Finished partitions: small ones are put together before they are handed out.
+    done: Vec<Batch>,
+    done_rows: usize,
     ready: VecDeque<Batch>,
     is_done: bool,
+}
+
+struct Open {
+    batch: Batch,
+    partition: KeyRows,
+    order: KeyRows,
+    at: usize,
 }
 
 impl Window {
@@ -48,55 +62,81 @@ impl Window {
             order: SortKeys::new(order_by)?,
             frame: FrameSpec::new(frame)?,
             calls: calls.iter().map(Call::new).collect::<Result<_>>()?,
+            open: None,
             key: None,
             parts: vec![],
-            order_keys: vec![],
+            begins_group: vec![],
+            last_order: vec![],
             memory: None,
-            rest: None,
+            done: vec![],
+            done_rows: 0,
             ready: VecDeque::new(),
             is_done: false,
         })
     }
 
-    /// Takes the rows of the batch that belong to the open partition; true when it has ended.
-    async fn take(&mut self, run: &mut Run, batch: Batch) -> Result<bool> {
-        let keys = encode_keys(run, &self.partition, &self.partition_types, &batch).await?;
-        let key = self.key.get_or_insert_with(|| keys.get(0).to_vec());
-        let end = (0..batch.len).find(|row| keys.get(*row) != &key[..]).unwrap_or(batch.len);
-        let part = batch.slice(0, end);
-        let order = self.order.encode(run, &part).await?;
-        let memory = self.memory.get_or_insert_with(|| Reservation::new(&run.context.memory));
-        memory.grow(part.size_bytes() + order.bytes.len() + part.len * 16)?;
-        self.order_keys.extend((0..part.len).map(|row| Box::from(order.get(row))));
-        if part.len > 0 {
-            self.parts.push(part);
-        }
-        if end < batch.len {
-            self.rest = Some(batch.slice(end, batch.len));
-        }
-        Ok(end < batch.len)
+    async fn open(&mut self, run: &mut Run, batch: Batch) -> Result<()> {
+        let partition = encode_keys(run, &self.partition, &self.partition_types, &batch).await?;
+        let order = self.order.encode(run, &batch).await?;
+        self.open = Some(Open { batch, partition, order, at: 0 });
+        Ok(())
     }
 
+    /// Takes the rows of the open batch that belong to the partition; true when it has ended.
+    fn take(&mut self, run: &Run) -> Result<bool> {
+        let Some(open) = &mut self.open else { return Ok(false) };
+        let key = self.key.get_or_insert_with(|| open.partition.get(open.at).to_vec());
+        let end = (open.at..open.batch.len).find(|row| open.partition.get(*row) != &key[..]).unwrap_or(open.batch.len);
+        for row in open.at..end {
+            let previous = if row > open.at { open.order.get(row - 1) } else { &self.last_order[..] };
+            self.begins_group.push(self.begins_group.is_empty() || previous != open.order.get(row));
+        }
+        if end > open.at {
+            self.last_order.clear();
+            self.last_order.extend_from_slice(open.order.get(end - 1));
+            let part = open.batch.slice(open.at, end);
+            let memory = self.memory.get_or_insert_with(|| Reservation::new(&run.context.memory));
+            memory.grow(part.size_bytes() + part.len * 24)?;
+            self.parts.push(part);
+        }
+        open.at = end;
+        if end < open.batch.len {
+            return Ok(true);
+        }
+        self.open = None;
+        Ok(false)
+    }
+
+    /// Computes the calls over the partition.
     async fn close(&mut self, run: &mut Run) -> Result<()> {
         let rows = concat(&std::mem::take(&mut self.parts));
-        let order_keys = std::mem::take(&mut self.order_keys);
+        let begins_group = std::mem::take(&mut self.begins_group);
         self.key = None;
         if rows.is_empty() {
             return Ok(());
         }
-        let partition = Partition::new(run, rows, order_keys, &self.order, &self.frame).await?;
+        let partition = Partition::new(run, rows, &begins_group, &self.order, &self.frame).await?;
         let mut columns = partition.rows.columns.clone();
         for call in &self.calls {
-            columns.push(std::sync::Arc::new(call.compute(run, &partition).await?));
+            columns.push(Arc::new(call.compute(run, &partition).await?));
         }
-        let all = Batch::new(columns, partition.rows.len);
+        self.done_rows += partition.rows.len;
+        self.done.push(Batch::new(columns, partition.rows.len));
+        if self.done_rows >= BATCH_ROWS {
+            self.hand_out();
+        }
+        self.memory = None;
+        Ok(())
+    }
+
+    fn hand_out(&mut self) {
+        let all = concat(&std::mem::take(&mut self.done));
+        self.done_rows = 0;
         let mut at = 0;
         while at < all.len {
             self.ready.push_back(all.slice(at, at + BATCH_ROWS));
             at += BATCH_ROWS;
         }
-        self.memory = None;
-        Ok(())
     }
 }
 
@@ -108,21 +148,22 @@ impl Operator for Window {
                     return Ok(Some(batch));
                 }
                 run.check()?;
-                let batch = match self.rest.take() {
-                    Some(rest) => Some(rest),
-                    None if self.is_done => return Ok(None),
-                    None => self.input.next(run).await?,
-                };
-                match batch {
+                if self.open.is_some() {
+                    if self.take(run)? {
+                        self.close(run).await?;
+                    }
+                    continue;
+                }
+                if self.is_done {
+                    return Ok(None);
+                }
+                match self.input.next(run).await? {
+                    Some(batch) if batch.is_empty() => {}
+                    Some(batch) => self.open(run, batch).await?,
                     None => {
                         self.is_done = true;
                         self.close(run).await?;
-                    }
-                    Some(batch) if batch.is_empty() => {}
-                    Some(batch) => {
-                        if self.take(run, batch).await? {
-                            self.close(run).await?;
-                        }
+                        self.hand_out();
                     }
                 }
             }
@@ -130,10 +171,12 @@ impl Operator for Window {
     }
     fn rewind(&mut self, run: &mut Run) {
         self.input.rewind(run);
+        self.open = None;
         self.key = None;
         self.parts.clear();
-        self.order_keys.clear();
-        self.rest = None;
+        self.begins_group.clear();
+        self.done.clear();
+        self.done_rows = 0;
         self.ready.clear();
         self.memory = None;
         self.is_done = false;

@@ -5,6 +5,7 @@ mod ddl;
 mod explain;
 mod golden;
 mod laws;
+mod operators;
 mod queries;
 mod statements;
 pub(crate) mod support;

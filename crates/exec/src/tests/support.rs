@@ -503,7 +503,21 @@ impl Node {
     }
 
     pub async fn sql_with(&self, text: &str, settings: &sql::PlannerSettings) -> String {
-        let plan = match self.plan_sql(text, settings) {
+        self.shown(self.plan_sql(text, settings)).await
+    }
+
+    /// The same, planned as for relations of so many rows.
+    pub async fn sql_for(
+        &self,
+        text: &str,
+        settings: &sql::PlannerSettings,
+        rows: &dyn Fn(&Relation) -> u64,
+    ) -> String {
+        self.shown(self.plan_sql_for(text, settings, rows)).await
+    }
+
+    async fn shown(&self, plan: Result<Plan>) -> String {
+        let plan = match plan {
             Ok(plan) => plan,
             Err(error) => return show_error(&error),
         };

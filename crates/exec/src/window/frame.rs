@@ -69,16 +69,17 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
+    /// `begins_group`: of each row, whether its ORDER BY key differs from that of the row before.
     pub async fn new(
         run: &mut Run,
         rows: Batch,
-        keys: Vec<Box<[u8]>>,
+        begins_group: &[bool],
         order: &SortKeys,
         spec: &FrameSpec,
     ) -> Result<Partition> {
         let (mut group_of, mut group_starts) = (Vec::with_capacity(rows.len), vec![]);
         for row in 0..rows.len {
-            if row == 0 || keys.get(row) != keys.get(row - 1) {
+            if begins_group.get(row).copied().unwrap_or(true) {
                 group_starts.push(row);
             }
             group_of.push(group_starts.len() as u32 - 1);
