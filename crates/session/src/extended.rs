@@ -142,29 +142,33 @@ impl Session {
         error.context(format!("{portal} parameter ${}", index + 1))
     }
 
-    /// Types of the parameters, and the columns of the result.
-    pub async fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Vec<ResultColumn>)> {
+    /// Types of the parameters, and the columns of the result, if there is one.
+    pub async fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Option<Vec<ResultColumn>>)> {
         let result = self.try_describe(name);
         self.failing(result)
     }
 
-    fn try_describe(&mut self, name: &str) -> Result<(Vec<Oid>, Vec<ResultColumn>)> {
+    fn try_describe(&mut self, name: &str) -> Result<(Vec<Oid>, Option<Vec<ResultColumn>>)> {
         let statement = self.statement(name)?;
         if statement.syntax.is_none() {
-            return Ok((vec![], vec![]));
+            return Ok((vec![], None));
         }
         self.refresh()?;
         let planned = self.planned(&statement)?;
         if !planned.columns.is_empty() {
             self.block.check_runnable(false)?;
         }
-        Ok((planned.parameters.iter().map(|ty| ty.oid).collect(), planned.columns.clone()))
+        let columns = planned.returns_rows.then(|| planned.columns.clone());
+        Ok((planned.parameters.iter().map(|ty| ty.oid).collect(), columns))
     }
 
-    /// The columns of a portal's result, and their formats.
-    pub async fn describe_portal(&mut self, name: &str) -> Result<(Vec<ResultColumn>, Vec<ValueFormat>)> {
+    /// The columns of a portal's result, if it has one, and their formats.
+    pub async fn describe_portal(&mut self, name: &str) -> Result<(Option<Vec<ResultColumn>>, Vec<ValueFormat>)> {
         let result = match self.portals.get(name) {
-            Some(portal) => Ok((portal.planned.columns.clone(), portal.formats.clone())),
+            Some(portal) => {
+                let planned = &portal.planned;
+                Ok((planned.returns_rows.then(|| planned.columns.clone()), portal.formats.clone()))
+            }
             None => Err(no_portal(name)),
         };
         self.failing(result)

@@ -223,7 +223,7 @@ impl Session {
                 self.run_utility(&utility, portal, max_rows, standing, describes, sink).await
             }
             Work::Query(prepared) => {
-                if describes && !planned.columns.is_empty() {
+                if describes && planned.returns_rows {
                     sink.row_description(&planned.columns, &portal.formats);
                 }
                 if prepared.is_direct() && matches!(portal.source, Source::Fresh) && portal.cursor.is_none() {
@@ -362,9 +362,6 @@ impl Session {
             let max = usize::try_from(limit - sent).unwrap_or(usize::MAX).min(SLICE_ROWS);
             let Some(batch) = rows.next(max).await? else { return Ok((sent, true)) };
             sent += batch.len as u64;
-            if types.is_empty() {
-                continue;
-            }
             let mut out = RowBuffer::new(sink.buffer(), formats, &self.derived.format)
                 .with_names(self.catalog.snapshot(), &*self.state);
             out.batch(&batch, &types)?;

@@ -62,8 +62,16 @@ pub(crate) struct Planned {
     epoch: u64,
     pub work: Work,
     pub parameters: Vec<SqlType>,
-    /// Empty where it returns no rows.
     pub columns: Vec<ResultColumn>,
+    /// Whether it has a result at all: that of `SELECT FROM t` has no columns.
+    pub returns_rows: bool,
+}
+
+impl Planned {
+    fn new(epoch: u64, work: Work, parameters: Vec<SqlType>, columns: Vec<ResultColumn>) -> Planned {
+        let is_select = matches!(&work, Work::Query(prepared) if prepared.plan.tag == sql::logical::CommandTag::Select);
+        Planned { epoch, work, parameters, returns_rows: is_select || !columns.is_empty(), columns }
+    }
 }
 
 pub(crate) enum Work {
@@ -112,7 +120,7 @@ impl Session {
     fn plan_again(&mut self, statement: &PreparedStatement, old: Option<&Planned>) -> Result<Planned> {
         let epoch = self.derived.epoch;
         let Some(syntax) = &statement.syntax else {
-            return Ok(Planned { epoch, work: Work::Nothing, parameters: vec![], columns: vec![] });
+            return Ok(Planned::new(epoch, Work::Nothing, vec![], vec![]));
         };
         let fixed: Vec<Option<SqlType>>;
         let given = match old {
@@ -139,14 +147,14 @@ impl Session {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }
-        Ok(Planned { epoch, work, parameters: bound.parameters, columns })
+        Ok(Planned::new(epoch, work, bound.parameters, columns))
     }
 
     /// A query that is part of a utility statement, as a portal runs it.
     pub(crate) fn planned_query(&self, query: &sql::logical::Query) -> Result<Arc<Planned>> {
         let work = Work::Query(self.plan_query(query, &[])?);
         let columns = query.result.clone();
-        Ok(Arc::new(Planned { epoch: self.derived.epoch, work, parameters: vec![], columns }))
+        Ok(Arc::new(Planned::new(self.derived.epoch, work, vec![], columns)))
     }
 
     pub(crate) fn plan_query(&self, query: &sql::logical::Query, parameters: &[SqlType]) -> Result<Arc<Prepared>> {

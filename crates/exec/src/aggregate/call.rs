@@ -1,7 +1,7 @@
 //! One aggregate call of a plan: its expressions, and its states by group number.
 
 use super::state::{Fast, General};
-use crate::batch::{Batch, Column, ColumnData};
+use crate::batch::{Batch, Column, ColumnBuilder, ColumnData, ColumnKind};
 use crate::budget::Reservation;
 use crate::expr::Program;
 use crate::op::{KeyTable, Packing, RowKeys, SortKeys};
@@ -239,6 +239,11 @@ impl Call {
             if fast.takes(arg) {
                 return fast.update(groups, arg);
             }
+            // A constant NULL comes as a column of no type.
+            let typed = arg.zip(self.args.first()).map(|(arg, program)| typed(arg, program.ty(), batch.len));
+            if fast.takes(typed.as_ref()) {
+                return fast.update(groups, typed.as_ref());
+            }
             return Err(types::SqlError::internal(format!("{} was given a column of another type", self.name)));
         }
         if let (States::Distinct(distinct), Some(arg)) = (&mut self.states, columns.first())
@@ -367,4 +372,11 @@ impl Call {
             States::Kept(_) => 64,
         }
     }
+}
+
+/// The same values as a column of their type's own kind.
+fn typed(column: &Column, ty: types::SqlType, len: usize) -> Column {
+    let mut builder = ColumnBuilder::new(ColumnKind::of(ty));
+    (0..len).for_each(|row| builder.push(&column.datum(row)));
+    builder.finish()
 }

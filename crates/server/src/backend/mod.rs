@@ -168,13 +168,13 @@ impl Backend for SessionBackend {
     async fn describe_statement(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError> {
         let (parameters, columns) = self.session.describe_statement(name).await?;
         output.parameter_description(&parameters);
-        sink::describe(output, &columns, &[]);
+        sink::describe(output, columns.as_deref(), &[]);
         Ok(())
     }
 
     async fn describe_portal(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError> {
         let (columns, formats) = self.session.describe_portal(name).await?;
-        sink::describe(output, &columns, &formats);
+        sink::describe(output, columns.as_deref(), &formats);
         Ok(())
     }
 

@@ -24,11 +24,11 @@ fn format_of(formats: &[ValueFormat], column: usize) -> Format {
 }
 
 /// RowDescription, or NoData for a statement that returns no rows.
-pub(super) fn describe(output: &mut Output, columns: &[ResultColumn], formats: &[ValueFormat]) {
-    if columns.is_empty() {
-        return output.no_data();
+pub(super) fn describe(output: &mut Output, columns: Option<&[ResultColumn]>, formats: &[ValueFormat]) {
+    match columns {
+        Some(columns) => row_description(output, columns, formats),
+        None => output.no_data(),
     }
-    row_description(output, columns, formats);
 }
 
 fn row_description(output: &mut Output, columns: &[ResultColumn], formats: &[ValueFormat]) {

@@ -60,6 +60,8 @@ enum State {
         is_volatile: bool,
         uses: usize,
     },
+    /// Writes, and is being bound: it may not read itself.
+    Writing,
     /// Writes and returns nothing.
     Silent,
 }
@@ -247,6 +249,7 @@ impl Binder<'_> {
     fn bind_writing(&mut self, index: usize, syntax: &ast::Cte, inner: &ast::Statement, position: u32) -> Result<()> {
         let name = fold(&syntax.alias.name);
         let with = syntax.query.with.as_ref();
+        self.entry(index)?.state = State::Writing;
         let bound = self.where_defined(index, |binder| {
             let in_view = binder.with_queries.len();
             let bound = binder.write_query(inner, with, position);
@@ -372,6 +375,11 @@ impl Binder<'_> {
             State::Plain => {
                 let place = self.at(entry.syntax.alias.name.span);
                 Err(self.wrong_reference(index, &entry).at(place))
+            }
+            State::Writing => {
+                let message = format!("recursive query \"{}\" must not contain data-modifying statements", entry.name);
+                let place = self.at(entry.syntax.alias.name.span);
+                Err(SqlError::new(SqlState::INVALID_RECURSION, message).at(place))
             }
             State::Base if !self.is_mutual(index, &entry) => Err(self.wrong_reference(index, &entry).at(position)),
             State::Base => {
