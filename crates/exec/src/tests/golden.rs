@@ -75,3 +75,9 @@ fn writes() {
 fn merges() {
     check(include_str!("golden/merge.test"));
 }
+
+/// What the planner rewrites gives the same rows: joins made of subqueries, bounds of indexes, orders, estimates apart.
+#[test]
+fn plans() {
+    check(include_str!("golden/plans.test"));
+}

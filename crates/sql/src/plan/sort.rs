@@ -10,6 +10,9 @@ use crate::physical::{Op, PlanLockTarget, PlanSortKey};
 use crate::stats;
 use types::{Datum, SqlType, builtin, oid};
 
+/// Rows that a LIMIT is thought to take whose number is a parameter.
+const UNKNOWN_LIMIT: f64 = 100.0;
+
 /// Caps LIMIT and OFFSET in the sum that a sort keeps, so that it can not overflow.
 const MAX_TOP: i64 = 1 << 60;
 
@@ -69,6 +72,10 @@ fn known_conjuncts<'n>(node: &'n Node, into: &mut Vec<&'n Expr>) {
     match node {
         Node::Filter { predicate, .. } => into.extend(predicate),
         Node::Join { kind: JoinKind::Inner, on, .. } => into.extend(on),
+        Node::Join { kind: JoinKind::Left | JoinKind::Semi | JoinKind::Anti, left, .. } => {
+            return known_conjuncts(left, into);
+        }
+        Node::Join { kind: JoinKind::Right, right, .. } => return known_conjuncts(right, into),
         Node::Project { .. } | Node::Sort { .. } | Node::Limit { .. } => {}
         _ => return,
     }
@@ -82,7 +89,7 @@ impl Planner<'_> {
         keys.iter().for_each(|k| add_used(&k.expr, &mut below));
         let order = column_order(keys);
         self.wanted_order = if order.len() == keys.len() { order } else { vec![] };
-        self.wanted_rows = constant_rows(top.as_ref());
+        self.wanted_rows = top.as_ref().map(|top| constant_rows(Some(top)).unwrap_or(UNKNOWN_LIMIT));
         let input = self.lower(input, &below)?;
         self.wanted_order.clear();
         self.wanted_rows = None;

@@ -5,7 +5,7 @@
 
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::Node;
-use crate::plan::columns::{children_mut, expressions_mut, is_volatile, outputs};
+use crate::plan::columns::{self, children_mut, expressions_mut, is_volatile, outputs};
 use crate::plan::{as_operator, same};
 use types::builtin::Volatility;
 use types::{Datum, SqlType, oid};
@@ -32,7 +32,9 @@ pub(super) fn apply(node: &mut Node, evaluate: Evaluate) {
         if predicate.iter().any(never) {
             *node = Node::Values { rows: vec![], columns: outputs(node) };
         } else {
-            predicate.retain(|e| !e.is_true());
+            let mut parts = vec![];
+            std::mem::take(predicate).into_iter().for_each(|e| columns::conjuncts(e, &mut parts));
+            *predicate = parts;
         }
     }
 }
@@ -126,7 +128,7 @@ fn simplify(expr: &mut Expr) {
             true => expr.kind = boolean(true),
             false => {
                 parts.retain(|e| !is(e, false));
-                match one_of(parts) {
+                match one_of(parts).or_else(|| factored(parts)) {
                     Some(kind) => expr.kind = kind,
                     None => collapse(expr, false),
                 }
@@ -204,6 +206,35 @@ fn one_of(parts: &[Expr]) -> Option<ExprKind> {
     let array = Expr::new(ExprKind::Array { elements, nested: false }, array, 0);
     let left = Box::new(left.clone());
     Some(ExprKind::AnyAll { operator, left, array: Box::new(array), all: false, is_in_list: true })
+}
+
+/// `(a AND b) OR (a AND c)` is `a AND (b OR c)`, so that what all branches ask can be pushed down or joined by.
+fn factored(parts: &[Expr]) -> Option<ExprKind> {
+    if parts.len() < 2 || parts.iter().any(is_volatile) {
+        return None;
+    }
+    let terms = |e: &Expr| match &e.kind {
+        ExprKind::And(terms) => terms.clone(),
+        _ => vec![e.clone()],
+    };
+    let mut branches: Vec<Vec<Expr>> = parts.iter().map(terms).collect();
+    let is_in_all = |term: &Expr| branches.iter().all(|branch| branch.iter().any(|t| same(t, term)));
+    let mut common: Vec<Expr> = branches.first()?.iter().filter(|t| is_in_all(t)).cloned().collect();
+    if common.is_empty() {
+        return None;
+    }
+    for branch in &mut branches {
+        branch.retain(|t| !common.iter().any(|c| same(c, t)));
+    }
+    // A branch that asks nothing more makes the others idle.
+    if !branches.iter().any(Vec::is_empty) {
+        let rest = branches.into_iter().filter_map(columns::conjunction).collect();
+        common.push(Expr::new(ExprKind::Or(rest), SqlType::BOOL, 0));
+    }
+    match common.len() {
+        1 => common.pop().map(|e| e.kind),
+        _ => Some(ExprKind::And(common)),
+    }
 }
 
 /// AND and OR of one argument are it; of none, their neutral value.

@@ -2,6 +2,7 @@
 
 mod direct;
 mod golden;
+mod limits;
 mod show;
 
 use super::{PlanContext, PlannerSettings};
