@@ -10,33 +10,52 @@ use sqlparser::parser::{Parser, ParserError};
 use std::any::TypeId;
 use std::cell::Cell;
 
-/// Infix operators, casts and IS tests of one statement. Each may be one level of a left-deep tree, whose walks recurse.
-const INFIX_MAX: u32 = 1_000;
+/// Levels of an expression's tree: each infix operator, cast or IS test of a chain is one, and walks of the tree recurse.
+const DEPTH_MAX: u32 = 1_000;
 
 /// What the error of a chain that is too long says, to be known again.
 pub(super) const TOO_DEEP: &str = "expression chain too long";
 
 thread_local! {
-    /// Infix operators so far in the statement being parsed on this thread: the dialect is asked by shared reference.
-    static INFIXES: Cell<u32> = const { Cell::new(0) };
+    /// Depth of the deepest expression that has been parsed inside the one being parsed: the dialect is asked by shared reference.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
 /// To be called before each statement.
 pub(super) fn reset() {
-    INFIXES.set(0);
+    DEPTH.set(0);
+}
+
+/// How deep an expression's tree has become while it is parsed.
+pub(super) struct Depth {
+    /// Of what stands beside it.
+    beside: u32,
+    own: u32,
+}
+
+impl Depth {
+    /// Before the first operand.
+    pub(super) fn start() -> Depth {
+        Depth { beside: DEPTH.replace(0), own: 0 }
+    }
+
+    /// An operand, or an infix operator with what stands to its right, has been parsed.
+    pub(super) fn grow(&mut self) -> Result<(), ParserError> {
+        self.own = self.own.max(DEPTH.replace(0)) + 1;
+        match self.own > DEPTH_MAX {
+            true => Err(ParserError::ParserError(TOO_DEEP.to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// The expression is complete.
+    pub(super) fn end(self) {
+        DEPTH.set(self.beside.max(self.own));
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct HyraxDialect;
-
-/// Counts one more step of a chain.
-pub(super) fn count_infix() -> Result<(), ParserError> {
-    INFIXES.set(INFIXES.get() + 1);
-    match INFIXES.get() > INFIX_MAX {
-        true => Err(ParserError::ParserError(TOO_DEEP.to_owned())),
-        false => Ok(()),
-    }
-}
 
 impl Dialect for HyraxDialect {
     fn dialect(&self) -> TypeId {

@@ -252,11 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn long_statements_that_are_not_deep_are_parsed() {
+        let rows: Vec<String> = (0..5_000).map(|i| format!("('n{i}'::varchar, {i} + 1)")).collect();
+        assert_eq!(parse(&format!("values {}", rows.join(", ")), true).map(|s| s.len()).ok(), Some(1));
+        let ors: Vec<String> = (0..400).map(|i| format!("id = {i}")).collect();
+        assert_eq!(parse(&format!("select 1 from t where {}", ors.join(" or ")), true).map(|s| s.len()).ok(), Some(1));
+    }
+
+    #[test]
     fn depth_is_bounded() {
         for text in [
             format!("select 1{}", "+1".repeat(100_000)),
             format!("select 1{}", " union all select 1".repeat(10_000)),
             format!("select 1{}", "::int".repeat(100_000)),
+            // Deep on the left, level by level.
+            format!("select {}1{}", "(".repeat(90), format!("{})", "+1".repeat(20)).repeat(90)),
         ] {
             assert_eq!(parse(&text, true).map(|s| s.len()).expect_err("deep").code(), SqlState::STATEMENT_TOO_COMPLEX);
         }

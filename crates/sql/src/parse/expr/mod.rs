@@ -18,6 +18,7 @@ mod prefix;
 mod tokens;
 mod typed;
 
+use super::dialect::Depth;
 pub(crate) use infix::operator_spelling;
 pub(super) use tokens::cut_operators;
 
@@ -91,18 +92,21 @@ fn nested(parser: &mut Parser<'_>, minimum: u8) -> Result<Ast> {
 
 /// An expression in which all binds tighter than `minimum`. Calls itself no deeper than there are precedences.
 fn bound(parser: &mut Parser<'_>, minimum: u8) -> Result<Ast> {
+    let mut depth = Depth::start();
     let mut expr = prefix::operand(parser)?;
+    depth.grow()?;
     let mut last = precedence::ANY;
     loop {
         let next = infix::precedence(parser, &expr);
         if next <= minimum {
+            depth.end();
             return Ok(expr);
         }
         if next == last && precedence::is_alone(next) {
             return unexpected(parser);
         }
-        super::dialect::count_infix()?;
         expr = infix::infix(parser, expr, next)?;
+        depth.grow()?;
         last = next;
     }
 }

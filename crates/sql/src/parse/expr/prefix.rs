@@ -167,7 +167,6 @@ fn elements(parser: &mut Parser<'_>, named: bool) -> Result<Ast> {
     if is_token(parser, 0, &Token::LBracket) {
         loop {
             let span = here(parser);
-            super::super::dialect::count_infix()?;
             elem.push(at(span, elements(parser, false)?));
             if !parser.consume_token(&Token::Comma) {
                 break;
