@@ -39,7 +39,9 @@ pub(super) fn path(source: Oid, target: Oid, context: CastContext) -> Option<Pat
             CastMethod::Function => builtin::proc_by_oid(cast.function).map(Path::Function),
         };
     }
-    if let (Some(from), Some(to)) = (builtin::element_of(source), builtin::element_of(target)) {
+    // The vector types are made by no cast, or `oid[] = '{0}'` could mean them.
+    let is_vector = matches!(target, oid::OIDVECTOR | oid::INT2VECTOR);
+    if let (Some(from), Some(to), false) = (builtin::element_of(source), builtin::element_of(target), is_vector) {
         return path(from, to, context).map(|_| Path::Elements(from));
     }
     let through_text = context >= CastContext::Assignment && category(target) == 'S'
