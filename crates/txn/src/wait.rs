@@ -9,7 +9,7 @@ use shard::{LockMode, Shard};
 use std::time::Duration;
 
 /// A waiter whose search for a cycle found none looks again: a chain may have been longer than one search follows.
-const SEARCH_AGAIN: Duration = Duration::from_secs(1);
+const SEARCH_AGAIN: Duration = Duration::from_millis(250);
 
 pub struct Limits<'a> {
     pub host: &'a Host,
@@ -106,7 +106,7 @@ pub async fn for_lock(
                 let mut wakeups = Wakeups::default();
                 let waits = shard.rows().waits();
                 waits.add(owner, shard.rows(), row);
-                if let Some(victim) = waits.search(owner, &mut wakeups) {
+                for victim in waits.search(owner, &mut wakeups) {
                     tracing::debug!(victim = victim.0, "deadlock");
                 }
                 wakeups.wake();

@@ -1,7 +1,7 @@
 //! Who waits for whom on this node, over all its shards; a cycle kills its youngest.
 //!
 //! A waiter registers after it has waited `DEADLOCK_AFTER`, and searches: short waits, which are nearly all, cost nothing.
-//! The last to register of a cycle finds it (I1), as all others are there already.
+//! The last to register of a cycle finds it (I1), as all others are there already; it ends all that it is in.
 
 use super::table::{LockTable, Owner, RowKey};
 use crate::wake::Wakeups;
@@ -15,6 +15,8 @@ use std::time::Duration;
 pub const DEADLOCK_AFTER: Duration = Duration::from_millis(50);
 /// Waiters that one search visits; a longer chain is looked at again by the next waiter.
 const VISITS_MAX: usize = 100_000;
+/// Cycles that one search ends.
+const VICTIMS_MAX: usize = 1_000;
 
 #[derive(Default)]
 pub struct WaitGraph {
@@ -44,8 +46,23 @@ impl WaitGraph {
         blockers
     }
 
-    /// Looks for a cycle through `owner`, which waits and is registered. Its youngest member's wait ends with `Deadlock`.
-    pub fn search(&self, owner: Owner, wakeups: &mut Wakeups) -> Option<Owner> {
+    /// Looks for cycles through `owner`, which waits and is registered: each one's youngest member's wait ends with `Deadlock`.
+    /// A waiter may be in several at once (it waits for all who hold the row, and for those before it in the queue); as it is
+    /// the last to register, nobody else would find the others. Returns the victims.
+    pub fn search(&self, owner: Owner, wakeups: &mut Wakeups) -> Vec<Owner> {
+        let mut victims = Vec::new();
+        while victims.len() < VICTIMS_MAX
+            && let Some(victim) = self.search_one(owner, wakeups)
+        {
+            victims.push(victim);
+            if victim == owner {
+                break;
+            }
+        }
+        victims
+    }
+
+    fn search_one(&self, owner: Owner, wakeups: &mut Wakeups) -> Option<Owner> {
         let mut path = vec![(owner, self.blockers(owner))];
         let mut seen = hashbrown::HashSet::with_hasher(FixedState::default());
         while let Some((_, blockers)) = path.last_mut() {
@@ -66,5 +83,40 @@ impl WaitGraph {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locks::{Attempt, Grant, LockMode, WaitPolicy};
+    use storage::StorageId;
+
+    #[test]
+    fn a_waiter_in_two_cycles_ends_both() {
+        let waits = Arc::new(WaitGraph::default());
+        let table = Arc::new(LockTable::new(waits.clone()));
+        let row = |name: &str| RowKey::new(StorageId(1), name.as_bytes());
+        let lock = |owner: u64, name: &str, mode| table.acquire(Owner(owner), &row(name), mode, WaitPolicy::Wait);
+        let (old, first, second) = (1, 2, 3);
+        let hold = |owner, name, mode| assert!(matches!(lock(owner, name, mode), Attempt::Granted(_)));
+        hold(first, "shared", LockMode::Share);
+        hold(second, "shared", LockMode::Share);
+        hold(old, "x", LockMode::Update);
+        hold(old, "y", LockMode::Update);
+        let wait = |owner, name: &str| {
+            let Attempt::Wait(ticket) = lock(owner, name, LockMode::Update) else { panic!("it was to wait") };
+            waits.add(Owner(owner), &table, &row(name));
+            ticket
+        };
+        let tickets = [wait(first, "x"), wait(second, "y")];
+        let mut wakeups = Wakeups::default();
+        assert!(waits.search(Owner(second), &mut wakeups).is_empty(), "no cycle yet");
+        let last = wait(old, "shared");
+        let mut victims = waits.search(Owner(old), &mut wakeups);
+        victims.sort();
+        assert_eq!(victims, [Owner(first), Owner(second)]);
+        assert_eq!(tickets.map(|ticket| ticket.slot.take()), [Some(Grant::Deadlock); 2]);
+        assert_eq!(last.slot.take(), None, "it waits for them to roll back");
     }
 }
