@@ -22,11 +22,17 @@ pub(crate) struct SubPlanState {
     is_constant: bool,
     /// The rows, and how many were asked for.
     kept: Option<(Rows, usize)>,
+    /// The rows as a set, once `IN` has asked.
+    pub set: Option<crate::expr::ValueSet>,
 }
 
 impl SubPlanState {
     pub fn new(plan: &SubPlan) -> SubPlanState {
-        SubPlanState { operator: None, is_constant: !reads_outer(&plan.root), kept: None }
+        SubPlanState { operator: None, is_constant: !reads_outer(&plan.root), kept: None, set: None }
+    }
+    /// Rows that will not change any more, and whether they are all.
+    pub fn known(&self) -> Option<(Rows, bool)> {
+        self.kept.as_ref().map(|(rows, asked)| (rows.clone(), *asked == usize::MAX))
     }
 }
 

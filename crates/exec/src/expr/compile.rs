@@ -165,7 +165,7 @@ fn any_all(op: &'static Operator, left: &Expr, array: &Expr, all: bool) -> Resul
 }
 
 /// Whether evaluation of the kind may have to wait.
-fn waits(kind: &Kind) -> bool {
+pub(super) fn waits(kind: &Kind) -> bool {
     let any = |nodes: &[Node]| nodes.iter().any(|n| n.waits);
     match kind {
         Kind::Const(_) | Kind::Parameter(_) | Kind::Input(_) | Kind::Outer(_) | Kind::CaseValue => false,

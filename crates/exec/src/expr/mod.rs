@@ -12,11 +12,13 @@ mod kernel;
 mod like;
 mod record;
 mod row;
+mod settle;
 mod vector;
 mod waiting;
 
 pub use constant::fold;
 pub(crate) use row::in_out;
+pub(crate) use settle::ValueSet;
 pub(crate) use waiting::Scope;
 
 use crate::batch::{Batch, Column};
@@ -232,6 +234,18 @@ impl Program {
         let mut builder = crate::batch::ColumnBuilder::new(crate::batch::ColumnKind::of(self.node.ty));
         let mut row = Vec::new();
         for i in 0..batch.len {
+            // The first row may have run the subplans that all rows share.
+            if i <= 1
+                && let Some(node) = self.node.settled(run)
+            {
+                let rest = batch.slice(i, batch.len);
+                let column = node.vector(&run.env(), &rest, None, &Datum::Null)?.into_column(rest.len);
+                if i == 0 {
+                    return Ok(column);
+                }
+                builder.append(&column);
+                break;
+            }
             batch.row_into(i, &mut row);
             builder.push_owned(self.node.eval_waiting(Scope::Run(run), &row, &Datum::Null).await?);
         }
@@ -255,6 +269,9 @@ impl Program {
     pub(crate) async fn select(&self, run: &mut crate::run::Run, batch: &Batch) -> Result<Vec<u32>> {
         if !self.node.waits {
             return self.node.select(&run.env(), batch);
+        }
+        if let Some(node) = self.node.settled(run) {
+            return node.select(&run.env(), batch);
         }
         let column = self.eval(run, batch).await?;
         Ok(vector::true_rows(&column))

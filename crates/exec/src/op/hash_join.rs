@@ -35,6 +35,9 @@ pub(crate) struct HashJoin {
     right_has_null: bool,
     right_has_rows: bool,
     partitions: Vec<Partition>,
+    /// The right side reads nothing of an enclosing row: its table serves again after a rewind.
+    keeps_table: bool,
+    kept: Option<Box<Table>>,
 }
 
 struct Shape {
@@ -133,7 +136,15 @@ impl HashJoin {
             right_has_null: false,
             right_has_rows: false,
             partitions: vec![],
+            keeps_table: false,
+            kept: None,
         })
+    }
+
+    /// Rewinding leaves the right side as it is.
+    pub fn keeping_table(mut self, keeps_table: bool) -> HashJoin {
+        self.keeps_table = keeps_table;
+        self
     }
 
     /// Reads the right side into a table, or, if memory ends, both sides into files.
@@ -407,7 +418,12 @@ impl Operator for HashJoin {
                             }
                             None => {
                                 self.right_leftovers(&table);
-                                if file.is_some() { State::NextPartition } else { State::Done }
+                                if file.is_some() {
+                                    State::NextPartition
+                                } else {
+                                    self.kept = self.keeps_table.then_some(table);
+                                    State::Done
+                                }
                             }
                         }
                     }
@@ -417,9 +433,17 @@ impl Operator for HashJoin {
     }
     fn rewind(&mut self, run: &mut Run) {
         self.left.rewind(run);
-        self.right.rewind(run);
-        self.state = State::Start;
         self.ready.clear();
+        let kept = match std::mem::replace(&mut self.state, State::Start) {
+            State::Probe(table, None) if self.keeps_table => Some(table),
+            _ => self.kept.take(),
+        };
+        if let Some(mut table) = kept {
+            table.matched.fill(false);
+            self.state = State::Probe(table, None);
+            return;
+        }
+        self.right.rewind(run);
         self.partitions.clear();
         (self.right_has_null, self.right_has_rows) = (false, false);
     }

@@ -85,14 +85,16 @@ pub(crate) fn build(node: &PlanNode, measured: bool) -> Result<Input> {
             parameters,
         )?),
         Op::HashJoin { kind, left, right, left_keys, right_keys, key_types, residual, null_aware } => {
-            Box::new(hash_join::HashJoin::new(
+            let reads_work_table = crate::walk::any(right, &|n| matches!(n.op, Op::WorkTableScan { .. }));
+            let join = hash_join::HashJoin::new(
                 *kind,
                 (input(left)?, input(right)?),
                 (&left.types, &right.types),
                 (left_keys, right_keys, key_types),
                 residual.as_ref(),
                 *null_aware,
-            )?)
+            )?;
+            Box::new(join.keeping_table(!reads_work_table && !crate::subplan::reads_outer(right)))
         }
         Op::MergeJoin { kind, left, right, left_keys, right_keys, key_types, descending, nulls_first, residual } => {
             Box::new(merge_join::MergeJoin::new(
