@@ -8,7 +8,7 @@ use super::resolve::Candidate;
 use super::scope::{Clause, GroupingCall};
 use super::set_returning::{MOVE_TO_LATERAL, set_in};
 use super::unsupported;
-use crate::expr::{Expr, ExprKind};
+use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{AggregateCall, ColumnId, SortKey};
 use crate::plan::columns;
 use sqlparser::ast;
@@ -90,14 +90,14 @@ impl Binder<'_> {
     pub(super) fn aggregate_of(
         &mut self,
         proc: &'static Proc,
-        parts: AggregateParts,
+        mut parts: AggregateParts,
         ty: SqlType,
         position: u32,
     ) -> Result<Expr> {
         self.require_implemented(proc, position)?;
         self.check_aggregate_parts(&parts)?;
         if parts.distinct {
-            self.check_distinct(proc, &parts, position)?;
+            self.check_distinct(proc, &mut parts, position)?;
         }
         let depth = self.depth_of(&parts, position)?;
         let scope = self.scopes.get(depth).ok_or_else(|| SqlError::internal("an aggregate has a query"))?;
@@ -157,10 +157,17 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn check_distinct(&mut self, proc: &Proc, parts: &AggregateParts, position: u32) -> Result<()> {
+    fn check_distinct(&mut self, proc: &Proc, parts: &mut AggregateParts, position: u32) -> Result<()> {
         if parts.args.is_empty() {
             let message = format!("DISTINCT specified, but {}(*) takes no arguments", proc.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
+        }
+        for key in &mut parts.order_by {
+            // An argument that was cast to what the function takes is still the one that was written.
+            let written = parts.args.iter().find(|a| super::group::same(without_cast(a), &key.expr));
+            if let Some(arg) = written {
+                key.expr = Expr { position: key.expr.position, ..arg.clone() };
+            }
         }
         let is_argument = |key: &SortKey| parts.args.iter().any(|a| super::group::same(a, &key.expr));
         if let Some(key) = parts.order_by.iter().find(|k| !is_argument(k)) {
@@ -227,6 +234,14 @@ impl Binder<'_> {
             scope.groupings.push(GroupingCall { output, args });
         }
         Ok(Expr { position, ..Expr::column(output, SqlType::INT4) })
+    }
+}
+
+fn without_cast(expr: &Expr) -> &Expr {
+    match &expr.kind {
+        ExprKind::Relabel(inner, CallForm::ImplicitCast) | ExprKind::InOut(inner, CallForm::ImplicitCast) => inner,
+        ExprKind::Call { args, form: CallForm::ImplicitCast, .. } => args.first().unwrap_or(expr),
+        _ => expr,
     }
 }
 

@@ -1,6 +1,6 @@
 //! FROM: tables, subqueries, views. Joins are in `join`, functions in `from_function`, WITH queries in `with`.
 
-use super::scope::{Item, Name, fold};
+use super::scope::{Clause, Item, Name, fold};
 use super::{Binder, locking, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{JoinKind, Node, PrivilegeCheck, Scan, ScanColumn};
@@ -19,10 +19,12 @@ pub(super) struct Factor {
 impl Binder<'_> {
     /// The items of a FROM list, cross joined; their names are put into the innermost scope.
     pub(super) fn from(&mut self, items: &[TableWithJoins]) -> Result<Node> {
+        let clause = self.enter(Clause::From);
         let mut node = None;
         for item in items {
             let start = self.scope()?.items.len();
             let right = self.with_joins(item)?.node;
+            self.check_names(0, start)?;
             for item in self.scope()?.items.iter_mut().skip(start) {
                 (item.lateral_only, item.lateral_allowed) = (true, true);
             }
@@ -32,6 +34,7 @@ impl Binder<'_> {
             });
         }
         self.scope()?.items.iter_mut().for_each(|item| item.lateral_only = false);
+        self.enter(clause);
         self.check_locked_names()?;
         Ok(node.unwrap_or(Node::OneRow))
     }
@@ -109,13 +112,24 @@ impl Binder<'_> {
         Ok(columns)
     }
 
+    /// No name may stand among the items from `start` on and again from `middle` on. What an alias hides does not count.
+    pub(super) fn check_names(&mut self, start: usize, middle: usize) -> Result<()> {
+        let items = &self.scope()?.items;
+        let visible = |from: usize| items.iter().skip(from).filter(|i| i.name_visible);
+        let left: Vec<_> =
+            visible(start).take_while(|i| !items.iter().skip(middle).any(|m| std::ptr::eq(m, *i))).collect();
+        match visible(middle).find(|right| left.iter().any(|l| l.alias == right.alias)) {
+            None => Ok(()),
+            Some(item) => {
+                let message = format!("table name \"{}\" specified more than once", item.alias);
+                Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message))
+            }
+        }
+    }
+
     pub(super) fn put_item(&mut self, item: Item) -> Result<()> {
         let relation = item.relation.as_ref().map_or(0, |r| r.id);
         let scope = self.scope()?;
-        if scope.items.iter().any(|i| i.name_visible && i.alias == item.alias) {
-            let message = format!("table name \"{}\" specified more than once", item.alias);
-            return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
-        }
         scope.mentioned.push((item.alias.clone(), relation));
         scope.push(item);
         Ok(())
@@ -216,6 +230,7 @@ impl Binder<'_> {
         let bound = inner.query_locked(query, locks);
         std::mem::swap(&mut inner.columns, &mut self.columns);
         self.ctes = std::mem::take(&mut inner.ctes);
+        self.materialized.append(&mut inner.materialized);
         self.next_cte = inner.next_cte;
         self.is_read_only &= inner.is_read_only;
         let bound = bound.map_err(|e| e.at(position))?;

@@ -269,6 +269,9 @@ impl Binder<'_> {
             let message = "aggregate functions are not allowed in a recursive query's recursive term";
             return Err(SqlError::new(SqlState::INVALID_RECURSION, message).at(*position));
         }
+        // A merged column is what it is computed from, as far as groups are concerned.
+        let merged = self.scope()?.merged.clone();
+        parts.exprs_mut().into_iter().chain(&mut groups.exprs).for_each(|e| replace_columns(e, &merged));
         self.add_dependent(&mut groups, &mut parts)?;
         let mut below = vec![];
         for expr in &groups.exprs {

@@ -60,9 +60,11 @@ impl Binder<'_> {
                 JoinKind::Left | JoinKind::Full => Some(super::with::Place::OuterJoin),
                 _ => None,
             });
+            let middle = self.scope()?.items.len();
             let right = self.factor(&join.relation);
             self.leave_place(outer);
             let right = right?;
+            self.check_names(start, middle)?;
             for item in self.scope()?.items.iter_mut().skip(start) {
                 (item.lateral_only, item.lateral_allowed) = (false, true);
             }
@@ -118,6 +120,7 @@ impl Binder<'_> {
         }
         let mut node =
             Node::Join { kind, left: Box::new(left.node), right: Box::new(right.node), on: merged.on, lateral };
+        self.scope()?.merged.extend(merged.computed.iter().cloned());
         if !merged.computed.is_empty() {
             node = Node::Project { input: Box::new(node), exprs: merged.computed };
         }

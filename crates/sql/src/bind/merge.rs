@@ -52,7 +52,7 @@ impl Binder<'_> {
             .items
             .iter_mut()
             .for_each(|i| (i.lateral_only, i.lateral_allowed, i.is_target) = (true, false, true));
-        let source = self.factor(&merge.source);
+        let source = self.factor(&merge.source).and_then(|source| self.check_names(0, 1).map(|()| source));
         self.scope()?.items.iter_mut().for_each(|i| (i.lateral_only, i.lateral_allowed) = (false, true));
         let source = source.map_err(|error| match error.code() == SqlState::DUPLICATE_ALIAS {
             true => {

@@ -19,6 +19,7 @@ mod from;
 mod from_function;
 mod group;
 mod hidden;
+mod inline;
 mod insert;
 mod join;
 mod locking;
@@ -79,6 +80,8 @@ pub(crate) struct Binder<'a> {
     /// Where a recursive query must not name itself, if the binder is in such a place.
     place: Option<with::Place>,
     ctes: Vec<Cte>,
+    /// Those that say MATERIALIZED.
+    materialized: Vec<crate::logical::CteId>,
     next_cte: u32,
     /// Queries around the one at hand.
     query_depth: usize,
@@ -136,6 +139,7 @@ impl<'a> Binder<'a> {
             binding: vec![],
             place: None,
             ctes: vec![],
+            materialized: vec![],
             next_cte: 0,
             query_depth: 0,
             lazy_in: None,

@@ -213,7 +213,7 @@ impl Binder<'_> {
     }
 
     /// Fields of a named row type, dropped columns left out of a row's value as well.
-    fn fields_of_type(&self, ty: SqlType) -> Option<Vec<(String, SqlType)>> {
+    pub(super) fn fields_of_type(&self, ty: SqlType) -> Option<Vec<(String, SqlType)>> {
         let relation = self.context.catalog.relation_of_type(ty.oid).filter(|r| r.row_type == ty.oid)?;
         Some(relation.live_columns().map(|c| (c.name.clone(), c.ty.into())).collect())
     }

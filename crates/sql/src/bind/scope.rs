@@ -68,6 +68,8 @@ pub(super) enum Clause {
     #[default]
     Where,
     Join,
+    /// FROM, outside of what has a clause of its own.
+    From,
     GroupBy,
     FromFunction,
     Filter,
@@ -99,6 +101,7 @@ impl Clause {
             Clause::Having => "HAVING",
             Clause::Where => "WHERE",
             Clause::Join => "JOIN conditions",
+            Clause::From => "FROM clause of their own query level",
             Clause::GroupBy => "GROUP BY",
             Clause::FromFunction => "functions in FROM",
             Clause::Filter => "FILTER",
@@ -170,6 +173,8 @@ pub(super) struct Scope {
     pub(super) named_windows: Vec<NamedWindowDefinition>,
     pub(super) windows: Vec<BoundWindow>,
     pub(super) set_calls: Vec<SetCall>,
+    /// What USING made that has to be computed: (column, its value).
+    pub(super) merged: Vec<(ColumnId, Expr)>,
     /// Row locks that the query asks for, and the scans that they fell on.
     pub(super) lock_wishes: Vec<LockWish>,
     pub(super) lock_targets: Vec<LockTarget>,

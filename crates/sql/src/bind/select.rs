@@ -183,7 +183,10 @@ impl Binder<'_> {
         let mut outputs = vec![];
         for item in items {
             match item {
-                SelectItem::UnnamedExpr(expr) => outputs.push((output_name(expr), self.expr(expr)?)),
+                SelectItem::UnnamedExpr(expr) => match row_star(expr) {
+                    Some((root, steps)) => outputs.extend(self.row_columns(root, steps)?),
+                    None => outputs.push((output_name(expr), self.expr(expr)?)),
+                },
                 SelectItem::ExprWithAlias { expr, alias } => outputs.push((fold(alias), self.expr(expr)?)),
                 SelectItem::Wildcard(_) => {
                     let position = self.at(item.span());
@@ -213,6 +216,23 @@ impl Binder<'_> {
             }
         }
         Ok(outputs)
+    }
+
+    /// The fields of a row as columns.
+    fn row_columns(&mut self, root: &ast::Expr, steps: &[ast::AccessExpr]) -> Result<Vec<(String, Expr)>> {
+        let row = self.indirection(root, steps)?;
+        let position = row.position;
+        if let ExprKind::Row { fields, names } = row.kind {
+            return Ok(names.into_iter().zip(fields).collect());
+        }
+        let Some(fields) = self.fields_of_type(row.ty) else {
+            return Err(unsupported("the columns of this row", position));
+        };
+        let field = |(index, (name, ty)): (usize, (String, types::SqlType))| {
+            let kind = ExprKind::Field { row: Box::new(row.clone()), index };
+            (name, Expr::new(kind, ty, position))
+        };
+        Ok(fields.into_iter().enumerate().map(field).collect())
     }
 
     fn order_keys(&mut self, order_by: &[ast::OrderByExpr], outputs: &Outputs) -> Result<Vec<SortKey>> {
@@ -318,6 +338,18 @@ impl Binder<'_> {
             });
         }
         Ok(columns)
+    }
+}
+
+/// `(row).*`: the row, and the steps before the star.
+fn row_star(expr: &ast::Expr) -> Option<(&ast::Expr, &[ast::AccessExpr])> {
+    match expr {
+        ast::Expr::Prefixed { value, .. } => row_star(value),
+        ast::Expr::CompoundFieldAccess { root, access_chain } => match access_chain.split_last() {
+            Some((ast::AccessExpr::Dot(ast::Expr::Wildcard(_)), steps)) => Some((root, steps)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

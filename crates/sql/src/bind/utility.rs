@@ -135,6 +135,7 @@ impl Binder<'_> {
             is_read_only: self.is_read_only,
         };
         super::rights::fill(&mut query, &std::mem::take(&mut self.inserted));
+        super::inline::once(&mut query, &std::mem::take(&mut self.materialized));
         query
     }
 

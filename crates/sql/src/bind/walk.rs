@@ -18,6 +18,21 @@ pub(super) fn reads_cte(node: &Node, ctes: &[CteId]) -> bool {
     expressions(node).into_iter().any(in_subquery) || children(node).into_iter().any(|child| reads_cte(child, ctes))
 }
 
+/// How many CteScans of it stand in the tree.
+pub(super) fn count_scans(node: &Node, id: CteId) -> usize {
+    let own = usize::from(matches!(node, Node::CteScan { cte, .. } if *cte == id));
+    let mut inside = 0;
+    for expr in expressions(node) {
+        expr.any(&mut |e| {
+            if let ExprKind::Subquery(subquery) = &e.kind {
+                inside += count_scans(&subquery.plan, id);
+            }
+            false
+        });
+    }
+    own + inside + children(node).into_iter().map(|child| count_scans(child, id)).sum::<usize>()
+}
+
 /// The expressions that a node of a query (not of a write) evaluates, for rewriting.
 fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
     match node {

@@ -168,7 +168,6 @@ impl Binder<'_> {
         {
             return self.bind_writing(index, &syntax, inner, position);
         }
-        let before = self.with_queries.clone();
         self.binding.push(index);
         let bound = self.body_of(index);
         self.binding.pop();
@@ -186,6 +185,9 @@ impl Binder<'_> {
                     Node::RecursiveUnion { cte, .. } => *cte,
                     _ => cte,
                 };
+                if syntax.materialized == Some(ast::CteAsMaterialized::Materialized) {
+                    self.materialized.push(cte);
+                }
                 self.ctes.push(Cte {
                     id: cte,
                     name,
@@ -197,21 +199,22 @@ impl Binder<'_> {
                 State::Once { cte, columns }
             }
         };
-        if is_in_place {
-            self.forget_readings(&before);
-        }
         self.entry(index)?.state = state;
         Ok(())
     }
 
-    /// What was bound only to see what it reads has read no working table yet.
-    fn forget_readings(&mut self, before: &[WithQuery]) {
-        for (query, old) in self.with_queries.iter_mut().zip(before) {
-            if let (State::Step { is_read, .. }, State::Step { is_read: was_read, .. }) = (&mut query.state, &old.state)
-            {
-                *is_read = *was_read;
-            }
+    /// Whether each working table was read so far. A text that is bound again reads it anew, which is no second reference.
+    fn readings(&mut self, set: Option<&[bool]>) -> Vec<bool> {
+        let mut old = vec![];
+        for (number, query) in self.with_queries.iter_mut().enumerate() {
+            let State::Step { is_read, .. } = &mut query.state else {
+                old.push(false);
+                continue;
+            };
+            old.push(*is_read);
+            *is_read = set.is_some_and(|set| set.get(number).copied().unwrap_or(false));
         }
+        old
     }
 
     pub(super) fn new_cte(&mut self) -> CteId {
@@ -421,9 +424,11 @@ impl Binder<'_> {
         alias: Option<&TableAlias>,
         position: u32,
     ) -> Result<Node> {
+        let before = self.readings(None);
         self.binding.push(index);
         let bound = self.body_of(index);
         self.binding.pop();
+        self.readings(Some(&before));
         self.entry(index)?.state = entry.state.clone();
         if let State::InPlace { uses, .. } = &mut self.entry(index)?.state {
             *uses += 1;

@@ -116,6 +116,51 @@ impl Dialect for HyraxDialect {
         !matches!(kw, Keyword::CREATE | Keyword::GRANT) && PostgreSqlDialect {}.is_table_alias(kw, parser)
     }
 
+    /// Words that need AS in front of them to name a column.
+    fn is_column_alias(&self, kw: &Keyword, _parser: &mut Parser<'_>) -> bool {
+        !matches!(
+            kw,
+            Keyword::ARRAY
+                | Keyword::AS
+                | Keyword::CHAR
+                | Keyword::CHARACTER
+                | Keyword::CREATE
+                | Keyword::DAY
+                | Keyword::EXCEPT
+                | Keyword::FETCH
+                | Keyword::FILTER
+                | Keyword::FOR
+                | Keyword::FROM
+                | Keyword::GRANT
+                | Keyword::GROUP
+                | Keyword::HAVING
+                | Keyword::HOUR
+                | Keyword::INTERSECT
+                | Keyword::INTO
+                | Keyword::LIMIT
+                | Keyword::MINUTE
+                | Keyword::MONTH
+                | Keyword::NOTNULL
+                | Keyword::OFFSET
+                | Keyword::ON
+                | Keyword::ORDER
+                | Keyword::OVER
+                | Keyword::OVERLAPS
+                | Keyword::PRECISION
+                | Keyword::RETURNING
+                | Keyword::SECOND
+                | Keyword::TO
+                | Keyword::UNION
+                | Keyword::VARYING
+                | Keyword::WHERE
+                | Keyword::WINDOW
+                | Keyword::WITH
+                | Keyword::WITHIN
+                | Keyword::WITHOUT
+                | Keyword::YEAR
+        )
+    }
+
     fn supports_string_literal_column_alias(&self, explicit: bool) -> bool {
         PostgreSqlDialect {}.supports_string_literal_column_alias(explicit)
     }
