@@ -81,3 +81,8 @@ fn merges() {
 fn plans() {
     check(include_str!("golden/plans.test"));
 }
+
+#[test]
+fn names_and_types_of_queries() {
+    check(include_str!("golden/rules.test"));
+}
