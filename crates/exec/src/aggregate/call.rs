@@ -244,6 +244,10 @@ impl Call {
             if fast.takes(typed.as_ref()) {
                 return fast.update(groups, typed.as_ref());
             }
+            // A constant NULL has no form of its own; like any NULL it does not count.
+            if arg.is_some_and(|a| a.nulls.len() == batch.len && a.nulls.iter().all(|is_null| *is_null)) {
+                return Ok(());
+            }
             return Err(types::SqlError::internal(format!("{} was given a column of another type", self.name)));
         }
         if let (States::Distinct(distinct), Some(arg)) = (&mut self.states, columns.first())

@@ -22,7 +22,7 @@ use crate::plan::columns::{
     substitute, used,
 };
 use crate::plan::{as_operator, integer_constant, same_type};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use types::{Datum, SqlType};
 
 pub(super) fn apply(rules: &mut Rules, node: &mut Node) {
@@ -31,10 +31,15 @@ pub(super) fn apply(rules: &mut Rules, node: &mut Node) {
         Node::Filter { input, predicate } => {
             let (nested, plain): (Vec<_>, Vec<_>) = std::mem::take(predicate).into_iter().partition(has_subquery);
             *predicate = plain;
-            for mut conjunct in nested {
-                if !rules.semi_join(&conjunct, input) {
-                    rules.scalars(&mut conjunct, input, predicate);
-                    predicate.push(conjunct);
+            let mut nested = VecDeque::from(nested);
+            while let Some(mut conjunct) = nested.pop_front() {
+                rules.compute_left(&mut conjunct, input);
+                match rules.semi_join(&conjunct, input) {
+                    Some(outer) => nested.extend(outer),
+                    None => {
+                        rules.scalars(&mut conjunct, input, predicate);
+                        predicate.push(conjunct);
+                    }
                 }
             }
             if predicate.is_empty() {
@@ -66,9 +71,13 @@ enum Asked {
     Rows,
 }
 
-/// Moves the conditions that read `outer` out of `node`.
+/// Moves the conditions that read `outer` out of `node`; those with subqueries of their own if they read nothing else.
 fn pull(node: &mut Node, outer: &ColumnSet, asked: Asked, into: &mut Vec<Expr>) {
-    let reads_outer = |e: &Expr| !used(e).is_disjoint(outer) && !has_subquery(e) && !is_volatile(e);
+    let inner = output_set(node);
+    let reads_outer = |e: &Expr| {
+        let used = used(e);
+        !used.is_disjoint(outer) && !is_volatile(e) && (!has_subquery(e) || used.is_disjoint(&inner))
+    };
     match node {
         Node::Filter { input, predicate } => {
             let mut all = vec![];
@@ -179,15 +188,35 @@ fn is_not_null(node: &Node, id: ColumnId) -> bool {
 }
 
 impl Rules<'_> {
-    /// Turns a conjunct over `input` into a semi or anti join with it.
-    fn semi_join(&mut self, conjunct: &Expr, input: &mut Node) -> bool {
+    /// `expression IN (subquery)` with a subquery in the expression as well: that is computed once for each row, below.
+    fn compute_left(&mut self, conjunct: &mut Expr, input: &mut Node) {
+        let subquery = match &mut conjunct.kind {
+            ExprKind::Subquery(subquery) => subquery,
+            ExprKind::Not(arg) => match &mut arg.kind {
+                ExprKind::Subquery(subquery) => subquery,
+                _ => return,
+            },
+            _ => return,
+        };
+        let output: ColumnSet = subquery.output.iter().copied().collect();
+        let SubqueryKind::AnyAll { comparison, .. } = &mut subquery.kind else { return };
+        let ExprKind::Call { args, .. } = &mut comparison.kind else { return };
+        for side in args.iter_mut().filter(|e| has_subquery(e) && !is_volatile(e) && used(e).is_disjoint(&output)) {
+            let id = self.column_for("left", side);
+            let value = std::mem::replace(side, Expr::column(id, side.ty));
+            *input = Node::Project { input: Box::new(take(input)), exprs: vec![(id, value)] };
+        }
+    }
+
+    /// Turns a conjunct over `input` into a semi or anti join with it; gives what else must hold of the outer row.
+    fn semi_join(&mut self, conjunct: &Expr, input: &mut Node) -> Option<Vec<Expr>> {
         let (subquery, negated) = match &conjunct.kind {
             ExprKind::Subquery(subquery) => (subquery, false),
             ExprKind::Not(arg) => match &arg.kind {
                 ExprKind::Subquery(subquery) => (subquery, true),
-                _ => return false,
+                _ => return None,
             },
-            _ => return false,
+            _ => return None,
         };
         let asked = match &subquery.kind {
             SubqueryKind::Exists => Asked::Existence,
@@ -196,10 +225,10 @@ impl Rules<'_> {
             {
                 Asked::Membership
             }
-            _ => return false,
+            _ => return None,
         };
         if node_is_volatile(&subquery.plan) {
-            return false;
+            return None;
         }
         let offers = output_set(input);
         let outer: ColumnSet = free(&subquery.plan).intersection(&offers).copied().collect();
@@ -207,19 +236,23 @@ impl Rules<'_> {
         let mut on = vec![];
         pull(&mut right, &outer, asked, &mut on);
         let (left_free, right_offers) = (free(&right), output_set(&right));
+        let (elsewhere, mut on): (Vec<Expr>, Vec<Expr>) = on.into_iter().partition(has_subquery);
+        if negated && !elsewhere.is_empty() {
+            return None;
+        }
         let is_correlated = !on.is_empty();
         if !left_free.is_disjoint(&outer) {
-            return false;
+            return None;
         }
         if let SubqueryKind::AnyAll { comparison, .. } = &subquery.kind {
             conjuncts(comparison.clone(), &mut on);
         }
         if !on.iter().any(|e| is_equi(e, &offers, &right_offers)) {
-            return false;
+            return None;
         }
         let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
         if let (SubqueryKind::AnyAll { comparison, .. }, true) = (&subquery.kind, negated) {
-            let Some((_, a, b)) = as_operator(comparison) else { return false };
+            let (_, a, b) = as_operator(comparison)?;
             let is_known = |e: &Expr| match e.kind {
                 ExprKind::Column(id) => is_not_null(input, id) || is_not_null(&right, id),
                 _ => false,
@@ -227,7 +260,7 @@ impl Rules<'_> {
             if !is_known(a) || !is_known(b) {
                 // By the one comparison alone a NULL can be told from a mere difference.
                 if is_correlated || !is_equi(comparison, &offers, &right_offers) {
-                    return false;
+                    return None;
                 }
                 self.facts.null_aware.extend(subquery.output.iter().copied());
             }
@@ -239,7 +272,7 @@ impl Rules<'_> {
             false => kind,
         };
         attach(input, kind, right, on);
-        true
+        Some(elsewhere)
     }
 
     /// Replaces scalar subqueries in `expr` by columns of left joins with `input`, whose rows also pass `others`.
