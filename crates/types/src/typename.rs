@@ -48,7 +48,8 @@ pub fn format_type(oid: Oid, typmod: Option<i32>) -> String {
         return "-".to_owned();
     }
     let Some(ty) = builtin::type_by_oid(oid) else { return "???".to_owned() };
-    if let Some(element) = builtin::element_of(oid) {
+    // int2vector and oidvector are arrays with names of their own.
+    if let Some(element) = builtin::element_of(oid).filter(|_| ty.storage != 'p') {
         return format!("{}[]", format_type(element, typmod));
     }
     let modifier = typmod.filter(|m| *m >= 0);
@@ -78,6 +79,7 @@ pub fn format_type(oid: Oid, typmod: Option<i32>) -> String {
         oid::BIT if typmod == Some(-1) => "\"bit\"",
         oid::BIT => "bit",
         oid::CHAR => "\"char\"",
+        oid::ANY => "\"any\"",
         _ => ty.name,
     };
     match modifier {

@@ -10,6 +10,9 @@ pub(super) const RELATIONS: &[(&str, RowsFn)] = &[("pg_attrdef", pg_attrdef), ("
 fn pg_attribute(scan: &mut Scan<'_>) {
     let wanted = scan.oid(1);
     for relation in scan.relations(wanted) {
+        if matches!(super::classes::kind_letter(relation), 'r' | 'm' | 'S') {
+            system_columns(scan, relation.id);
+        }
         for column in &relation.columns {
             if scan.wants_text(2, &column.name) {
                 push(scan, relation.id, column);
@@ -18,6 +21,27 @@ fn pg_attribute(scan: &mut Scan<'_>) {
     }
     for (index, relation) in scan.indexes(wanted) {
         index_columns(scan, index, relation);
+    }
+}
+
+/// What every stored row has besides. (Which of them a statement may read is the binder's to say.)
+fn system_columns(scan: &mut Scan<'_>, relation: Oid) {
+    use types::oid::{CID, OID, TID, XID};
+    const COLUMNS: [(AttributeNumber, &str, Oid); 6] = [
+        (-6, "tableoid", OID),
+        (-5, "cmax", CID),
+        (-4, "xmax", XID),
+        (-3, "cmin", CID),
+        (-2, "xmin", XID),
+        (-1, "ctid", TID),
+    ];
+    for (number, name, ty) in COLUMNS {
+        if scan.wants_text(2, name) {
+            let mut column = new_column(number, name, types::SqlType::new(ty));
+            column.not_null = true;
+            column.statistics_target = 0;
+            push(scan, relation, &column);
+        }
     }
 }
 

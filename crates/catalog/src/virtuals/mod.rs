@@ -14,7 +14,7 @@
 //! I2  `equal` is a hint: a relation may give more rows than match, never fewer.
 //!
 //! `pg_description` lists comments that users made; PostgreSQL's own descriptions of its built-in objects are not here.
-//! System columns of `pg_attribute`, indexes and TOAST tables of the catalogs themselves are not listed either.
+//! Indexes and TOAST tables of the catalogs themselves are not listed either.
 
 use crate::Snapshot;
 use crate::descriptor::*;

@@ -103,14 +103,6 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
             _ => Datum::Null,
         })
     }),
-    ("pg_get_function_arguments", function_arguments),
-    ("pg_get_function_identity_arguments", function_arguments),
-    ("pg_get_function_result", |_, _, args| {
-        Ok(builtin::proc_by_oid(arg_oid(args, 0)).map_or(Datum::Null, |p| {
-            let name = types::typename::format_type(p.result, None);
-            Datum::text(if p.returns_set { format!("SETOF {name}") } else { name })
-        }))
-    }),
 ];
 
 pub(crate) const SETS: &[(&str, SessionSetFn)] = &[("pg_options_to_table", |_, _, args| {
@@ -180,23 +172,4 @@ fn serial_sequence(env: &EvalContext<'_>, _: &types::CallContext<'_>, args: &[Da
     let owns = |s: &catalog::SequenceDefinition| s.owned_by == Some((id, number));
     let found = env.catalog.relations().find(|r| r.sequence.as_ref().is_some_and(owns));
     Ok(found.map_or(Datum::Null, |s| Datum::text(names::qualified(env.catalog, s.schema, &s.name))))
-}
-
-fn function_arguments(_: &EvalContext<'_>, _: &types::CallContext<'_>, args: &[Datum]) -> Result<Datum> {
-    Ok(builtin::proc_by_oid(arg_oid(args, 0)).map_or(Datum::Null, |proc| {
-        let parts: Vec<String> = proc
-            .args
-            .iter()
-            .enumerate()
-            .map(|(i, ty)| {
-                let name = types::typename::format_type(*ty, None);
-                let variadic = if proc.variadic != 0 && i + 1 == proc.args.len() { "VARIADIC " } else { "" };
-                match proc.arg_names.get(i).filter(|n| !n.is_empty()) {
-                    Some(arg) => format!("{variadic}{arg} {name}"),
-                    None => format!("{variadic}{name}"),
-                }
-            })
-            .collect();
-        Datum::text(parts.join(", "))
-    }))
 }

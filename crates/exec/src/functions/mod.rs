@@ -9,6 +9,7 @@ mod objects;
 mod privileges;
 mod properties;
 pub(crate) mod reg;
+mod routines;
 mod sequence;
 mod session;
 mod sizes;
@@ -39,6 +40,7 @@ const SESSION: &[&[(&str, SessionFn)]] = &[
     properties::FUNCTIONS,
     sizes::FUNCTIONS,
     reg::FUNCTIONS,
+    routines::FUNCTIONS,
 ];
 const WAITING: &[&[(&str, AsyncFn)]] = &[sequence::WAITING, session::WAITING];
 const SETS: &[&[(&str, SessionSetFn)]] = &[acl::SETS, catalog_info::SETS, objects::SETS];

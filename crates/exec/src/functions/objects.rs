@@ -20,8 +20,6 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     // There are no partitions.
     ("pg_partition_root", |_, _, _| Ok(Datum::Null)),
     ("pg_get_partition_constraintdef", |_, _, _| Ok(Datum::Null)),
-    ("pg_get_function_sqlbody", |_, _, _| Ok(Datum::Null)),
-    ("pg_get_function_arg_default", argument_default),
     ("pg_collation_for", collation_for),
 ];
 
@@ -198,14 +196,6 @@ fn sequence_parameters(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum
         ("data_type", SqlType::OID),
     ];
     Ok(record(&fields, values))
-}
-
-fn argument_default(_: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
-    let Some(proc) = builtin::proc_by_oid(arg_oid(args, 0)) else { return Ok(Datum::Null) };
-    let defaults: Vec<&str> = proc.default_exprs.split(", ").filter(|d| !d.is_empty()).collect();
-    let first = proc.args.len().saturating_sub(defaults.len());
-    let place = usize::try_from(args.get(1).map_or(0, Datum::as_i64)).ok().and_then(|n| n.checked_sub(1 + first));
-    Ok(place.and_then(|at| defaults.get(at)).map_or(Datum::Null, |d| Datum::text(*d)))
 }
 
 /// The collation's name: all values have the default one, names C.

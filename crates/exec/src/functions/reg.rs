@@ -7,6 +7,7 @@ use catalog::Snapshot;
 use catalog::names::NameScope;
 use catalog::reg;
 use std::sync::Arc;
+use types::array::Array;
 use types::{CallContext, Datum, Result, SqlState, SqlType, oid};
 
 pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
@@ -22,8 +23,27 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("text_regclass", text_regclass),
 ];
 
+/// Whether values are shown by the names of objects: of a reg type, or an array of one.
 pub(crate) fn is_reg(ty: SqlType) -> bool {
-    reg::is_reg(ty.oid)
+    reg::is_reg(ty.oid) || array_element(ty.oid).is_some()
+}
+
+/// The reg type that an array's elements have.
+fn array_element(array: u32) -> Option<u32> {
+    Some(match array {
+        oid::REGCLASS_ARRAY => oid::REGCLASS,
+        oid::REGTYPE_ARRAY => oid::REGTYPE,
+        1008 => oid::REGPROC,
+        2207 => oid::REGPROCEDURE,
+        2208 => oid::REGOPER,
+        2209 => oid::REGOPERATOR,
+        3735 => oid::REGCONFIG,
+        3770 => oid::REGDICTIONARY,
+        4090 => oid::REGNAMESPACE,
+        4097 => oid::REGROLE,
+        4192 => oid::REGCOLLATION,
+        _ => return None,
+    })
 }
 
 /// The text form of a value of any type; names of catalog objects are looked up for the session.
@@ -51,14 +71,30 @@ pub(crate) fn output(
     value: &Datum,
     out: &mut Vec<u8>,
 ) {
-    let Datum::Oid(id) = value else { return };
-    let text = with_scope(session, |scope| reg::output(catalog, scope, ty.oid, *id));
-    out.extend_from_slice(text.as_bytes());
+    let text = |ty: u32, id: u32| with_scope(session, |scope| reg::output(catalog, scope, ty, id));
+    match (value, array_element(ty.oid)) {
+        (Datum::Oid(id), None) => out.extend_from_slice(text(ty.oid, *id).as_bytes()),
+        (Datum::Array(array), Some(element)) => {
+            let name = |value: &Datum| match value {
+                Datum::Oid(id) => Datum::text(text(element, *id)),
+                _ => Datum::Null,
+            };
+            let names = array.values.iter().map(name).collect();
+            let names = Array { element: oid::TEXT, dims: array.dims.clone(), values: names };
+            let format = types::FormatSettings::default();
+            types::io::output(SqlType::TEXT_ARRAY, &Datum::Array(Arc::new(names)), &format, out);
+        }
+        _ => {}
+    }
 }
 
 /// Reads the text form.
 pub(crate) fn input(catalog: &Arc<Snapshot>, session: &dyn SessionAccess, ty: SqlType, text: &str) -> Result<Datum> {
-    with_scope(session, |scope| reg::input(catalog, scope, ty.oid, text)).map(Datum::Oid)
+    let one = |ty: u32, text: &str| with_scope(session, |scope| reg::input(catalog, scope, ty, text)).map(Datum::Oid);
+    match array_element(ty.oid) {
+        Some(element) => types::io::array::input_with(element, text, &mut |part| one(element, part)),
+        None => one(ty.oid, text),
+    }
 }
 
 /// A type by its SQL spelling, or a relation's row type by its name.

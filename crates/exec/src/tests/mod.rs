@@ -1,5 +1,6 @@
 //! Plans by hand, and DDL with queries from text to rows, over a node in memory.
 
+mod catalogs;
 mod copies;
 mod ddl;
 mod explain;

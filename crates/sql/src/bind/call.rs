@@ -26,7 +26,13 @@ impl Binder<'_> {
         let parts: Vec<_> = call.name.0.iter().filter_map(|p| p.as_ident()).collect();
         let Some(last) = parts.last() else { return Err(unsupported("this function name", position)) };
         let name = fold(last);
-        if parts.len() > 1 && parts.first().is_none_or(|schema| fold(schema) != "pg_catalog") {
+        // Helpers of information_schema's views live there, and are called by drivers (`_pg_expandarray`).
+        let is_home = |schema: &ast::Ident| match fold(schema).as_str() {
+            "pg_catalog" => true,
+            "information_schema" => name.starts_with("_pg_"),
+            _ => false,
+        };
+        if parts.len() > 1 && !parts.first().is_some_and(|schema| is_home(schema)) {
             return Err(self.no_such_schema_or_function(call, position));
         }
         let list = match &call.args {

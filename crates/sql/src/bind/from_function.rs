@@ -2,7 +2,7 @@
 
 use super::scope::{Clause, Item, Name, fold};
 use super::{Binder, locking, unsupported};
-use crate::expr::Expr;
+use crate::expr::{Expr, ExprKind};
 use crate::logical::{FunctionCallItem, Node};
 use crate::parse::forms;
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableAliasColumnDef, TableFactor};
@@ -132,6 +132,21 @@ impl Binder<'_> {
         Ok(Node::Functions { calls, ordinality })
     }
 
+    /// Names and types of a function's OUT arguments, called with these.
+    pub(super) fn out_columns(&mut self, proc: &Proc, args: &[Expr]) -> Result<Vec<(String, SqlType)>> {
+        let mut columns = vec![];
+        for (number, _) in proc.modes.iter().enumerate().filter(|(_, mode)| matches!(mode, 'o' | 'b' | 't')) {
+            let mut ty = proc.all_args.get(number).copied().unwrap_or(oid::UNKNOWN);
+            let name = proc.arg_names.get(number).map_or_else(|| format!("column{}", number + 1), |n| (*n).to_owned());
+            if super::coerce::is_polymorphic(ty) {
+                let found = self.concrete(&proc.args, args)?.of(ty);
+                ty = found.ok_or_else(|| SqlError::unsupported("a polymorphic result here is not supported"))?;
+            }
+            columns.push((name, SqlType::new(ty)));
+        }
+        Ok(columns)
+    }
+
     /// Names and types of the columns: the OUT arguments, a column definition list, or one column named like the item.
     fn result_columns(
         &mut self,
@@ -149,15 +164,11 @@ impl Binder<'_> {
             }
             return Ok(vec![(item.to_owned(), call.ty)]);
         }
-        let mut columns = vec![];
-        for (number, _) in proc.modes.iter().enumerate().filter(|(_, mode)| matches!(mode, 'o' | 'b' | 't')) {
-            let ty = proc.all_args.get(number).copied().unwrap_or(oid::UNKNOWN);
-            let name = proc.arg_names.get(number).map_or_else(|| format!("column{}", number + 1), |n| (*n).to_owned());
-            if super::coerce::is_polymorphic(ty) {
-                return Err(unsupported("a polymorphic result here", position));
-            }
-            columns.push((name, SqlType::new(ty)));
-        }
+        let args = match &call.kind {
+            ExprKind::Call { args, .. } => args.as_slice(),
+            _ => &[],
+        };
+        let columns = self.out_columns(proc, args).map_err(|e| e.at(position))?;
         if !columns.is_empty() {
             if is_defined {
                 let message = "a column definition list is redundant for a function with OUT parameters";

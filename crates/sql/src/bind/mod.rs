@@ -90,6 +90,8 @@ pub(crate) struct Binder<'a> {
     privileges: Vec<PrivilegeCheck>,
     /// Attributes that INSERTs name, per relation.
     inserted: Vec<(Oid, Vec<i16>)>,
+    /// Fields of columns that hold a function's several results.
+    records: Vec<(ColumnId, Vec<(String, SqlType)>)>,
     depends_on: Vec<(Oid, u32)>,
     is_read_only: bool,
 }
@@ -145,6 +147,7 @@ impl<'a> Binder<'a> {
             lazy_in: None,
             privileges: vec![],
             inserted: vec![],
+            records: vec![],
             depends_on: vec![],
             is_read_only: true,
         }

@@ -168,7 +168,11 @@ impl Binder<'_> {
     pub(super) fn field(&mut self, row: Expr, name: &str, position: u32) -> Result<Expr> {
         let ty = row.ty;
         let start = row.position;
-        if let Some(fields) = self.fields_of_type(ty) {
+        let fields = match self.fields_of_type(ty) {
+            Some(fields) => Some(fields),
+            None => self.fields_of_record(&row)?.filter(|fields| fields.iter().any(|(field, _)| field == name)),
+        };
+        if let Some(fields) = fields {
             let Some(index) = fields.iter().position(|(field, _)| field == name) else {
                 let type_name = self.type_name(ty);
                 let message = format!("column \"{name}\" not found in data type {type_name}");
@@ -197,7 +201,11 @@ impl Binder<'_> {
         if let ExprKind::Row { fields, names } = row.kind {
             return Ok(names.into_iter().zip(fields).collect());
         }
-        let Some(fields) = self.fields_of_type(row.ty) else {
+        let fields = match self.fields_of_type(row.ty) {
+            Some(fields) => Some(fields),
+            None => self.fields_of_record(&row)?,
+        };
+        let Some(fields) = fields else {
             let type_name = self.type_name(row.ty);
             let message = match row.ty.oid {
                 oid::RECORD => "record type has not been registered".to_owned(),
@@ -216,6 +224,20 @@ impl Binder<'_> {
     pub(super) fn fields_of_type(&self, ty: SqlType) -> Option<Vec<(String, SqlType)>> {
         let relation = self.context.catalog.relation_of_type(ty.oid).filter(|r| r.row_type == ty.oid)?;
         Some(relation.live_columns().map(|c| (c.name.clone(), c.ty.into())).collect())
+    }
+
+    /// Fields of a record that a function with several OUT arguments gives.
+    fn fields_of_record(&mut self, row: &Expr) -> Result<Option<Vec<(String, SqlType)>>> {
+        match &row.kind {
+            ExprKind::Column(id) => {
+                Ok(self.records.iter().find(|(column, _)| column == id).map(|(_, fields)| fields.clone()))
+            }
+            ExprKind::Call { proc, args, .. } => {
+                let columns = self.out_columns(proc, args)?;
+                Ok(Some(columns).filter(|columns| !columns.is_empty()))
+            }
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn type_name(&self, ty: SqlType) -> String {

@@ -130,6 +130,11 @@ impl Binder<'_> {
             let expr = if is_literal && is_open && !is_grouped { expr } else { self.known(expr)? };
             let (table, attribute) = self.origin(&expr);
             let id = self.new_column(&name, expr.ty, table, attribute);
+            if let ExprKind::Column(from) = expr.kind
+                && let Some((_, fields)) = self.records.iter().find(|(column, _)| *column == from)
+            {
+                self.records.push((id, fields.clone()));
+            }
             outputs.names.push(Name { name, id, ty: expr.ty });
             outputs.positions.push(expr.position);
             outputs.exprs.push((id, expr));

@@ -41,6 +41,12 @@ impl Binder<'_> {
         let level = 1 + scope.set_calls.iter().filter(|s| reads(&call, s.output)).map(|s| s.level).max().unwrap_or(0);
         let ty = call.ty;
         let output = self.new_column("set", ty, 0, 0);
+        if let ExprKind::Call { proc, args, .. } = &call.kind {
+            let fields = self.out_columns(proc, args)?;
+            if fields.len() > 1 {
+                self.records.push((output, fields));
+            }
+        }
         self.scope()?.set_calls.push(SetCall { output, call, level });
         Ok(Expr { position, ..Expr::column(output, ty) })
     }
