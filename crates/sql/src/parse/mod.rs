@@ -265,6 +265,7 @@ mod tests {
             format!("select 1{}", "+1".repeat(100_000)),
             format!("select 1{}", " union all select 1".repeat(10_000)),
             format!("select 1{}", "::int".repeat(100_000)),
+            format!("select {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
             // Deep on the left, level by level.
             format!("select {}1{}", "(".repeat(90), format!("{})", "+1".repeat(20)).repeat(90)),
         ] {

@@ -12,7 +12,7 @@ use sqlparser::ast::{
     UnaryOperator, Value,
 };
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::Parser;
+use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token};
 
 pub(super) fn operand(parser: &mut Parser<'_>) -> Result<Ast> {
@@ -295,6 +295,9 @@ pub(super) fn subquery(parser: &mut Parser<'_>) -> Result<Option<Box<Query>>> {
     let mut depth = 1;
     while is_token(parser, depth, &Token::LParen) {
         depth += 1;
+        if depth > super::super::RECURSION_MAX {
+            return Err(ParserError::RecursionLimitExceeded);
+        }
     }
     if !starts_query(parser, depth) {
         return Ok(None);
