@@ -14,7 +14,7 @@
 use crate::state::Part;
 use crate::transaction::Transaction;
 use crate::wait::{self, Undo};
-use crate::{Home, LockMode, RelationRef, Result, StorageId, Timestamp, TxnError, WaitPolicy};
+use crate::{Home, RelationRef, Result, StorageId, Timestamp, TxnError, WaitPolicy};
 use shard::locks::{Attempt, Grant, RowKey};
 use shard::wake::Wakeups;
 use shard::{Certified, Shard};
@@ -139,9 +139,4 @@ impl Transaction {
             }
         }
     }
-}
-
-/// The modes that write, or mean to.
-pub(crate) fn writes(mode: LockMode) -> bool {
-    mode >= LockMode::NoKeyUpdate
 }

@@ -1,8 +1,8 @@
 //! Row locks: waiting for one, what it shows, and what follows when that is newer than the snapshot.
 
 use crate::transaction::{Locked, Transaction};
+use crate::wait;
 use crate::{Conflict, ConflictKind, Home, Isolation, LockMode, RelationRef, Result, Timestamp, TxnError, WaitPolicy};
-use crate::{gate, wait};
 use bytes::Bytes;
 use shard::locks::{Attempt, Flying, Grant, RowKey};
 use shard::{Dependency, LockedSpan, Shard};
@@ -71,7 +71,8 @@ impl Transaction {
                 return Ok(read(own_row(own.as_ref())));
             }
             let is_whole = part.whole.iter().any(|(id, held)| *id == relation.storage && *held >= mode);
-            let must_enter = relation.home == Home::Data && gate::writes(mode) && !part.entered.contains(&relation.id);
+            // Who only locks, too: against a changed definition it could not commit.
+            let must_enter = relation.home == Home::Data && !part.entered.contains(&relation.id);
             let claims = match gateway.shard(relation.home) {
                 Some(shard) if is_claim && own.is_none() && !is_whole => {
                     part.claims(relation.storage, || shard.rows().begin_claims(self.inner.owner, relation.storage))

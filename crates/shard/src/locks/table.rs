@@ -4,7 +4,8 @@
 //! versions of commits that are in flight, and which rows a prepared transaction will write.
 //!
 //! I1  Two holders of a row have modes that do not conflict.
-//! I2  Queues are first come, first served; only who upgrades a lock it has goes first.
+//! I2  Queues are first come, first served; only who upgrades a lock it has goes first, and KEY SHARE, where no holder is
+//!     in its way, does not queue.
 //! I3  A waiter is granted, refused or abandoned exactly once.
 //! I4  `pending` of a row's hash is not 0 while the row has something in flight or prepared: who sees 0 need not look.
 //!
@@ -289,8 +290,10 @@ impl LockTable {
         let found = enter(&mut rows, row);
         let before = found.held(owner);
         let is_free = found.is_free_for(owner, mode);
-        // First come, first served — but who holds the row and wants more would wait for those that wait for it.
-        if before.is_some_and(|held| held >= mode) || is_free && (found.queue.is_empty() || before.is_some()) {
+        // First come, first served — but who holds the row and wants more would wait for those that wait for it, and who
+        // only needs its key to stay (a foreign key) passes those that wait for all holders, as in PostgreSQL.
+        let passes = found.queue.is_empty() || before.is_some() || mode == LockMode::KeyShare;
+        if before.is_some_and(|held| held >= mode) || is_free && passes {
             found.hold(owner, mode);
             return Attempt::Granted(Look { flying: found.flying.last().cloned(), before });
         }

@@ -178,3 +178,18 @@ async fn ddl_gives_up_at_its_lock_timeout_and_writers_go_on() {
     late.commit().await.expect("committed");
     writer.commit().await.expect("committed");
 }
+
+#[tokio::test]
+async fn a_row_that_is_only_locked_keeps_its_relations_definition() {
+    // A foreign key's check locks the parent's row: it is validated against the parent's fence at the commit.
+    let node = node().await;
+    node.given(&[("parent", "1")]).await;
+    let (child, ddl) = (node.begin(Isolation::ReadCommitted).await, node.begin(Isolation::ReadCommitted).await);
+    lock(&child, "parent", LockMode::KeyShare).await.expect("locked");
+    let mut filled = Box::pin(fill(&ddl));
+    assert!(poll(filled.as_mut()).is_none(), "waits for who has locked");
+    child.put(&RelationRef { storage: StorageId(200), id: 200, ..T }, 0, b"row", b"1").expect("put");
+    child.commit().await.expect("its plan still holds");
+    filled.await.expect("filled");
+    ddl.commit().await.expect("committed");
+}

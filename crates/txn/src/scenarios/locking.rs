@@ -245,3 +245,26 @@ async fn escalation_waits_for_nobody_and_drops_nothing() {
     lock_as(&other, "99", LockMode::Update, WaitPolicy::NoWait).await.expect("somebody was in the way: rows stay rows");
     lock_as(&other, "14", LockMode::Update, WaitPolicy::NoWait).await.expect_err("each still locked");
 }
+
+#[tokio::test]
+async fn key_share_does_not_queue_behind_one_who_waits_for_all_holders() {
+    // PostgreSQL's isolation spec tuplelock-upgrade-no-deadlock.
+    let node = node().await;
+    node.given(&[("a", "1")]).await;
+    let (one, two, three) = (
+        node.begin(Isolation::ReadCommitted).await,
+        node.begin(Isolation::ReadCommitted).await,
+        node.begin(Isolation::ReadCommitted).await,
+    );
+    lock(&one, "a", LockMode::KeyShare).await.expect("free");
+    let mut waits = pin!(lock(&two, "a", LockMode::Update));
+    assert!(poll(waits.as_mut()).is_none());
+    {
+        let mut shares = pin!(lock(&three, "a", LockMode::KeyShare));
+        assert!(poll(shares.as_mut()).is_some(), "as one does");
+    }
+    one.rollback();
+    assert!(poll(waits.as_mut()).is_none(), "three has it, too");
+    three.rollback();
+    assert_eq!(waits.await.expect("granted"), Some("1".into()));
+}
