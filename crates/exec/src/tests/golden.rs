@@ -86,3 +86,8 @@ fn plans() {
 fn names_and_types_of_queries() {
     check(include_str!("golden/rules.test"));
 }
+
+#[test]
+fn whole_rows_of_padded_items() {
+    check(include_str!("golden/padded.test"));
+}

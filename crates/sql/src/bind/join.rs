@@ -68,7 +68,7 @@ impl Binder<'_> {
             for item in self.scope()?.items.iter_mut().skip(start) {
                 (item.lateral_only, item.lateral_allowed) = (false, true);
             }
-            left = self.joined(kind, left, right, constraint, start)?;
+            left = self.joined(kind, left, right, constraint, start, middle)?;
         }
         Ok(left)
     }
@@ -80,14 +80,19 @@ impl Binder<'_> {
         right: Factor,
         constraint: &JoinConstraint,
         start: usize,
+        middle: usize,
     ) -> Result<Factor> {
+        let (mut left, mut right) = (left, right);
         let lateral = reads(&right.node, &left.node);
         let scope = self.scope()?;
         if matches!(kind, JoinKind::Left | JoinKind::Full) {
             super::locking::refuse_padded(scope, &right.node)?;
+            right.node = self.with_rows(right.node, middle, usize::MAX)?;
         }
+        let scope = self.scope()?;
         if matches!(kind, JoinKind::Right | JoinKind::Full) {
             super::locking::refuse_padded(scope, &left.node)?;
+            left.node = self.with_rows(left.node, start, middle)?;
         }
         let sides = Sides { kind, left: left.columns, right: right.columns, start };
         let names = match constraint {
@@ -125,6 +130,28 @@ impl Binder<'_> {
             node = Node::Project { input: Box::new(node), exprs: merged.computed };
         }
         Ok(Factor { node, columns })
+    }
+
+    /// A side that will be padded, with the whole rows of its items as columns: padded, these are NULL and no rows of NULLs.
+    fn with_rows(&mut self, node: Node, from: usize, to: usize) -> Result<Node> {
+        let items = self.scope()?.items.iter().take(to).enumerate().skip(from);
+        let bare = items.filter(|(_, i)| i.relation.is_none() && i.padded_row.is_none() && !i.alias.is_empty());
+        let bare: Vec<(usize, Vec<Name>)> = bare.map(|(at, i)| (at, i.columns.clone())).collect();
+        let mut exprs = vec![];
+        for (at, columns) in bare {
+            let ty = self.row_type_of(&columns);
+            let id = self.new_column("row", ty, 0, 0);
+            let names = columns.iter().map(|c| c.name.clone()).collect();
+            let fields = columns.iter().map(|c| Expr::column(c.id, c.ty)).collect();
+            exprs.push((id, Expr::new(ExprKind::Row { fields, names }, ty, 0)));
+            if let Some(item) = self.scope()?.items.get_mut(at) {
+                item.padded_row = Some((id, ty));
+            }
+        }
+        Ok(match exprs.is_empty() {
+            true => node,
+            false => Node::Project { input: Box::new(node), exprs },
+        })
     }
 
     /// ON: only what stands left in the same join is visible.

@@ -166,6 +166,7 @@ impl Binder<'_> {
 
     /// `(row).name`.
     pub(super) fn field(&mut self, row: Expr, name: &str, position: u32) -> Result<Expr> {
+        let row = self.spelled_out(row);
         let ty = row.ty;
         let start = row.position;
         let fields = match self.fields_of_type(ty) {
@@ -198,6 +199,7 @@ impl Binder<'_> {
 
     /// Names and types of all fields of a row value, with the expressions that read them: `(row).*`.
     pub(super) fn all_fields(&mut self, row: Expr, position: u32) -> Result<Vec<(String, Expr)>> {
+        let row = self.spelled_out(row);
         if let ExprKind::Row { fields, names } = row.kind {
             return Ok(names.into_iter().zip(fields).collect());
         }
@@ -218,6 +220,16 @@ impl Binder<'_> {
             (name, Expr::new(ExprKind::Field { row, index }, ty, position))
         };
         Ok(fields.into_iter().enumerate().map(read).collect())
+    }
+
+    /// The whole row of an item that an outer join pads, as its columns: one field of it is that column.
+    fn spelled_out(&self, row: Expr) -> Expr {
+        let ExprKind::Column(id) = row.kind else { return row };
+        let items = self.scopes.iter().rev().flat_map(|s| &s.items);
+        let Some(item) = items.into_iter().find(|i| i.padded_row.is_some_and(|(row, _)| row == id)) else { return row };
+        let names = item.columns.iter().map(|c| c.name.clone()).collect();
+        let fields = item.columns.iter().map(|c| Expr { position: row.position, ..Expr::column(c.id, c.ty) }).collect();
+        Expr { kind: ExprKind::Row { fields, names }, ..row }
     }
 
     /// Fields of a named row type, dropped columns left out of a row's value as well.
@@ -310,6 +322,9 @@ impl Binder<'_> {
             {
                 return Ok(Some(Expr { position, ..Expr::column(row.id, row.ty) }));
             }
+            if let Some((id, ty)) = item.padded_row {
+                return Ok(Some(Expr { position, ..Expr::column(id, ty) }));
+            }
             let columns = item.columns.clone();
             let ty = self.row_type_of(&columns);
             let names = columns.iter().map(|c| c.name.clone()).collect();
@@ -319,7 +334,7 @@ impl Binder<'_> {
         Ok(None)
     }
 
-    fn row_type_of(&self, columns: &[super::scope::Name]) -> SqlType {
+    pub(super) fn row_type_of(&self, columns: &[super::scope::Name]) -> SqlType {
         let origin =
             |c: &super::scope::Name| self.columns.get(c.id.0 as usize).map_or((0, 0), |i| (i.table, i.attribute));
         let table = columns.first().map_or(0, |c| origin(c).0);

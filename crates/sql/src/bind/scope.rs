@@ -38,6 +38,8 @@ pub(super) struct Item {
     pub(super) lateral_only: bool,
     /// Whether those may use it: not the outer side of a RIGHT or FULL JOIN.
     pub(super) lateral_allowed: bool,
+    /// On a side that an outer join pads: the column that holds its whole row, NULL where it is padded.
+    pub(super) padded_row: Option<(ColumnId, SqlType)>,
     /// The target of UPDATE or MERGE, which no FROM item may use.
     pub(super) is_target: bool,
 }
@@ -53,6 +55,7 @@ impl Item {
             name_visible: true,
             lateral_only: false,
             lateral_allowed: true,
+            padded_row: None,
             is_target: false,
         }
     }

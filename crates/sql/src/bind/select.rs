@@ -227,17 +227,7 @@ impl Binder<'_> {
     fn row_columns(&mut self, root: &ast::Expr, steps: &[ast::AccessExpr]) -> Result<Vec<(String, Expr)>> {
         let row = self.indirection(root, steps)?;
         let position = row.position;
-        if let ExprKind::Row { fields, names } = row.kind {
-            return Ok(names.into_iter().zip(fields).collect());
-        }
-        let Some(fields) = self.fields_of_type(row.ty) else {
-            return Err(unsupported("the columns of this row", position));
-        };
-        let field = |(index, (name, ty)): (usize, (String, types::SqlType))| {
-            let kind = ExprKind::Field { row: Box::new(row.clone()), index };
-            (name, Expr::new(kind, ty, position))
-        };
-        Ok(fields.into_iter().enumerate().map(field).collect())
+        self.all_fields(row, position)
     }
 
     fn order_keys(&mut self, order_by: &[ast::OrderByExpr], outputs: &Outputs) -> Result<Vec<SortKey>> {
