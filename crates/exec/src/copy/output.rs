@@ -17,6 +17,8 @@ pub struct CopyOut {
     context: Arc<StatementContext>,
     value: Vec<u8>,
     pub rows: u64,
+    /// The binary signature is written, or there is none.
+    is_begun: bool,
 }
 
 impl CopyOut {
@@ -34,6 +36,7 @@ impl CopyOut {
             context,
             value: vec![],
             rows: 0,
+            is_begun: true,
         }
     }
 
@@ -54,10 +57,11 @@ impl CopyOut {
     /// What stands before the rows: the header line, the binary signature.
     pub fn begin(&mut self, out: &mut Vec<u8>) -> Result<()> {
         match self.format.kind {
-            CopyKind::Binary => self.frame(out, |out| {
-                binary::write_header(out);
+            // In one frame with what comes next: clients take each frame for a row, and know the first one's signature.
+            CopyKind::Binary => {
+                self.is_begun = false;
                 Ok(())
-            }),
+            }
             _ if self.format.header == CopyHeader::None => Ok(()),
             kind => self.frame(out, |out| {
                 for (index, name) in self.names.iter().enumerate() {
@@ -82,6 +86,7 @@ impl CopyOut {
                 CopyKind::Binary => self.binary_row(batch, row, out),
                 _ => self.text_row(batch, row, &mut value, out),
             })?;
+            self.is_begun = true;
             self.rows += 1;
         }
         self.value = value;
@@ -92,6 +97,7 @@ impl CopyOut {
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<()> {
         match self.format.kind {
             CopyKind::Binary => self.frame(out, |out| {
+                self.signature(out);
                 out.extend_from_slice(&(-1i16).to_be_bytes());
                 Ok(())
             }),
@@ -130,7 +136,15 @@ impl CopyOut {
         }
     }
 
+    /// Before the very first bytes.
+    fn signature(&self, out: &mut Vec<u8>) {
+        if !self.is_begun {
+            binary::write_header(out);
+        }
+    }
+
     fn binary_row(&self, batch: &Batch, row: usize, out: &mut Vec<u8>) -> Result<()> {
+        self.signature(out);
         out.extend_from_slice(&(self.types.len() as i16).to_be_bytes());
         for (index, ty) in self.types.iter().enumerate() {
             let datum = batch.datum(index, row);

@@ -12,17 +12,17 @@ use crate::logical::{CommandTag, Insert, Node, Overriding, PrivilegeCheck, Query
 use crate::parse::{CopyPlace, CopySource, CopyStatement, Statement, Syntax};
 use crate::utility::ddl;
 use crate::utility::{Copy, CopyDirection};
-use catalog::{Column, Relation, RelationKind, privilege};
+use catalog::{Column, Relation, RelationKind, privilege, privileges};
 use sqlparser::ast::{self, SetExpr};
 use std::sync::Arc;
-use types::{Result, SqlError, SqlState, SqlType};
+use types::{Oid, Result, SqlError, SqlState, SqlType};
 
 impl Binder<'_> {
     pub(super) fn copy(&mut self, copy: &CopyStatement) -> Result<Copy> {
         match copy.place {
             CopyPlace::Client => {}
-            CopyPlace::File => return Err(server_side("a file", copy)),
-            CopyPlace::Program => return Err(server_side("a program", copy)),
+            CopyPlace::File => return Err(self.server_side("a file", copy)),
+            CopyPlace::Program => return Err(self.server_side("a program", copy)),
         }
         match &copy.source {
             CopySource::Query(statement) => self.copy_query(copy, statement),
@@ -169,7 +169,29 @@ impl Binder<'_> {
     }
 }
 
-fn server_side(what: &str, copy: &CopyStatement) -> SqlError {
+/// pg_read_server_files, pg_write_server_files, pg_execute_server_program.
+const READ_FILES_ROLE: Oid = 4_569;
+const WRITE_FILES_ROLE: Oid = 4_570;
+const EXECUTE_ROLE: Oid = 4_571;
+
+impl Binder<'_> {
+    /// Who may not reach the server's files is told so; nobody else is served yet.
+    fn server_side(&self, what: &str, copy: &CopyStatement) -> SqlError {
+        let (role, name, to_do) = match (copy.place, copy.is_from) {
+            (CopyPlace::Program, _) => (EXECUTE_ROLE, "pg_execute_server_program", "to or from an external program"),
+            (_, true) => (READ_FILES_ROLE, "pg_read_server_files", "from a file"),
+            (_, false) => (WRITE_FILES_ROLE, "pg_write_server_files", "to a file"),
+        };
+        if !privileges::has_rights_of(&self.context.catalog, self.context.role, role, self.context.database) {
+            let message = format!("must be superuser or have privileges of the {name} role to COPY {to_do}");
+            return SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .hint("Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.");
+        }
+        not_served(what, copy)
+    }
+}
+
+fn not_served(what: &str, copy: &CopyStatement) -> SqlError {
     let (direction, client) = if copy.is_from { ("from", "FROM STDIN") } else { ("to", "TO STDOUT") };
     unsupported(&format!("COPY {direction} {what} on the server"), copy.place_position)
         .hint(format!("Use COPY ... {client}. psql's \\copy reads and writes files of the client."))

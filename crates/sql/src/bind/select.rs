@@ -17,6 +17,9 @@ use crate::logical::{ColumnId, Node, SortKey};
 use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind as Qualified, Spanned};
 use types::{Result, SqlError, SqlState};
 
+/// Columns of a result, as in PostgreSQL.
+const TARGETS_MAX: usize = 1_664;
+
 /// The select list: names, and the expressions with the columns that they become.
 struct Outputs {
     names: Vec<Name>,
@@ -219,6 +222,10 @@ impl Binder<'_> {
                 }
                 _ => return Err(unsupported("this item of a select list", self.at(item.span()))),
             }
+        }
+        if outputs.len() > TARGETS_MAX {
+            let message = format!("target lists can have at most {TARGETS_MAX} entries");
+            return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
         }
         Ok(outputs)
     }
