@@ -18,8 +18,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const REFUSED: u8 = 2;
 const FAILED: u8 = 3;
 
+unsafe extern "C" {
+    /// Of the allocator's library, which is linked in whole; its Rust package has no name for it without a further package.
+    fn mi_collect(force: bool);
+}
+
+/// Memory that this thread has freed goes back to the system.
+fn collect() {
+    // SAFETY: may be called on any thread at any time; touches only the allocator's own state.
+    unsafe { mi_collect(false) }
+}
+
 fn main() -> ExitCode {
     host::process::disable_huge_pages();
+    server::give_memory_back_by(collect);
     let matches = command().get_matches();
     match matches.subcommand() {
         Some(("start", arguments)) => start(arguments),

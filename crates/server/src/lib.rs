@@ -24,4 +24,5 @@ pub use config::{Config, ConfigError};
 pub use engine::Engine;
 pub use folder::FolderError;
 pub use node::{Exit, Server, StartError};
+pub use threads::give_memory_back_by;
 pub use wire::POSTGRES_VERSION;

@@ -53,6 +53,13 @@ impl Session {
 
     fn try_parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
         self.refresh()?;
+        for oid in types.iter().filter(|oid| **oid != 0) {
+            let is_row = || self.catalog.snapshot().relation_of_type(*oid).is_some();
+            if types::builtin::type_by_oid(*oid).is_none() && !is_row() {
+                let message = format!("type with OID {oid} does not exist");
+                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+            }
+        }
         let given: Vec<Option<SqlType>> =
             types.iter().map(|oid| Some(SqlType::new(*oid)).filter(|_| *oid != 0)).collect();
         if name.is_empty() {

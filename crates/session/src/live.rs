@@ -17,6 +17,7 @@ const PG_CURSORS: Oid = 12_077;
 const PG_PREPARED_STATEMENTS: Oid = 12_095;
 const PG_SETTINGS: Oid = 12_104;
 const PG_STAT_ACTIVITY: Oid = 12_222;
+const PG_STAT_SSL: Oid = 12_249;
 /// pg_read_all_stats and pg_signal_backend.
 const READ_ALL_STATS: Oid = 3375;
 const SIGNAL_BACKEND: Oid = 4200;
@@ -39,6 +40,7 @@ impl Source for Live {
         Some(match relation {
             PG_SETTINGS => settings_rows(&self.0),
             PG_STAT_ACTIVITY => self.0.shared.sessions().iter().map(|s| activity_row(s, context)).collect(),
+            PG_STAT_SSL => self.0.shared.sessions().iter().map(|s| ssl_row(s, context)).collect(),
             PG_PREPARED_STATEMENTS => self.0.lists.lock().statements.clone(),
             PG_CURSORS => self.0.lists.lock().cursors.clone(),
             _ => return None,
@@ -186,6 +188,17 @@ fn activity_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
         Datum::text(&**s.query.lock()),
         text("client backend"),
     ]);
+    row
+}
+
+fn ssl_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
+    let seen = s.encryption.as_ref().filter(|_| may_look(context, s));
+    let mut row = vec![Datum::Int4(s.process_id), Datum::Bool(s.encryption.is_some())];
+    row.push(optional(seen.map(|(version, ..)| version.clone())));
+    row.push(optional(seen.map(|(_, cipher, _)| cipher.clone())));
+    row.push(seen.map_or(Datum::Null, |(.., bits)| Datum::Int4(*bits)));
+    // Nothing is kept of client certificates.
+    row.resize(8, Datum::Null);
     row
 }
 

@@ -46,6 +46,8 @@ pub struct Login {
     pub process_id: i32,
     pub client: Option<SocketAddr>,
     pub server: Option<SocketAddr>,
+    /// Version, cipher and bits of an encrypted connection.
+    pub encryption: Option<(String, String, i32)>,
 }
 
 /// How a piece of work ended.
@@ -101,6 +103,7 @@ impl Session {
             return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
                 .detail("User does not have CONNECT privilege."));
         }
+        check_limits(&shared, role, database)?;
         let settings = start_settings(database, role, &login)?;
         let identity = Identity {
             process_id: login.process_id,
@@ -109,6 +112,7 @@ impl Session {
             user: role.id,
             client: login.client,
             server: login.server,
+            encryption: login.encryption,
         };
         Ok(Session {
             state: SessionState::new(shared.clone(), identity, settings),
@@ -362,6 +366,25 @@ impl Session {
     pub(crate) fn role_name(&self, id: Oid) -> String {
         self.catalog.snapshot().role(id).map_or_else(|| id.to_string(), |r| r.name.clone())
     }
+}
+
+/// 53300 where a role or a database has all the sessions it may have. Superusers are not counted out.
+fn check_limits(shared: &Shared, role: &catalog::Role, database: &catalog::Database) -> Result<()> {
+    if role.is_superuser || role.connection_limit < 0 && database.connection_limit < 0 {
+        return Ok(());
+    }
+    let sessions = shared.sessions();
+    let of_role = sessions.iter().filter(|s| s.login_user == role.id).count();
+    let of_database = sessions.iter().filter(|s| s.database == database.id).count();
+    let is_reached = |limit: i32, count: usize| usize::try_from(limit).is_ok_and(|limit| count >= limit);
+    let what = if is_reached(role.connection_limit, of_role) {
+        format!("role \"{}\"", role.name)
+    } else if is_reached(database.connection_limit, of_database) {
+        format!("database \"{}\"", database.name)
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::new(SqlState::TOO_MANY_CONNECTIONS, format!("too many connections for {what}")))
 }
 
 /// The settings a session starts with: the database's, the role's, the client's.

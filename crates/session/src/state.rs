@@ -46,6 +46,8 @@ pub struct SessionState {
     pub database_name: String,
     pub client: Option<SocketAddr>,
     pub server: Option<SocketAddr>,
+    /// Version, cipher and bits of an encrypted connection.
+    pub encryption: Option<(String, String, i32)>,
     /// Microseconds since 2000-01-01 UTC.
     pub connected: i64,
     pub cancel: CancelFlag,
@@ -80,6 +82,7 @@ pub(crate) struct Identity {
     pub user: Oid,
     pub client: Option<SocketAddr>,
     pub server: Option<SocketAddr>,
+    pub encryption: Option<(String, String, i32)>,
 }
 
 impl SessionState {
@@ -93,6 +96,7 @@ impl SessionState {
             database_name: identity.database_name,
             client: identity.client,
             server: identity.server,
+            encryption: identity.encryption,
             connected: now,
             cancel: CancelFlag::new(),
             settings: Mutex::new(settings),

@@ -1,11 +1,11 @@
 //! Who the client is: trusted on loopback, or proven by SCRAM-SHA-256.
 
-use crate::backend::{BackendFactory, Role};
+use crate::backend::Role;
 use crate::decode::{self, Body};
+use crate::listener::Service;
 use crate::output::{Output, put_i32, put_text};
-use crate::scram::{Exchange, Failure, Verifier};
+use crate::scram::{Exchange, Failure, Mock, Verifier};
 use crate::socket::{Frame, ReadError, Reader};
-use host::Random;
 use types::{Severity, SqlError, SqlState};
 
 /// How clients prove who they are.
@@ -27,24 +27,27 @@ const OK: i32 = 0;
 pub(crate) async fn authenticate(
     method: AuthMethod,
     user: &str,
-    factory: &dyn BackendFactory,
-    random: &dyn Random,
+    service: &Service,
     reader: &mut Reader,
     output: &mut Output,
 ) -> Result<Option<Role>, SqlError> {
-    let role = factory.role(user).await.map_err(|error| error.severity(Severity::Fatal))?;
+    let role = service.factory.role(user).await.map_err(|error| error.severity(Severity::Fatal))?;
     let role = match (method, role) {
         (AuthMethod::Trust, Some(role)) => role,
         (AuthMethod::Trust, None) => return Err(fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, no_role(user))),
         (AuthMethod::Scram, role) => {
             let verifier = role.as_ref().and_then(|role| role.verifier.as_deref()).and_then(Verifier::parse);
-            match (scram(user, verifier, random, reader, output).await?, role) {
+            match (scram(user, verifier, service, reader, output).await?, role) {
                 (Some(()), Some(role)) => role,
                 (Some(()), None) => return Err(wrong_password(user)),
                 (None, _) => return Ok(None),
             }
         }
     };
+    if !role.may_log_in {
+        let message = format!("role \"{user}\" is not permitted to log in");
+        return Err(fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message));
+    }
     put_request(output, OK, b"");
     Ok(Some(role))
 }
@@ -52,10 +55,11 @@ pub(crate) async fn authenticate(
 async fn scram(
     user: &str,
     verifier: Option<Verifier>,
-    random: &dyn Random,
+    service: &Service,
     reader: &mut Reader,
     output: &mut Output,
 ) -> Result<Option<()>, SqlError> {
+    let random = service.host.random.as_ref();
     put_request(output, SASL, format!("{MECHANISM}\0\0").as_bytes());
     output.flush().await?;
     let Some(first) = password_message(reader).await? else { return Ok(None) };
@@ -68,7 +72,8 @@ async fn scram(
         Failure::Malformed => malformed(),
         Failure::WrongPassword => wrong_password(user),
     };
-    let exchange = Exchange::start(body.take(length)?, verifier, random).map_err(failed)?;
+    let exchange = Exchange::start(body.take(length)?, verifier, Mock { secret: &service.secret, user }, random)
+        .map_err(failed)?;
     body.end()?;
     put_request(output, SASL_CONTINUE, exchange.answer.as_bytes());
     output.flush().await?;

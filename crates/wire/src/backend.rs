@@ -31,12 +31,25 @@ pub struct StartupParameters {
     pub peer: SocketAddr,
     /// The number in BackendKeyData; what `pg_backend_pid()` answers.
     pub process_id: i32,
-    pub encrypted: bool,
+    /// None: in the clear.
+    pub encryption: Option<Encryption>,
 }
 
-/// What authentication must know of a role that may log in.
+/// How a connection is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encryption {
+    /// `TLSv1.3`.
+    pub version: String,
+    /// `TLS_AES_256_GCM_SHA384`.
+    pub cipher: String,
+    pub bits: i32,
+}
+
+/// What authentication must know of a role.
 #[derive(Clone, Debug, Default)]
 pub struct Role {
+    /// Told only to who has proven to be it.
+    pub may_log_in: bool,
     /// `SCRAM-SHA-256$…` as stored ([`crate::Verifier`]); none if the role has no password.
     pub verifier: Option<String>,
     /// May use the reserved connections.
@@ -93,7 +106,7 @@ pub trait Cancel: Send + Sync {
 /// Makes backends. One for a node.
 #[async_trait]
 pub trait BackendFactory: Send + Sync {
-    /// The role, or None if there is none that may log in.
+    /// The role, or None if there is none.
     async fn role(&self, user: &str) -> Result<Option<Role>, SqlError>;
 
     /// A session for an authenticated client.

@@ -4,7 +4,7 @@
 //! the backend works, the socket is read ahead (bounded) so that a client that hangs up cancels its statement.
 
 use crate::auth::{self, AuthMethod};
-use crate::backend::{Backend, Cancel, Outcome, Role, StartupParameters};
+use crate::backend::{Backend, Cancel, Encryption, Outcome, Role, StartupParameters};
 use crate::cancel::Registration;
 use crate::decode::{self, Message};
 use crate::limits::{LOGIN_TIMEOUT, MESSAGE_LIMIT};
@@ -72,12 +72,12 @@ async fn login(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>) -> O
         }
         Opening::Start(socket, startup) => (socket, startup),
     };
-    let encrypted = socket.is_encrypted();
+    let encryption = socket.encryption();
     let (mut reader, mut output) = halves(socket);
-    match enter(startup, peer, encrypted, service, &mut reader, &mut output).await {
+    match enter(startup, peer, encryption, service, &mut reader, &mut output).await {
         Ok(Some((backend, registration, slot))) => {
             output.flush().await.ok()?;
-            reader.limit = MESSAGE_LIMIT;
+            reader.enter(MESSAGE_LIMIT);
             let cancel = backend.cancel_handle();
             let phase = service.phase.clone();
             let service = service.clone();
@@ -111,7 +111,7 @@ type Entered = (Box<dyn Backend>, Registration, crate::limits::Slot);
 async fn enter(
     startup: Startup,
     peer: SocketAddr,
-    encrypted: bool,
+    encryption: Option<Encryption>,
     service: &Service,
     reader: &mut Reader,
     output: &mut Output,
@@ -119,9 +119,9 @@ async fn enter(
     if startup.negotiate {
         auth::put_negotiation(output, startup.version, &startup.unknown_options);
     }
-    let method = admission(&startup, peer, encrypted, service)?;
+    let method = admission(&startup, peer, encryption.is_some(), service)?;
     let random = service.host.random.as_ref();
-    let role = auth::authenticate(method, &startup.user, service.factory.as_ref(), random, reader, output).await?;
+    let role = auth::authenticate(method, &startup.user, service, reader, output).await?;
     let Some(Role { superuser, .. }) = role else { return Ok(None) };
     if *service.phase.borrow() != Phase::Running {
         return Err(SqlError::new(SqlState::CANNOT_CONNECT_NOW, "the database system is shutting down"));
@@ -135,7 +135,7 @@ async fn enter(
         settings: startup.settings,
         peer,
         process_id: registration.process_id,
-        encrypted,
+        encryption,
     };
     let mut backend = service.factory.connect(parameters).await?;
     registration.arm(backend.cancel_handle());

@@ -27,7 +27,9 @@ mod startup;
 mod tls;
 
 pub use auth::AuthMethod;
-pub use backend::{Backend, BackendFactory, Bind, Cancel, Format, Outcome, Role, StartupParameters, TransactionStatus};
+pub use backend::{
+    Backend, BackendFactory, Bind, Cancel, Encryption, Format, Outcome, Role, StartupParameters, TransactionStatus,
+};
 pub use latency::{Latency, LatencyReport};
 pub use limits::{MESSAGE_LIMIT, OUTPUT_BUFFER, STARTUP_LIMIT};
 pub use listener::{Phase, Service, Settings, serve};

@@ -10,6 +10,10 @@ use types::{SqlError, SqlState};
 pub const STARTUP_LIMIT: usize = 16 << 10;
 /// A message after login: a value of full size (64 MiB) and its frame.
 pub const MESSAGE_LIMIT: usize = 65 << 20;
+/// A longer one can be nothing that a client means: the connection ends. PostgreSQL's limit.
+pub(crate) const LENGTH_MAX: usize = 0x3fff_ffff;
+/// A start-up packet, in bytes. PostgreSQL's limit.
+pub(crate) const STARTUP_PACKET_LIMIT: usize = 10_000;
 /// How full the output buffer may get before the socket is written.
 pub const OUTPUT_BUFFER: usize = 64 << 10;
 /// How much is read ahead of a running statement.

@@ -47,6 +47,8 @@ pub struct Service {
     pub(crate) slots: Arc<Slots>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) latency: Arc<Latency>,
+    /// What made-up salts come from: one name always gets the same.
+    pub(crate) secret: [u8; 32],
 }
 
 impl Service {
@@ -56,8 +58,19 @@ impl Service {
         host: Host,
         phase: watch::Receiver<Phase>,
     ) -> Arc<Service> {
+        let mut secret = [0; 32];
+        host.random.fill(&mut secret);
         let slots = Slots::new(settings.max_connections, settings.superuser_reserve);
-        Arc::new(Service { factory, settings, host, registry: Arc::default(), slots, phase, latency: Arc::default() })
+        Arc::new(Service {
+            factory,
+            settings,
+            host,
+            registry: Arc::default(),
+            slots,
+            phase,
+            latency: Arc::default(),
+            secret,
+        })
     }
 
     /// How long query strings and executions of portals take.

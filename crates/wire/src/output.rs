@@ -308,6 +308,9 @@ fn put_fields(buffer: &mut Vec<u8>, error: &SqlError) {
             put(kind, value);
         }
     }
+    // Drivers look at it: pgjdbc prepares again when a plan's result has changed, and knows that by this name.
+    let is_stale_plan = fields.message == "cached plan must not change result type";
+    put(b'R', if is_stale_plan { "RevalidateCachedQuery" } else { "hyrax" });
     buffer.push(0);
 }
 
@@ -328,7 +331,7 @@ mod tests {
         check(|out| out.parameter_description(&[23]), b"t\0\0\0\x0a\0\x01\0\0\0\x17");
         check(|out| out.copy_in(Format::Text, &[Format::Text]), b"G\0\0\0\x09\0\0\x01\0\0");
         check(|out| out.copy_data(|buffer| buffer.extend(b"x\n")), b"d\0\0\0\x06x\n");
-        check(|out| out.error(&SqlError::unsupported("a\0b")), b"E\0\0\0\x1eSERROR\0VERROR\0C0A000\0Mab\0\0");
+        check(|out| out.error(&SqlError::unsupported("a\0b")), b"E\0\0\0\x25SERROR\0VERROR\0C0A000\0Mab\0Rhyrax\0\0");
         let column = Column {
             name: "a",
             table: 1,

@@ -18,7 +18,7 @@ const NONCE_BYTES: usize = 18;
 /// Longest client nonce that is taken.
 const CLIENT_NONCE_LIMIT: usize = 1024;
 
-type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// What a server must know to check a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,17 +71,11 @@ impl Verifier {
     }
 
     /// One that no password fits.
-    fn made_up(random: &dyn Random) -> Verifier {
-        let mut verifier = Verifier {
-            iterations: DEFAULT_ITERATIONS,
-            salt: vec![0; SALT_BYTES],
-            stored_key: [0; 32],
-            server_key: [0; 32],
-        };
-        random.fill(&mut verifier.salt);
-        random.fill(&mut verifier.stored_key);
-        random.fill(&mut verifier.server_key);
-        verifier
+    /// Looks like a real one and fits no password. One name always has the same salt, as a real one has.
+    fn made_up(mock: &Mock<'_>) -> Verifier {
+        let mut salt = sign(mock.secret, mock.user.as_bytes()).to_vec();
+        salt.truncate(SALT_BYTES);
+        Verifier { iterations: DEFAULT_ITERATIONS, salt, stored_key: *mock.secret, server_key: *mock.secret }
     }
 }
 
@@ -118,6 +112,12 @@ pub(crate) enum Failure {
     WrongPassword,
 }
 
+/// What a verifier is made up from where a role has none.
+pub(crate) struct Mock<'a> {
+    pub secret: &'a Key,
+    pub user: &'a str,
+}
+
 /// The exchange after the client's first message.
 pub(crate) struct Exchange {
     verifier: Verifier,
@@ -132,7 +132,12 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// From client-first-message (`n,,n=user,r=nonce`). The user is start-up's, not this one's.
-    pub fn start(client_first: &[u8], verifier: Option<Verifier>, random: &dyn Random) -> Result<Exchange, Failure> {
+    pub fn start(
+        client_first: &[u8],
+        verifier: Option<Verifier>,
+        mock: Mock<'_>,
+        random: &dyn Random,
+    ) -> Result<Exchange, Failure> {
         let message = std::str::from_utf8(client_first).map_err(|_| Failure::Malformed)?;
         // `p=…` asks for channel binding, which was not offered.
         let header = ["n,,", "y,,"].into_iter().find(|header| message.starts_with(header)).ok_or(Failure::Malformed)?;
@@ -148,7 +153,7 @@ impl Exchange {
         random.fill(&mut own);
         let nonce = format!("{client_nonce}{}", STANDARD.encode(own));
         let known = verifier.is_some();
-        let verifier = verifier.unwrap_or_else(|| Verifier::made_up(random));
+        let verifier = verifier.unwrap_or_else(|| Verifier::made_up(&mock));
         let answer = format!("r={nonce},s={},i={}", STANDARD.encode(&verifier.salt), verifier.iterations);
         Ok(Exchange { verifier, known, header: header.to_owned(), nonce, first: bare.to_owned(), answer })
     }
@@ -212,7 +217,8 @@ mod tests {
 
     #[test]
     fn channel_binding_that_was_not_offered_is_refused() {
-        let start = |first: &[u8]| Exchange::start(first, None, &host::RealRandom).err();
+        let start =
+            |first: &[u8]| Exchange::start(first, None, Mock { secret: &[7; 32], user: "u" }, &host::RealRandom).err();
         assert_eq!(start(b"p=tls-server-end-point,,n=,r=abc"), Some(Failure::Malformed));
         assert_eq!(start(b"n,,n=,r="), Some(Failure::Malformed));
         assert_eq!(start(b"n,,n=,r=abc"), None);

@@ -3,8 +3,9 @@
 //! [`Reader`] grows its buffer as bytes arrive, never by the length a client announces; a frame over the limit is read
 //! past and reported. All its futures may be dropped at any await: what was read stays in the buffer.
 
+use crate::backend::Encryption;
 use crate::decode;
-use crate::limits::READ_AHEAD;
+use crate::limits::{LENGTH_MAX, READ_AHEAD};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -37,8 +38,14 @@ impl Socket {
         }
     }
 
-    pub fn is_encrypted(&self) -> bool {
-        matches!(self, Socket::Tls(_))
+    pub fn encryption(&self) -> Option<Encryption> {
+        let Socket::Tls(stream) = self else { return None };
+        let (_, session) = stream.get_ref();
+        // `TLSv1_3`, `TLS13_AES_256_GCM_SHA384`: OpenSSL's spelling is what clients know.
+        let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
+        let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+        let bits = if cipher.contains("128") { 128 } else { 256 };
+        Some(Encryption { version: version.replace('_', "."), cipher: cipher.replace("TLS13_", "TLS_"), bits })
     }
 }
 
@@ -102,7 +109,8 @@ pub(crate) struct Reader {
     source: Box<dyn AsyncRead + Send + Sync + Unpin>,
     buffer: BytesMut,
     /// Longest body.
-    pub limit: usize,
+    limit: usize,
+    is_in: bool,
     /// A frame that is being read past: its tag and the bytes still to come.
     skipping: Option<(u8, usize)>,
     ended: bool,
@@ -111,7 +119,22 @@ pub(crate) struct Reader {
 impl Reader {
     fn new(source: Box<dyn AsyncRead + Send + Sync + Unpin>) -> Reader {
         let limit = crate::limits::STARTUP_LIMIT;
-        Reader { source, buffer: BytesMut::new(), limit, skipping: None, ended: false }
+        Reader { source, buffer: BytesMut::new(), limit, is_in: false, skipping: None, ended: false }
+    }
+
+    /// The client is in: all messages are read, up to a larger limit.
+    pub fn enter(&mut self, limit: usize) {
+        (self.is_in, self.limit) = (true, limit);
+    }
+
+    /// What is refused as soon as it shows, because what follows it can not be followed.
+    fn check(&self, tag: u8) -> Result<(), SqlError> {
+        match (self.is_in, tag) {
+            (false, b'p') => Ok(()),
+            (false, _) => Err(decode::violation(format!("expected SASL response, got message type {tag}"))),
+            (true, tag) if decode::is_known(tag) => Ok(()),
+            (true, _) => Err(decode::violation(format!("invalid frontend message type {tag}"))),
+        }
     }
 
     /// The tag of the next frame, if any of it is here.
@@ -161,11 +184,17 @@ impl Reader {
             self.skipping = (here < left).then_some((tag, left - here));
             return Ok(self.skipping.is_none().then_some(Frame::TooLong { tag }));
         }
+        if let Some(&tag) = self.buffer.first() {
+            self.check(tag)?;
+        }
         let Some((&[tag, a, b, c, d], _)) = self.buffer.split_first_chunk() else { return Ok(None) };
         let length = i32::from_be_bytes([a, b, c, d]);
         let Some(length) = usize::try_from(length).ok().and_then(|length| length.checked_sub(4)) else {
             return Err(decode::violation("invalid message length"));
         };
+        if length > LENGTH_MAX || length > self.limit && !self.is_in {
+            return Err(decode::violation("invalid message length"));
+        }
         if length > self.limit {
             self.buffer.advance(5);
             self.skipping = Some((tag, length));
@@ -186,7 +215,7 @@ mod tests {
     fn frames(input: &'static [u8], limit: usize) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut reader = Reader::new(Box::new(input));
-        reader.limit = limit;
+        reader.enter(limit);
         let mut seen = Vec::new();
         loop {
             match runtime.block_on(reader.frame()) {
@@ -211,5 +240,21 @@ mod tests {
         assert_eq!(frames(b"Q\0\0\0\x09abcde", 5), ["Q 5"]);
         assert_eq!(frames(b"S\0\0\0\x04Q\0\0\0\x03", 100), ["S 0", "invalid message length"]);
         assert_eq!(frames(b"Q\xff\xff\xff\xff", 100), ["invalid message length"]);
+        assert_eq!(frames(b"Q\x7f\xff\xff\xff", 100), ["invalid message length"]);
+        assert_eq!(frames(b"\0", 100), ["invalid frontend message type 0"]);
+    }
+
+    #[test]
+    fn before_login_only_passwords_are_read() {
+        let first = |input: &'static [u8]| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let mut reader = Reader::new(Box::new(input));
+            match runtime.block_on(reader.frame()) {
+                Err(ReadError::Protocol(error)) => error.message().to_owned(),
+                other => format!("{other:?}"),
+            }
+        };
+        assert_eq!(first(b"p\x40\0\0\0x"), "invalid message length");
+        assert_eq!(first(b"Q"), "expected SASL response, got message type 81");
     }
 }

@@ -5,7 +5,7 @@
 //! taken for encrypted.
 
 use crate::decode::{Body, violation};
-use crate::limits::STARTUP_LIMIT;
+use crate::limits::STARTUP_PACKET_LIMIT;
 use crate::listener::Service;
 use crate::socket::Socket;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,6 +54,7 @@ pub(crate) async fn open(stream: TcpStream, service: &Service) -> Opening {
                 }
                 return Opening::Done;
             }
+            (SSL | GSS_ENCRYPTION, _) if !body.0.is_empty() => return Opening::Done,
             (SSL, Socket::Plain(stream)) if !asked_tls => {
                 asked_tls = true;
                 match encrypt(stream, service).await {
@@ -92,7 +93,7 @@ async fn encrypt(mut stream: TcpStream, service: &Service) -> Option<Socket> {
 /// A packet without a tag; None if the client went away or what it sent can not be one.
 async fn packet(socket: &mut Socket) -> Option<Vec<u8>> {
     let length = socket.read_i32().await.ok()?;
-    let length = usize::try_from(length).ok()?.checked_sub(4).filter(|&length| length <= STARTUP_LIMIT)?;
+    let length = usize::try_from(length).ok().filter(|&length| length <= STARTUP_PACKET_LIMIT)?.checked_sub(4)?;
     let mut packet = vec![0; length];
     socket.read_exact(&mut packet).await.ok()?;
     Some(packet)

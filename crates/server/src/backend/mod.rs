@@ -5,7 +5,7 @@
 
 mod sink;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, postgres_now};
 use async_trait::async_trait;
 use exec::output::ValueFormat;
 use session::{Binding, Login, Session};
@@ -32,8 +32,12 @@ pub fn factory(engine: Arc<Engine>) -> Arc<dyn BackendFactory> {
 impl BackendFactory for Factory {
     async fn role(&self, user: &str) -> Result<Option<Role>, SqlError> {
         let snapshot = self.engine.shared.snapshot();
-        let role = snapshot.role_by_name(user).filter(|role| role.can_login);
-        Ok(role.map(|role| Role { verifier: role.password.clone(), superuser: role.is_superuser }))
+        let now = postgres_now(&self.engine.host);
+        Ok(snapshot.role_by_name(user).map(|role| {
+            let is_valid = role.valid_until.is_none_or(|until| until > now);
+            let verifier = role.password.clone().filter(|_| is_valid);
+            Role { verifier, superuser: role.is_superuser, may_log_in: role.can_login }
+        }))
     }
 
     async fn connect(&self, parameters: StartupParameters) -> Result<Box<dyn Backend>, SqlError> {
@@ -44,6 +48,7 @@ impl BackendFactory for Factory {
             process_id: parameters.process_id,
             client: Some(parameters.peer),
             server: Some(self.engine.sql_address),
+            encryption: parameters.encryption.map(|e| (e.version, e.cipher, e.bits)),
         };
         let fatal = |error: SqlError| error.severity(Severity::Fatal);
         let session = Session::new(self.engine.shared.clone(), login).map_err(fatal)?;
