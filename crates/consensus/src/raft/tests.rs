@@ -266,6 +266,9 @@ impl host::Files for Limited {
     fn read(&self, path: &std::path::Path) -> io::Result<Vec<u8>> {
         host::RealFiles.read(path)
     }
+    fn lock(&self, path: &std::path::Path) -> io::Result<Option<host::files::FileLock>> {
+        host::RealFiles.lock(path)
+    }
     fn replace(&self, path: &std::path::Path, content: &[u8]) -> io::Result<()> {
         host::RealFiles.replace(path, content)
     }
