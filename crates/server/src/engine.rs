@@ -27,13 +27,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Logs a statement that took longer than the session wants to hear of (`log_min_duration_statement`; None: never).
-    pub fn log_slow(&self, text: &str, took: Duration, threshold: Option<Duration>) {
-        if threshold.is_some_and(|threshold| took >= threshold) {
-            let milliseconds = took.as_secs_f64() * 1e3;
-            tracing::info!(duration_ms = milliseconds, statement = shortened(text), "slow statement");
-            metrics::counter!("hyrax_slow_statements_total").increment(1);
-        }
+    /// Logs a statement that took as long as `log_min_duration_statement` or longer.
+    pub fn log_slow(&self, text: &str, took: Duration) {
+        let milliseconds = took.as_secs_f64() * 1e3;
+        tracing::info!(duration_ms = milliseconds, statement = shortened(text), "slow statement");
+        metrics::counter!("hyrax_slow_statements_total").increment(1);
     }
 }
 

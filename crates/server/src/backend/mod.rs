@@ -7,11 +7,13 @@ mod sink;
 
 use crate::engine::{Engine, postgres_now};
 use async_trait::async_trait;
+use exec::SessionAccess;
 use exec::output::ValueFormat;
 use session::{Binding, Login, Session};
 use sink::WireSink;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Duration;
 use txn::{CancelFlag, CancelReason};
 use types::oid::Oid;
 use types::{Severity, SqlError};
@@ -52,7 +54,7 @@ impl BackendFactory for Factory {
         };
         let fatal = |error: SqlError| error.severity(Severity::Fatal);
         let session = Session::new(self.engine.shared.clone(), login).map_err(fatal)?;
-        Ok(Box::new(SessionBackend { session }))
+        Ok(Box::new(SessionBackend { session, engine: self.engine.clone() }))
     }
 }
 
@@ -111,6 +113,23 @@ fn words(text: &str) -> Vec<String> {
 
 struct SessionBackend {
     session: Session,
+    engine: Arc<Engine>,
+}
+
+impl SessionBackend {
+    /// None: no statement is logged, however long it takes.
+    fn started(&self) -> Option<Duration> {
+        self.engine.config.log_min_duration_statement.map(|_| self.engine.host.clock.monotonic())
+    }
+
+    fn log_slow(&self, started: Option<Duration>) {
+        let Some(started) = started else { return };
+        let took = self.engine.host.clock.monotonic().saturating_sub(started);
+        let threshold = self.engine.config.log_min_duration_statement;
+        if threshold.is_some_and(|threshold| took >= threshold) {
+            self.engine.log_slow(&self.session.state().current_query(), took);
+        }
+    }
 }
 
 struct CancelHandle(CancelFlag);
@@ -147,7 +166,9 @@ fn outcome(outcome: session::Outcome) -> Outcome {
 #[async_trait]
 impl Backend for SessionBackend {
     async fn simple(&mut self, text: &str, output: &mut Output) -> Result<Outcome, SqlError> {
+        let started = self.started();
         let result = self.session.simple(text, &mut WireSink { output }).await;
+        self.log_slow(started);
         self.session.idle();
         result.map(outcome)
     }
@@ -190,7 +211,9 @@ impl Backend for SessionBackend {
         is_last: bool,
         output: &mut Output,
     ) -> Result<Outcome, SqlError> {
+        let started = self.started();
         let result = self.session.execute(portal, max_rows, is_last, &mut WireSink { output }).await;
+        self.log_slow(started);
         self.session.idle();
         result.map(outcome)
     }

@@ -269,7 +269,7 @@ pub static SETTINGS: &[Setting] = &[
         "log_min_duration_statement",
         LOGS,
         "DURATION",
-        "Statements that take at least so long are logged with their text. `off`: none. Sessions may SET their own.",
+        "Statements that take at least so long are logged with their text. `off`: none.",
         |c| c.log_min_duration_statement.map_or_else(|| "off".to_owned(), show_duration),
         |c, v| {
             let value = if matches!(v, "off" | "-1" | "") { Ok(None) } else { parse_duration(v).map(Some) };
