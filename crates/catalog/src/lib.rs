@@ -21,6 +21,7 @@ pub mod layout;
 pub mod names;
 pub mod privileges;
 pub mod reg;
+pub mod retention;
 pub mod rows;
 pub mod sequences;
 pub mod snapshot;

@@ -67,6 +67,7 @@ impl Catalog {
         }));
         let (snapshot, read_at) = catalog.read_all().await?;
         let mut follower = catalog.follower.lock();
+        crate::retention::follow_all(&catalog.gateway, &snapshot);
         catalog.current.store(Arc::new(snapshot));
         for (ts, mutations) in std::mem::take(&mut follower.backlog) {
             if ts > read_at {
@@ -127,7 +128,8 @@ impl Catalog {
         if of_catalog.is_empty() {
             return;
         }
-        let mut next = Snapshot::clone(&self.current.load());
+        let before = self.current.load_full();
+        let mut next = Snapshot::clone(&before);
         // Removals first: a name that moved to another object in this commit must end up with its new owner.
         for (key, _) in of_catalog.iter().filter(|(_, value)| value.is_none()) {
             next.remove(*key);
@@ -139,6 +141,9 @@ impl Catalog {
                 // Written by a newer version of the program, or damage: the object is as good as not there.
                 Err(error) => tracing::error!(?key, %error, "catalog row does not read"),
             }
+        }
+        for (key, _) in &of_catalog {
+            crate::retention::follow(&self.gateway, &before, &next, *key);
         }
         next.version = self.next_version();
         next.as_of = ts;

@@ -31,7 +31,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Bytes by which a transaction's share of the node's memory for buffered writes grows.
 const RESERVE_STEP: usize = 1 << 20;
 /// How long superseded versions are kept where nothing else is said.
-const RETENTION_US: u64 = 60_000_000;
+pub const RETENTION_US: u64 = 60_000_000;
 
 /// Starts replication of a group on this node: the real thing, or a double in tests.
 pub trait Groups: Send + Sync {

@@ -10,6 +10,7 @@ use super::context::{DdlContext, check_kind, check_not_system, error};
 use super::depend::{self, Part};
 use super::drop::carry_out;
 use super::foreign_keys;
+use super::options;
 use super::rename;
 use catalog::names;
 use catalog::privileges::{self, Target};
@@ -142,32 +143,12 @@ async fn carry_out_action(context: &mut DdlContext<'_>, id: Oid, action: &AlterA
             let owner = context.role_id(role)?;
             rename::set_owner(context, id, owner).await
         }
-        AlterAction::SetOptions(options) => set_options(context, id, options),
-        AlterAction::ResetOptions(names) => {
-            context.change_relation(id, |r| r.options.retain(|(name, _)| !names.contains(name))).map(drop)
-        }
+        AlterAction::SetOptions(options) => options::set(context, id, options).await,
+        AlterAction::ResetOptions(names) => options::reset(context, id, names).await,
         AlterAction::RowSecurity(false) | AlterAction::Hint => Ok(()),
         // Accepting it without policies would deny every row to others: nothing here would.
         AlterAction::RowSecurity(true) => Err(SqlError::unsupported("row-level security is not supported")),
         AlterAction::Unsupported { what, position } => Err(SqlError::unsupported(what.clone()).at(*position)),
-    }
-}
-
-fn set_options(context: &mut DdlContext<'_>, id: Oid, options: &Options) -> Result<()> {
-    let relation = context.relation(id)?;
-    match relation.kind {
-        RelationKind::View => super::views::check_options(options)?,
-        _ => super::indexes::check_options(options, super::tables::TABLE_OPTIONS)?,
-    }
-    let stored = super::tables::stored_options(options);
-    context.change_relation(id, |r| merge_options(&mut r.options, stored))?;
-    Ok(())
-}
-
-fn merge_options(options: &mut Vec<(String, String)>, more: Vec<(String, String)>) {
-    for (name, value) in more {
-        options.retain(|(old, _)| *old != name);
-        options.push((name, value));
     }
 }
 
@@ -412,10 +393,10 @@ async fn alter_index(context: &mut DdlContext<'_>, index: Arc<Index>, alter: &Al
     for action in &alter.actions {
         match action {
             AlterAction::Rename(to) => rename::rename_index(context, index.id, to).await?,
-            AlterAction::SetOptions(options) => {
-                super::indexes::check_options(options, super::indexes::INDEX_OPTIONS)?;
+            AlterAction::SetOptions(given) => {
+                super::indexes::check_options(given, super::indexes::INDEX_OPTIONS)?;
                 let mut changed = Index::clone(&*context.lock_index_by_id(index.id).await?);
-                merge_options(&mut changed.options, super::tables::stored_options(options));
+                options::merge(&mut changed.options, options::stored(given));
                 context.catalog.put(context.txn, Object::Index(changed))?;
             }
             AlterAction::ResetOptions(names) => {

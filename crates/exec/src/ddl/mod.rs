@@ -23,6 +23,7 @@ mod drop;
 mod foreign_keys;
 mod grants;
 mod indexes;
+mod options;
 mod owned;
 mod rename;
 mod roles;

@@ -3,23 +3,13 @@
 use super::columns::{self, WantedSequence, clauses};
 use super::constraints::{self, PlacedConstraint};
 use super::context::{DdlContext, already_exists, error};
-use super::indexes::{self, NewIndex, check_options};
+use super::indexes::{self, NewIndex};
+use super::options;
 use catalog::names;
 use catalog::*;
 use sql::utility::ddl::*;
 use std::sync::Arc;
 use types::{Result, SqlError, SqlState};
-
-pub(super) const TABLE_OPTIONS: &[&str] = &[
-    "fillfactor",
-    "history",
-    "parallel_workers",
-    "toast_tuple_target",
-    "user_catalog_table",
-    "vacuum_truncate",
-    "vacuum_index_cleanup",
-    "log_autovacuum_min_duration",
-];
 
 pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateTable) -> Result<()> {
     if let Some((what, position)) = create.unsupported {
@@ -34,11 +24,12 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateTable) -
         context.skipping(SqlState::DUPLICATE_TABLE, already_exists(name).message());
         return Ok(());
     }
-    check_options(&create.options, TABLE_OPTIONS)?;
+    let options = options::of_table(&create.options)?;
     context.claim_relation_name(schema.id, name).await?;
-    let kind = if create.is_collection { RelationKind::Collection } else { RelationKind::Table };
+    let is_open = options.is_open.unwrap_or(create.is_collection);
+    let kind = if is_open { RelationKind::Collection } else { RelationKind::Table };
     let mut relation = context.new_relation(&schema, name, kind, is_temporary).await?;
-    relation.options = stored_options(&create.options);
+    relation.options = options.stored;
     relation.on_commit = match create.on_commit {
         sql::utility::ddl::OnCommit::PreserveRows => catalog::OnCommit::PreserveRows,
         sql::utility::ddl::OnCommit::DeleteRows => catalog::OnCommit::DeleteRows,
@@ -60,10 +51,6 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateTable) -
     }
     distribute(context, &mut relation, create).await?;
     context.catalog.put(context.txn, Object::Relation(relation))
-}
-
-pub(super) fn stored_options(options: &Options) -> Vec<(String, String)> {
-    options.iter().map(|(name, value)| (name.clone(), value.clone().unwrap_or_else(|| "true".to_owned()))).collect()
 }
 
 async fn add_columns(

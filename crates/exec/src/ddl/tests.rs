@@ -341,6 +341,11 @@ fn roles_grants_schemas_and_databases_are_as_in_postgresql() {
     check("roles", include_str!("scripts/roles.sql"));
 }
 
+#[test]
+fn tables_are_opened_and_collections_closed() {
+    check("documents", include_str!("scripts/documents.sql"));
+}
+
 // --- transactions
 
 fn block_on<F: Future>(future: F) -> F::Output {

@@ -2,7 +2,6 @@
 
 use super::columns;
 use super::context::{DdlContext, already_exists, check_kind, error};
-use super::indexes;
 use super::services::BoundQuery;
 use catalog::privileges::Target;
 use catalog::*;
@@ -88,7 +87,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateView) ->
     let mut view = context.new_relation(&schema, name, RelationKind::View, is_temporary).await?;
     view.columns = made.columns;
     view.view = Some(definition);
-    view.options = super::tables::stored_options(&create.options);
+    view.options = super::options::stored(&create.options);
     context.catalog.put(context.txn, Object::Relation(view))
 }
 
@@ -135,7 +134,7 @@ async fn replace(
         let added = made.columns.into_iter().skip(view.columns.len());
         view.columns.extend(added);
         view.view = Some(definition);
-        view.options = super::tables::stored_options(&create.options);
+        view.options = super::options::stored(&create.options);
     })?;
     Ok(())
 }
@@ -160,7 +159,7 @@ fn depends_on(snapshot: &Snapshot, definition: &ViewDefinition, id: types::Oid) 
 
 /// How many rows; None where nothing was run (it exists already, or WITH NO DATA).
 pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &CreateTableAs) -> Result<Option<u64>> {
-    indexes::check_options(&create.options, super::tables::TABLE_OPTIONS)?;
+    let options = super::options::of_table(&create.options)?;
     let (schema, is_temporary) = context.creation_schema(&create.name, create.is_temporary).await?;
     let name = create.name.object();
     if create.if_not_exists && context.catalog.snapshot().id_by_name(schema.id, name).is_some() {
@@ -170,7 +169,12 @@ pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &Creat
     let snapshot = context.snapshot();
     let query = context.services.bind_query(&snapshot, &create.query)?;
     context.claim_relation_name(schema.id, name).await?;
-    let kind = if create.is_materialized_view { RelationKind::MaterializedView } else { RelationKind::Table };
+    let kind = match (create.is_materialized_view, options.is_open) {
+        (true, None) => RelationKind::MaterializedView,
+        (true, Some(_)) => return Err(error(SqlState::INVALID_PARAMETER_VALUE, "unrecognized parameter \"open\"")),
+        (false, Some(true)) => RelationKind::Collection,
+        (false, _) => RelationKind::Table,
+    };
     let mut table = context.new_relation(&schema, name, kind, is_temporary).await?;
     result_columns(
         &mut table,
@@ -178,7 +182,7 @@ pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &Creat
         &create.columns,
         (SqlState::SYNTAX_ERROR, "too many column names were specified"),
     )?;
-    table.options = super::tables::stored_options(&create.options);
+    table.options = options.stored;
     table.on_commit = match create.on_commit {
         sql::utility::ddl::OnCommit::PreserveRows => catalog::OnCommit::PreserveRows,
         sql::utility::ddl::OnCommit::DeleteRows => catalog::OnCommit::DeleteRows,

@@ -1,0 +1,141 @@
+//! `WITH (…)` of tables, collections and materialized views: what is known, what is kept as given, what it means.
+
+use super::context::{DdlContext, error};
+use crate::rows::Table;
+use catalog::{Relation, RelationKind};
+use sql::utility::ddl::Options;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use txn::{Direction, KeyRange};
+use types::{Oid, Result, SqlState};
+
+/// Kept and shown. `history` is followed by the catalog (`catalog::retention`), the others are hints about storage.
+const OF_TABLES: &[&str] = &[
+    "fillfactor",
+    "history",
+    "parallel_workers",
+    "toast_tuple_target",
+    "user_catalog_table",
+    "vacuum_truncate",
+    "vacuum_index_cleanup",
+    "log_autovacuum_min_duration",
+];
+/// Not kept: the kind of the relation tells it.
+const OPEN: &str = "open";
+/// Rows looked at between two looks at the clock.
+const SLICE_ROWS: usize = 4_096;
+
+pub(super) struct TableOptions {
+    /// `open`: whether documents may carry fields that are not declared.
+    pub is_open: Option<bool>,
+    pub stored: Vec<(String, String)>,
+}
+
+/// 22023 for what no table has, and for values that are none.
+pub(super) fn of_table(options: &Options) -> Result<TableOptions> {
+    let is_open = |(name, _): &&(String, Option<String>)| name == OPEN;
+    let others: Options = options.iter().filter(|o| !is_open(o)).cloned().collect();
+    super::indexes::check_options(&others, OF_TABLES)?;
+    for (name, value) in &others {
+        if name == "history" {
+            catalog::retention::parse(value.as_deref().unwrap_or_default())?;
+        }
+    }
+    let is_open = match options.iter().rfind(is_open) {
+        None => None,
+        Some((_, value)) => Some(boolean(value.as_deref().unwrap_or("true"))?),
+    };
+    Ok(TableOptions { is_open, stored: stored(&others) })
+}
+
+fn boolean(value: &str) -> Result<bool> {
+    match value.to_lowercase().as_str() {
+        "true" | "on" | "yes" | "1" => Ok(true),
+        "false" | "off" | "no" | "0" => Ok(false),
+        _ => {
+            let message = format!("invalid value for boolean option \"{OPEN}\": {value}");
+            Err(error(SqlState::INVALID_PARAMETER_VALUE, message))
+        }
+    }
+}
+
+pub(super) fn stored(options: &Options) -> Vec<(String, String)> {
+    options.iter().map(|(name, value)| (name.clone(), value.clone().unwrap_or_else(|| "true".to_owned()))).collect()
+}
+
+/// ALTER … SET (…): later values replace earlier ones.
+pub(super) fn merge(options: &mut Vec<(String, String)>, more: Vec<(String, String)>) {
+    for (name, value) in more {
+        options.retain(|(old, _)| *old != name);
+        options.push((name, value));
+    }
+}
+
+pub(super) async fn set(context: &mut DdlContext<'_>, id: Oid, options: &Options) -> Result<()> {
+    let relation = context.relation(id)?;
+    let (is_open, stored) = match relation.kind {
+        RelationKind::View => {
+            super::views::check_options(options)?;
+            (None, stored(options))
+        }
+        _ => {
+            let options = of_table(options)?;
+            (options.is_open, options.stored)
+        }
+    };
+    if let Some(is_open) = is_open {
+        open(context, &relation, is_open).await?;
+    }
+    context.change_relation(id, |r| merge(&mut r.options, stored)).map(drop)
+}
+
+pub(super) async fn reset(context: &mut DdlContext<'_>, id: Oid, names: &[String]) -> Result<()> {
+    let relation = context.relation(id)?;
+    if names.iter().any(|name| name == OPEN) {
+        open(context, &relation, false).await?;
+    }
+    context.change_relation(id, |r| r.options.retain(|(name, _)| !names.contains(name))).map(drop)
+}
+
+/// A table becomes a collection, or a collection whose documents have no undeclared fields a table.
+async fn open(context: &mut DdlContext<'_>, relation: &Arc<Relation>, is_open: bool) -> Result<()> {
+    let kind = match (relation.kind, is_open) {
+        (RelationKind::Table, true) => RelationKind::Collection,
+        (RelationKind::Collection, false) => RelationKind::Table,
+        (RelationKind::Table | RelationKind::Collection, _) => return Ok(()),
+        _ => {
+            let message = format!("{} \"{}\" cannot be opened", relation.kind_name(), relation.name);
+            return Err(error(SqlState::WRONG_OBJECT_TYPE, message));
+        }
+    };
+    if kind == RelationKind::Table && has_undeclared_fields(context, relation).await? {
+        let message = format!("collection \"{}\" has documents with undeclared fields", relation.name);
+        return Err(error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            .hint("Declare the fields as columns, or remove them, before the collection is closed."));
+    }
+    context.change_relation(relation.id, |r| r.kind = kind).map(drop)
+}
+
+async fn has_undeclared_fields(context: &DdlContext<'_>, relation: &Arc<Relation>) -> Result<bool> {
+    let table = Table::new(relation)?;
+    let mut scan = context.txn.scan(&table.at, None, KeyRange::all(), Direction::Forward);
+    loop {
+        let mut found = Ok(false);
+        let visited = scan
+            .next(SLICE_ROWS, |_, row, _| {
+                found = table.view(row).map(|(view, _)| view.tail().is_some_and(|tail| !tail.as_ref().is_empty()));
+                match found {
+                    Ok(false) => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                }
+            })
+            .await?;
+        if found? {
+            return Ok(true);
+        }
+        if visited == 0 {
+            return Ok(false);
+        }
+        context.txn.check()?;
+    }
+}
