@@ -79,6 +79,23 @@ pub trait SessionAccess: Send + Sync {
     fn current_value(&self, sequence: &Relation) -> Result<i64>;
     fn last_value(&self) -> Result<i64>;
 
+    /// `pg_advisory_lock` and its kin; false: it was only tried, and somebody else has the lock.
+    fn advisory_lock<'a>(
+        &'a self,
+        txn: &'a Transaction,
+        key: AdvisoryKey,
+        request: AdvisoryRequest,
+    ) -> BoxFuture<'a, Result<bool>> {
+        let _ = (txn, key, request);
+        Box::pin(std::future::ready(Err(SqlError::unsupported("advisory locks are not supported here"))))
+    }
+    /// Gives back what the session (not a transaction) has locked; false, with a warning: it has not.
+    fn advisory_unlock(&self, key: AdvisoryKey, is_shared: bool) -> bool {
+        let _ = (key, is_shared);
+        false
+    }
+    fn advisory_unlock_all(&self) {}
+
     /// SET CONSTRAINTS: whether the constraint is checked at commit now.
     fn is_deferred(&self, constraint: Oid, initially_deferred: bool) -> bool {
         let _ = constraint;
@@ -86,6 +103,31 @@ pub trait SessionAccess: Send + Sync {
     }
     /// Keeps a check for the commit (or SET CONSTRAINTS … IMMEDIATE); the session runs it with `exec::run_deferred`.
     fn defer(&self, check: crate::dml::DeferredCheck);
+}
+
+/// What an advisory lock is on: pg_locks' classid, objid and objsubid (1: one bigint, 2: two integers).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AdvisoryKey {
+    pub class: u32,
+    pub object: u32,
+    pub kind: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AdvisoryRequest {
+    pub is_shared: bool,
+    /// Goes with the transaction (or back to a savepoint), and not before.
+    pub is_of_transaction: bool,
+    pub waits: bool,
+}
+
+impl AdvisoryRequest {
+    pub(crate) const fn of_transaction(self) -> AdvisoryRequest {
+        AdvisoryRequest { is_of_transaction: true, ..self }
+    }
+    pub(crate) const fn tried(self) -> AdvisoryRequest {
+        AdvisoryRequest { waits: false, ..self }
+    }
 }
 
 /// One execution of one statement.

@@ -41,7 +41,9 @@ mod window;
 pub use admit::enter;
 pub use batch::Batch;
 pub use budget::{MemoryBudget, NodeBudget};
-pub use context::{BoxFuture, DirectContext, SessionAccess, SpillFolder, StatementContext};
+pub use context::{
+    AdvisoryKey, AdvisoryRequest, BoxFuture, DirectContext, SessionAccess, SpillFolder, StatementContext,
+};
 pub use dml::{DeferredCheck, run_deferred};
 pub use expr::fold;
 pub use functions::reg::input_value as input;

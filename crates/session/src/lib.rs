@@ -6,6 +6,7 @@
 //! Where to start: `session` (both protocols' entry), `query` (running one statement), `transaction` (what begins and ends with
 //! it), `state` (what running statements see of the session), `statement` and `portal`.
 
+mod advisory;
 pub mod block;
 mod copy;
 mod cursor;

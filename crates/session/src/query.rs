@@ -158,6 +158,7 @@ impl Session {
         }
         let age = self.open.as_ref().map_or(Timestamp::ZERO, |open| open.txn.age());
         self.retry_age = self.retry_age.max(age);
+        self.state.advisory.undo_taken();
         self.abort();
         self.block = BlockState::Idle;
         self.state.take_notices();
@@ -167,6 +168,7 @@ impl Session {
 
     /// Opens the implicit transaction if none is open, and takes the statement's snapshot.
     pub(crate) async fn begin_statement(&mut self) -> Result<()> {
+        self.state.advisory.check()?;
         self.ensure_transaction();
         let Some(open) = &mut self.open else { return Err(SqlError::internal("no transaction is open")) };
         open.has_run = true;

@@ -3,6 +3,7 @@
 //! Shared with the operators of the session's statements and, for pg_stat_activity, with other sessions. Each field behind its own
 //! short lock, none held while another is taken.
 
+use crate::advisory::Advisory;
 use crate::live::{Lists, Live};
 use crate::random::SessionRandom;
 use crate::search_path::{self, SearchPath};
@@ -10,13 +11,13 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use catalog::sequences::{SequenceState, SessionSequences};
 use catalog::{Relation, Snapshot};
-use exec::{BoxFuture, DeferredCheck, SessionAccess};
+use exec::{AdvisoryKey, AdvisoryRequest, BoxFuture, DeferredCheck, SessionAccess};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
-use txn::{CancelFlag, CancelReason, Isolation, SessionId};
+use txn::{CancelFlag, CancelReason, Isolation, SessionId, Transaction};
 use types::{Oid, Result, Severity, SqlError, SqlState};
 
 /// Checks that one transaction may put off (54000 beyond).
@@ -72,6 +73,7 @@ pub struct SessionState {
     overflow: Mutex<bool>,
     constraints: Mutex<ConstraintModes>,
     pub(crate) lists: Mutex<Lists>,
+    pub(crate) advisory: Advisory,
 }
 
 /// Who a session is.
@@ -117,6 +119,7 @@ impl SessionState {
             overflow: Mutex::new(false),
             constraints: Mutex::default(),
             lists: Mutex::default(),
+            advisory: Advisory::new(shared.gateway.clone(), identity.database),
             shared: shared.clone(),
         });
         shared.enter(&state);
@@ -189,6 +192,7 @@ impl SessionState {
         change(&mut self.constraints.lock());
     }
     pub(crate) fn end_transaction(&self) {
+        self.advisory.end_transaction();
         self.deferred.lock().clear();
         *self.overflow.lock() = false;
         let mut constraints = self.constraints.lock();
@@ -310,6 +314,23 @@ impl SessionAccess for SessionState {
     }
     fn last_value(&self) -> Result<i64> {
         self.sequences.lock().lastval().map(|(_, value)| value)
+    }
+
+    fn advisory_lock<'a>(
+        &'a self,
+        txn: &'a Transaction,
+        key: AdvisoryKey,
+        request: AdvisoryRequest,
+    ) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.advisory.lock(txn, key, request))
+    }
+    fn advisory_unlock(&self, key: AdvisoryKey, is_shared: bool) -> bool {
+        let Some(warning) = self.advisory.unlock(key, is_shared) else { return true };
+        self.notice(warning);
+        false
+    }
+    fn advisory_unlock_all(&self) {
+        self.advisory.unlock_all();
     }
 
     fn is_deferred(&self, constraint: Oid, initially_deferred: bool) -> bool {

@@ -39,6 +39,7 @@ struct Mark {
     catalog: CatalogMark,
     settings: SettingsMark,
     deferred: usize,
+    advisory: usize,
     /// Portals with a higher number were made later.
     portals: u64,
 }
@@ -88,6 +89,7 @@ impl Session {
             age,
         });
         txn.set_cancel(self.state.cancel.clone());
+        self.state.advisory.begin(&txn);
         txn
     }
 
@@ -155,6 +157,7 @@ impl Session {
             catalog: self.catalog.mark(),
             settings: self.state.settings.lock().mark(),
             deferred: self.state.deferred_count(),
+            advisory: self.state.advisory.mark(),
             portals: self.next_portal,
         }
     }
@@ -163,6 +166,7 @@ impl Session {
         self.catalog.rollback_to(mark.catalog);
         self.state.settings.lock().rollback_to(mark.settings);
         self.state.cut_deferred(mark.deferred);
+        self.state.advisory.rewind(mark.advisory);
         self.portals.retain(|_, portal| portal.number < mark.portals || portal.is_held());
         self.follow_temporary_schema();
     }

@@ -198,7 +198,7 @@ impl Session {
     async fn run_simple_utility(
         &mut self,
         utility: &Utility,
-        statement: &Arc<crate::statement::PreparedStatement>,
+        prepared: &Arc<crate::statement::PreparedStatement>,
     ) -> Result<String> {
         self.ensure_transaction();
         Ok(match utility {
@@ -240,12 +240,12 @@ impl Session {
             }
             Utility::Discard(target) => self.discard(*target).await?,
             Utility::Prepare { name, types, statement } => {
-                self.prepare(name, types, statement)?;
+                self.prepare(name, types, statement, &prepared.text)?;
                 "PREPARE".to_owned()
             }
             Utility::Deallocate(name) => self.deallocate(name.as_deref())?.to_owned(),
             Utility::Declare { name, query, scroll, hold, binary } => {
-                self.declare(name, query, *scroll, *hold, *binary, statement).await?;
+                self.declare(name, query, *scroll, *hold, *binary, prepared).await?;
                 "DECLARE CURSOR".to_owned()
             }
             Utility::Close(name) => self.close_cursor(name.as_deref())?.to_owned(),
@@ -352,6 +352,7 @@ impl Session {
                 self.set_session_authorization(None, false)?;
                 self.state.settings.lock().reset_all()?;
                 self.statements.clear();
+                self.state.advisory.unlock_all();
                 self.forget_plans();
                 self.state.discard_sequences();
                 self.drop_temporary().await;

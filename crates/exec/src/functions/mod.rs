@@ -3,6 +3,7 @@
 //! By `Proc::symbol`, as there. `SESSION` ones answer at once, `WAITING` ones may wait (sequences, sleep), `SETS` give rows.
 
 mod acl;
+mod advisory;
 mod catalog_info;
 mod definitions;
 mod objects;
@@ -33,6 +34,7 @@ const SESSION: &[&[(&str, SessionFn)]] = &[
     session::FUNCTIONS,
     sequence::FUNCTIONS,
     acl::FUNCTIONS,
+    advisory::FUNCTIONS,
     catalog_info::FUNCTIONS,
     definitions::FUNCTIONS,
     objects::FUNCTIONS,
@@ -42,7 +44,7 @@ const SESSION: &[&[(&str, SessionFn)]] = &[
     reg::FUNCTIONS,
     routines::FUNCTIONS,
 ];
-const WAITING: &[&[(&str, AsyncFn)]] = &[sequence::WAITING, session::WAITING];
+const WAITING: &[&[(&str, AsyncFn)]] = &[sequence::WAITING, session::WAITING, advisory::WAITING];
 const SETS: &[&[(&str, SessionSetFn)]] = &[acl::SETS, catalog_info::SETS, objects::SETS];
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {

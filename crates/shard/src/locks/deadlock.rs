@@ -2,6 +2,9 @@
 //!
 //! A waiter registers after it has waited `DEADLOCK_AFTER`, and searches: short waits, which are nearly all, cost nothing.
 //! The last to register of a cycle finds it (I1), as all others are there already; it ends all that it is in.
+//!
+//! A session that holds locks beside those of its transaction (`txn::NamedLocks`) is two owners here. They are *partners*: only one
+//! of them waits at a time, and who waits for either waits for that one.
 
 use super::table::{LockTable, Owner, RowKey};
 use crate::wake::Wakeups;
@@ -21,6 +24,8 @@ const VICTIMS_MAX: usize = 1_000;
 #[derive(Default)]
 pub struct WaitGraph {
     waiting: Mutex<HashMap<Owner, (Weak<LockTable>, RowKey), FixedState>>,
+    /// Both ways.
+    partners: Mutex<HashMap<Owner, Owner, FixedState>>,
 }
 
 impl WaitGraph {
@@ -30,6 +35,36 @@ impl WaitGraph {
 
     pub fn remove(&self, owner: Owner) {
         self.waiting.lock().remove(&owner);
+    }
+
+    /// The two are one session's from now on; partners that either had before are forgotten.
+    pub fn join(&self, a: Owner, b: Owner) {
+        let mut partners = self.partners.lock();
+        if a == b || partners.get(&a) == Some(&b) {
+            return;
+        }
+        for owner in [a, b] {
+            if let Some(old) = partners.remove(&owner) {
+                partners.remove(&old);
+            }
+        }
+        partners.insert(a, b);
+        partners.insert(b, a);
+    }
+
+    /// An owner that will never wait again.
+    pub fn part(&self, owner: Owner) {
+        let mut partners = self.partners.lock();
+        if let Some(other) = partners.remove(&owner) {
+            partners.remove(&other);
+        }
+    }
+
+    /// The one of an owner and its partner that waits, or the owner.
+    fn waiter_of(&self, owner: Owner) -> Owner {
+        let Some(partner) = self.partners.lock().get(&owner).copied() else { return owner };
+        let waiting = self.waiting.lock();
+        if !waiting.contains_key(&owner) && waiting.contains_key(&partner) { partner } else { owner }
     }
 
     fn place(&self, owner: Owner) -> Option<(Arc<LockTable>, RowKey)> {
@@ -70,6 +105,7 @@ impl WaitGraph {
                 path.pop();
                 continue;
             };
+            let next = self.waiter_of(next);
             if next == owner {
                 let victim = path.iter().map(|(member, _)| *member).max()?;
                 if let Some((table, row)) = self.place(victim) {
