@@ -52,6 +52,14 @@ pub(crate) struct Advisory {
     waiting: Mutex<Option<(AdvisoryKey, bool)>>,
 }
 
+/// `AdvisoryKey::kind` of LOCK TABLE's locks: no advisory lock has it.
+const OF_RELATION: u8 = 255;
+
+/// What LOCK TABLE locks beside the advisory locks.
+pub(crate) fn relation_key(relation: Oid) -> AdvisoryKey {
+    AdvisoryKey { class: 0, object: relation, kind: OF_RELATION }
+}
+
 /// The lock's name in the lock table.
 fn name(database: Oid, key: AdvisoryKey) -> [u8; 13] {
     let mut name = [0; 13];
@@ -231,17 +239,19 @@ impl Advisory {
     /// Rows of pg_locks.
     pub fn rows(&self, process_id: i32, session: u64) -> Vec<Vec<Datum>> {
         let row = |key: AdvisoryKey, is_shared: bool, granted: bool| {
+            let is_relation = key.kind == OF_RELATION;
+            let of_advisory = |value: Datum| if is_relation { Datum::Null } else { value };
             vec![
-                Datum::text("advisory"),
+                Datum::text(if is_relation { "relation" } else { "advisory" }),
                 Datum::Oid(self.database),
+                if is_relation { Datum::Oid(key.object) } else { Datum::Null },
                 Datum::Null,
                 Datum::Null,
                 Datum::Null,
                 Datum::Null,
-                Datum::Null,
-                Datum::Oid(key.class),
-                Datum::Oid(key.object),
-                Datum::Int2(i16::from(key.kind)),
+                of_advisory(Datum::Oid(key.class)),
+                of_advisory(Datum::Oid(key.object)),
+                of_advisory(Datum::Int2(i16::from(key.kind))),
                 Datum::text(format!("{session}/0")),
                 Datum::Int4(process_id),
                 Datum::text(mode_name(is_shared)),

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use types::array::Array;
 use types::{Datum, Oid, oid};
 
+const PG_LOCKS: Oid = 12_073;
 const PG_CURSORS: Oid = 12_077;
 const PG_PREPARED_STATEMENTS: Oid = 12_095;
 const PG_SETTINGS: Oid = 12_104;
@@ -41,6 +42,7 @@ impl Source for Live {
             PG_SETTINGS => settings_rows(&self.0),
             PG_STAT_ACTIVITY => self.0.shared.sessions().iter().map(|s| activity_row(s, context)).collect(),
             PG_STAT_SSL => self.0.shared.sessions().iter().map(|s| ssl_row(s, context)).collect(),
+            PG_LOCKS => self.0.shared.sessions().iter().flat_map(|s| s.advisory.rows(s.process_id, s.id.0)).collect(),
             PG_PREPARED_STATEMENTS => self.0.lists.lock().statements.clone(),
             PG_CURSORS => self.0.lists.lock().cursors.clone(),
             _ => return None,
@@ -168,6 +170,11 @@ fn activity_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
         2 => ("idle in transaction (aborted)", true),
         _ => ("idle", false),
     };
+    let (wait_type, wait) = match (state, s.advisory.is_waiting()) {
+        ("active", true) => (Some("Lock"), Some("advisory")),
+        ("active", false) => (None, None),
+        _ => (Some("Client"), Some("ClientRead")),
+    };
     let client = s.client_address();
     let statement = s.statement_time();
     row.extend([
@@ -179,8 +186,8 @@ fn activity_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
         if in_transaction { Datum::TimestampTz(s.transaction_time()) } else { Datum::Null },
         Datum::TimestampTz(statement),
         Datum::TimestampTz(statement),
-        if state == "active" { Datum::Null } else { text("Client") },
-        if state == "active" { Datum::Null } else { text("ClientRead") },
+        optional(wait_type),
+        optional(wait),
         text(state),
         Datum::Null,
         Datum::Null,

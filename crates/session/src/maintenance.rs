@@ -1,10 +1,11 @@
 //! LOCK TABLE, ANALYZE, and the maintenance that needs no doing.
 
+use crate::advisory::relation_key;
 use crate::session::Session;
-use exec::SessionAccess;
-use sql::utility::Maintain;
+use exec::{AdvisoryRequest, SessionAccess};
+use sql::utility::{Maintain, TableLockMode};
 use std::sync::Arc;
-use txn::{Direction, KeyRange};
+use txn::{Direction, Isolation, KeyRange};
 use types::{Oid, Result, SqlError, SqlState};
 
 impl Session {
@@ -34,22 +35,58 @@ impl Session {
         exec::analyze::store(&open.txn, &mut self.catalog, statistics).await
     }
 
-    /// Modes that exclude nothing but changes of the definition: the commit fails if the definition has changed.
-    pub(crate) async fn lock_tables(&mut self, relations: &[Oid]) -> Result<String> {
+    /// The weaker modes exclude nothing but changes of the definition: the commit fails if that has changed. The stronger ones
+    /// exclude each other, and whoever holds one commits only if nobody else has written the relation since its snapshot, which
+    /// is taken once the lock is there: that is what a serializable transaction gets instead of writers that wait.
+    pub(crate) async fn lock_tables(&mut self, relations: &[Oid], mode: TableLockMode, nowait: bool) -> Result<String> {
         if !self.block.is_in_block() {
             let message = "LOCK TABLE can only be used in transaction blocks";
             return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+        }
+        let is_strong = mode > TableLockMode::RowExclusive;
+        if is_strong && self.state.facts().isolation != Isolation::Serializable {
+            return Err(SqlError::unsupported(
+                "LOCK TABLE in this mode is supported at isolation level SERIALIZABLE only",
+            )
+            .hint("BEGIN ISOLATION LEVEL SERIALIZABLE."));
+        }
+        if is_strong {
+            self.lock_names(relations, mode, nowait).await?;
         }
         self.begin_statement().await?;
         for relation in relations {
             let (Some(relation), Some(open)) = (self.catalog.snapshot().relation(*relation), &self.open) else {
                 continue;
             };
-            if relation.has_rows() {
+            match relation.has_rows() {
+                true if is_strong => open.txn.read_whole(&relation.reference()),
                 // Nothing is read: a scan notes the definition that its transaction depends on.
-                drop(open.txn.scan(&relation.reference(), None, KeyRange::all(), Direction::Forward));
+                true => drop(open.txn.scan(&relation.reference(), None, KeyRange::all(), Direction::Forward)),
+                false if is_strong => {
+                    return Err(SqlError::unsupported("locking a view in this mode is not supported"));
+                }
+                false => {}
             }
         }
         Ok("LOCK TABLE".to_owned())
+    }
+
+    /// Before the snapshot is taken, if this is the transaction's first statement.
+    async fn lock_names(&mut self, relations: &[Oid], mode: TableLockMode, nowait: bool) -> Result<()> {
+        self.ensure_transaction();
+        let Some(open) = &self.open else { return Err(SqlError::internal("no transaction is open")) };
+        let now = self.shared.host.clock.monotonic();
+        open.txn.set_deadline(self.derived.statement_timeout.map(|timeout| now + timeout));
+        open.txn.set_lock_timeout(self.derived.lock_timeout);
+        for relation in relations {
+            let request =
+                AdvisoryRequest { is_shared: mode == TableLockMode::Share, is_of_transaction: true, waits: !nowait };
+            if !self.state.advisory.lock(&open.txn, relation_key(*relation), request).await? {
+                let name = self.catalog.snapshot().relation(*relation).map_or(String::new(), |r| r.name.clone());
+                let message = format!("could not obtain lock on relation \"{name}\"");
+                return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message));
+            }
+        }
+        Ok(())
     }
 }

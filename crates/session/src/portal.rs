@@ -1,8 +1,9 @@
 //! Portals: a statement with its parameters, and how far its rows have been read. SQL cursors are portals, too.
 
 use crate::row_store::RowStore;
-use crate::statement::{Planned, PreparedStatement};
+use crate::statement::{Planned, PreparedStatement, Work};
 use exec::output::ValueFormat;
+use sql::physical::{Op, PlanBody, PlanNode};
 use std::sync::Arc;
 use types::{Datum, Result};
 
@@ -50,6 +51,17 @@ impl Portal {
         Portal { number, statement, planned, parameters, formats, source: Source::Fresh, cursor: None, created: 0 }
     }
 
+    /// Whether rows can be read backward although DECLARE did not say SCROLL: where PostgreSQL would not have to keep them.
+    pub fn reads_backward(&self) -> bool {
+        match &self.planned.work {
+            Work::Query(prepared) => match &prepared.plan.body {
+                PlanBody::Direct(_) => true,
+                PlanBody::Tree(tree) => tree.subplans.is_empty() && goes_backward(&tree.root),
+            },
+            _ => false,
+        }
+    }
+
     /// A cursor WITH HOLD whose transaction has committed.
     pub fn is_held(&self) -> bool {
         self.cursor.is_some_and(|c| c.is_held)
@@ -73,5 +85,15 @@ impl Portal {
 
     pub fn is_running(&self) -> bool {
         matches!(&self.source, Source::Rows(rows) if rows.is_running())
+    }
+}
+
+/// Rows from storage, a sort or a function are there to be read again; others would have to be computed anew.
+fn goes_backward(node: &PlanNode) -> bool {
+    match &node.op {
+        Op::SeqScan { .. } | Op::IndexScan { .. } | Op::VirtualScan { .. } => true,
+        Op::FunctionScan { .. } | Op::CteScan { .. } | Op::Sort { .. } | Op::Materialize { .. } => true,
+        Op::Limit { input, .. } | Op::Project { input, .. } => goes_backward(input),
+        _ => false,
     }
 }

@@ -17,7 +17,14 @@ fn missing(name: &str) -> SqlError {
 }
 
 impl Session {
-    pub(crate) fn prepare(&mut self, name: &str, types: &[SqlType], syntax: &Arc<Statement>) -> Result<()> {
+    /// `text`: of the whole PREPARE statement, as pg_prepared_statements shows it.
+    pub(crate) fn prepare(
+        &mut self,
+        name: &str,
+        types: &[SqlType],
+        syntax: &Arc<Statement>,
+        text: &Arc<str>,
+    ) -> Result<()> {
         if self.statements.contains_key(name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
@@ -25,7 +32,7 @@ impl Session {
         self.check_count(self.statements.len(), "prepared statements")?;
         let given = types.iter().copied().map(Some).collect();
         let now = crate::shared::wall(&self.shared.host);
-        let statement = PreparedStatement::from_sql(Arc::from(syntax.text()), syntax.clone(), given, now);
+        let statement = PreparedStatement::from_sql(text.clone(), syntax.clone(), given, now);
         self.planned(&statement)?;
         self.statements.insert(name.to_owned(), statement);
         Ok(())
@@ -56,7 +63,7 @@ impl Session {
                 Datum::text(&*portal.statement.text),
                 Datum::Bool(cursor.is_some_and(|c| c.hold)),
                 Datum::Bool(cursor.is_some_and(|c| c.binary)),
-                Datum::Bool(cursor.is_some_and(|c| c.scroll != Some(false))),
+                Datum::Bool(cursor.is_some_and(|c| c.scroll.unwrap_or_else(|| portal.reads_backward()))),
                 Datum::TimestampTz(portal.created),
             ]
         };

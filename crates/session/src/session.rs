@@ -250,7 +250,8 @@ impl Session {
 
     /// The session has not run anything yet: what it derives from its settings is not there.
     fn derived_first(&mut self) -> Result<()> {
-        if self.derived.epoch == 0 { self.refresh() } else { Ok(()) }
+        // What text means is a setting, too.
+        if self.derived.epoch == 0 || self.derived.is_stale(&self.state) { self.refresh() } else { Ok(()) }
     }
 
     pub(crate) async fn run_queue(&mut self, is_alone: bool, sink: &mut dyn Sink) -> Result<Outcome> {

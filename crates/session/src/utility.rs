@@ -59,14 +59,14 @@ impl Session {
     /// BEGIN, COMMIT and their like; the tag.
     pub(crate) async fn run_control(&mut self, utility: &Utility) -> Result<&'static str> {
         match utility {
-            Utility::Begin(modes) => {
+            Utility::Begin { modes, is_start } => {
                 let verdict = self.block.begin();
                 self.warn(verdict.warning);
                 match verdict.action {
                     Action::Start => self.open_transaction(modes, Timestamp::ZERO),
                     _ => self.set_transaction(modes)?,
                 }
-                Ok(verdict.tag)
+                Ok(if *is_start { "START TRANSACTION" } else { verdict.tag })
             }
             Utility::Commit { chain } => {
                 let facts = self.state.facts();
@@ -87,6 +87,17 @@ impl Session {
                     self.chain(facts);
                 }
                 Ok(verdict.tag)
+            }
+            Utility::PrepareTransaction => {
+                let verdict = self.block.commit(false)?;
+                self.warn(verdict.warning);
+                self.abort();
+                if matches!(verdict.action, Action::Commit) {
+                    let message = "prepared transactions are disabled";
+                    return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                        .hint("Set max_prepared_transactions to a nonzero value."));
+                }
+                Ok("ROLLBACK")
             }
             Utility::Rollback { chain } => {
                 let facts = self.state.facts();
@@ -251,7 +262,14 @@ impl Session {
             Utility::Close(name) => self.close_cursor(name.as_deref())?.to_owned(),
             Utility::Maintain(maintain) => self.maintain(maintain).await?,
             Utility::Unlisten => "UNLISTEN".to_owned(),
-            Utility::LockTable { relations, .. } => self.lock_tables(relations).await?,
+            Utility::LockTable { relations, mode, nowait, position } => {
+                self.lock_tables(relations, *mode, *nowait).await.map_err(|e| e.at(*position))?
+            }
+            Utility::FinishPrepared { tag, name } => {
+                self.prevent_block(tag)?;
+                let message = format!("prepared transaction with identifier \"{name}\" does not exist");
+                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+            }
             Utility::Ddl(ddl) => self.run_ddl(ddl).await?,
             _ => return Err(SqlError::internal("a statement that the session does not know")),
         })

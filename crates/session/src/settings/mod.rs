@@ -114,7 +114,10 @@ impl Settings {
         check_settable(parameter, name)?;
         let value = match parameter {
             Some(parameter) => values::check(parameter, items)?,
-            None => items.join(", "),
+            None => match items {
+                [one] => one.clone(),
+                _ => return Err(values::one_argument(name)),
+            },
         };
         self.keep(parameter, name, value, local)
     }

@@ -12,12 +12,7 @@ pub fn check(parameter: &Parameter, items: &[String]) -> Result<String> {
             return date_style(&items.join(",")).ok_or_else(|| invalid(parameter, &items.join(", ")));
         }
         (_, [one]) => one.as_str(),
-        _ => {
-            return Err(SqlError::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("SET {} takes only one argument", parameter.name),
-            ));
-        }
+        _ => return Err(one_argument(parameter.name)),
     };
     match parameter.kind {
         Kind::Bool => match parse_bool(text) {
@@ -45,8 +40,18 @@ pub fn check(parameter: &Parameter, items: &[String]) -> Result<String> {
         Kind::Enum(values) => enumerated(parameter, text, values),
         Kind::TimeZone => Ok(TimeZone::parse(text)?.name().to_owned()),
         Kind::Encoding => encoding(parameter, text),
+        Kind::Text if parameter.name == "application_name" => Ok(printable(text)),
         Kind::Text | Kind::Names | Kind::DateStyle => Ok(text.to_owned()),
     }
+}
+
+pub fn one_argument(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("SET {name} takes only one argument"))
+}
+
+/// What is shown to others holds printable ASCII only: `?` for each other byte.
+fn printable(text: &str) -> String {
+    text.bytes().map(|b| if matches!(b, 32..=126) { char::from(b) } else { '?' }).collect()
 }
 
 fn invalid(parameter: &Parameter, text: &str) -> SqlError {

@@ -79,12 +79,7 @@ impl Binder<'_> {
             }
             relations.push(id);
         }
-        // The weaker modes exclude nothing but changes of the definition, which the commit is fenced against.
-        if mode > TableLockMode::RowExclusive {
-            return Err(super::unsupported("LOCK TABLE in this mode", position)
-                .hint("Transactions are serializable by default: what they read cannot change under them unnoticed."));
-        }
-        Ok(Utility::LockTable { relations, mode, nowait })
+        Ok(Utility::LockTable { relations, mode, nowait, position })
     }
 
     fn analyze(&mut self, options: &[GivenOption], relations: &[Named]) -> Result<Maintain> {

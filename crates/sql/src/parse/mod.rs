@@ -109,8 +109,8 @@ impl Statement {
                 _ => StatementKind::Utility,
             },
             Syntax::Utility(utility) => match **utility {
-                Utility::Begin(_) => StatementKind::Begin,
-                Utility::Commit { .. } => StatementKind::Commit,
+                Utility::Begin { .. } => StatementKind::Begin,
+                Utility::Commit { .. } | Utility::PrepareTransaction => StatementKind::Commit,
                 Utility::Rollback { .. } => StatementKind::Rollback,
                 Utility::Savepoint(_) => StatementKind::Savepoint,
                 Utility::RollbackTo(_) => StatementKind::RollbackTo,

@@ -2,6 +2,7 @@
 //! What is none of them is sqlparser's.
 
 use super::ddl::{Cursor, Source};
+use super::options::GivenOption;
 use super::{Lines, Statement, Syntax, error};
 use crate::utility::ddl::Ddl;
 use crate::utility::*;
@@ -9,7 +10,7 @@ use sqlparser::ast;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Word};
 use std::sync::Arc;
-use types::{Result, SqlError};
+use types::{Datum, Result, SqlError, SqlState};
 
 /// EXPLAIN EXPLAIN … and PREPARE p AS PREPARE …
 const LIST_MAX: usize = 10_000;
@@ -30,6 +31,13 @@ impl<'a> Front<'_, 'a> {
         let Some(word) = self.peek_word() else { return self.other() };
         match word.as_str() {
             "begin" | "start" => self.begin(),
+            "commit" | "rollback" if self.peek_nth_word(1).is_some_and(|w| w == "prepared") => {
+                let tag = if word == "commit" { "COMMIT PREPARED" } else { "ROLLBACK PREPARED" };
+                self.next();
+                self.next();
+                let name = self.string().ok_or_else(|| self.syntax_error())?;
+                Ok(utility(Utility::FinishPrepared { tag, name }))
+            }
             "commit" | "end" => self.end_transaction().map(|chain| utility(Utility::Commit { chain })),
             "abort" => self.end_transaction().map(|chain| utility(Utility::Rollback { chain })),
             "rollback" => self.rollback(),
@@ -132,13 +140,14 @@ impl<'a> Front<'_, 'a> {
     // --- transactions
 
     fn begin(&mut self) -> Result<Syntax> {
-        if self.accept("start") {
+        let is_start = self.accept("start");
+        if is_start {
             self.expect("transaction")?;
         } else {
             self.next();
             let _ = self.accept("work") || self.accept("transaction");
         }
-        self.transaction_modes().map(|modes| utility(Utility::Begin(modes)))
+        self.transaction_modes().map(|modes| utility(Utility::Begin { modes, is_start }))
     }
 
     /// `ISOLATION LEVEL …`, `READ ONLY`, `[NOT] DEFERRABLE`, with or without commas.
@@ -183,9 +192,6 @@ impl<'a> Front<'_, 'a> {
     /// The rest of COMMIT and ROLLBACK: whether AND CHAIN.
     fn end_transaction(&mut self) -> Result<bool> {
         self.next();
-        if self.peek_word().is_some_and(|w| w == "prepared") {
-            return Err(SqlError::unsupported("prepared transactions are not supported"));
-        }
         let _ = self.accept("work") || self.accept("transaction");
         if !self.accept("and") {
             return Ok(false);
@@ -255,7 +261,7 @@ impl<'a> Front<'_, 'a> {
         if self.peek_word().is_some_and(|w| w == "time") && self.peek_nth_word(1).is_some_and(|w| w == "zone") {
             self.next();
             self.next();
-            let value = if self.accept("local") { SetValue::Default } else { self.set_value()? };
+            let value = if self.accept("local") { SetValue::Default } else { self.time_zone()? };
             return Ok(utility(Utility::Set { name: "timezone".to_owned(), value, local }));
         }
         if self.accept("names") {
@@ -268,6 +274,36 @@ impl<'a> Front<'_, 'a> {
         }
         let value = self.set_value()?;
         Ok(utility(Utility::Set { name, value, local }))
+    }
+
+    /// A zone's name, hours, or an interval with its fields.
+    fn time_zone(&mut self) -> Result<SetValue> {
+        let is_interval = self.peek_word().is_some_and(|w| w == "interval")
+            && matches!(self.parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_));
+        if !is_interval {
+            return self.set_value();
+        }
+        self.next();
+        let position = self.cursor().position();
+        let mut text = self.string().unwrap_or_default();
+        if self.accept("hour") {
+            if text.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ')) {
+                text.push_str(" hours");
+            }
+            if self.accept("to") {
+                self.expect("minute")?;
+            }
+        }
+        let interval = types::io::input(types::SqlType::new(types::oid::INTERVAL), &text, &Default::default());
+        let Datum::Interval(interval) = interval.map_err(|e| e.at(position))? else { return Err(self.syntax_error()) };
+        if interval.months != 0 || interval.days != 0 {
+            let what = if interval.months != 0 { "months" } else { "days" };
+            let message = format!("time zone interval must not specify {what}");
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        /// Microseconds.
+        const HOUR: f64 = 3_600_000_000.0;
+        Ok(SetValue::Items(vec![(interval.micros as f64 / HOUR).to_string()]))
     }
 
     /// `a` or `extension.a`, or one of two words.
@@ -339,6 +375,9 @@ impl<'a> Front<'_, 'a> {
         if self.accept("time") {
             return self.expect("zone").map(|()| Some("timezone".to_owned()));
         }
+        if self.accept("session") {
+            return self.expect("authorization").map(|()| Some("session_authorization".to_owned()));
+        }
         if self.accept("transaction") {
             self.expect("isolation")?;
             return self.expect("level").map(|()| Some("transaction_isolation".to_owned()));
@@ -384,8 +423,9 @@ impl<'a> Front<'_, 'a> {
 
     fn prepare(&mut self) -> Result<Syntax> {
         self.next();
-        if self.peek_word().is_some_and(|w| w == "transaction") {
-            return Err(SqlError::unsupported("prepared transactions are not supported"));
+        if self.accept("transaction") {
+            self.string().ok_or_else(|| self.syntax_error())?;
+            return Ok(utility(Utility::PrepareTransaction));
         }
         let name = self.name()?;
         let mut types = vec![];
@@ -516,57 +556,31 @@ impl<'a> Front<'_, 'a> {
     fn explain(&mut self) -> Result<Syntax> {
         self.next();
         let mut options = ExplainOptions { costs: true, timing: true, ..ExplainOptions::default() };
-        if self.parser.consume_token(&Token::LParen) {
-            loop {
-                self.explain_option(&mut options)?;
-                if !self.parser.consume_token(&Token::Comma) {
-                    break;
-                }
-            }
-            self.close_paren()?;
+        if self.parser.peek_token_ref().token == Token::LParen && !self.starts_query_in_parentheses() {
+            let given = self.cursor().given_options()?;
+            explain_options(&given, &mut options)?;
         } else {
-            options.analyze = self.accept("analyze");
+            options.analyze = self.accept("analyze") || self.accept("analyse");
             options.verbose = self.accept("verbose");
+        }
+        const EXPLAINABLE: &[&str] = &[
+            "select", "insert", "update", "delete", "merge", "with", "values", "table", "declare", "create", "refresh",
+            "execute",
+        ];
+        let first = self.peek_word();
+        if first.is_some_and(|word| !EXPLAINABLE.contains(&word.as_str())) {
+            return Err(self.syntax_error());
         }
         let statement = Box::new(self.nested()?);
         Ok(Syntax::Explain { options, statement })
     }
 
-    fn explain_option(&mut self, options: &mut ExplainOptions) -> Result<()> {
-        let name = self.name()?;
-        if name == "format" {
-            let format = self.name()?;
-            options.format = match format.as_str() {
-                "text" => ExplainFormat::Text,
-                "json" => ExplainFormat::Json,
-                _ => return Err(SqlError::unsupported(format!("EXPLAIN format {format} is not supported"))),
-            };
-            return Ok(());
+    /// `EXPLAIN (SELECT …)` has no options.
+    fn starts_query_in_parentheses(&self) -> bool {
+        match &self.parser.peek_nth_token_ref(1).token {
+            Token::LParen => true,
+            _ => self.peek_nth_word(1).is_some_and(|w| matches!(w.as_str(), "select" | "values" | "with" | "table")),
         }
-        let on = match self.peek_word().as_deref() {
-            Some(word @ ("on" | "true" | "off" | "false")) => {
-                let on = matches!(word, "on" | "true");
-                self.next();
-                on
-            }
-            _ => self.signed()?.is_none_or(|n| n != 0),
-        };
-        match name.as_str() {
-            "analyze" => options.analyze = on,
-            "verbose" => options.verbose = on,
-            "costs" => options.costs = on,
-            "timing" => options.timing = on,
-            "summary" => options.summary = Some(on),
-            "settings" => options.settings = on,
-            "buffers" | "wal" => {}
-            _ => {
-                return Err(SqlError::new(
-                    types::SqlState::SYNTAX_ERROR,
-                    format!("unrecognized EXPLAIN option \"{name}\""),
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// `TABLE t` is `SELECT * FROM t`; sqlparser knows it only inside queries.
@@ -575,4 +589,47 @@ impl<'a> Front<'_, 'a> {
         let query = parsed.map_err(|e| error::from_parser(&e, self.parser, self.text, self.lines))?;
         Ok(Syntax::Sql(Box::new(ast::Statement::Query(query))))
     }
+}
+
+/// EXPLAIN's options, with PostgreSQL's refusals of what does not go together.
+fn explain_options(given: &[GivenOption], options: &mut ExplainOptions) -> Result<()> {
+    let (mut wal, mut timing) = (false, None);
+    for option in given {
+        match option.name.as_str() {
+            "analyze" => options.analyze = option.boolean()?,
+            "verbose" => options.verbose = option.boolean()?,
+            "costs" => options.costs = option.boolean()?,
+            "timing" => timing = Some(option.boolean()?),
+            "summary" => options.summary = Some(option.boolean()?),
+            "settings" => options.settings = option.boolean()?,
+            "buffers" => _ = option.boolean()?,
+            "wal" => wal = option.boolean()?,
+            "format" => {
+                options.format = match option.string()?.to_lowercase().as_str() {
+                    "text" => ExplainFormat::Text,
+                    "json" => ExplainFormat::Json,
+                    format @ ("xml" | "yaml") => {
+                        let message = format!("EXPLAIN format {format} is not supported");
+                        return Err(SqlError::unsupported(message).at(option.position));
+                    }
+                    other => {
+                        let message = format!("unrecognized value for EXPLAIN option \"format\": \"{other}\"");
+                        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).at(option.position));
+                    }
+                }
+            }
+            name => {
+                let message = format!("unrecognized EXPLAIN option \"{name}\"");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(option.position));
+            }
+        }
+    }
+    for (is_on, name) in [(wal, "WAL"), (timing == Some(true), "TIMING")] {
+        if is_on && !options.analyze {
+            let message = format!("EXPLAIN option {name} requires ANALYZE");
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+    }
+    options.timing = timing.unwrap_or(true);
+    Ok(())
 }

@@ -11,12 +11,23 @@ pub mod ddl;
 #[derive(Clone, Debug)]
 pub enum Utility {
     // --- transactions
-    Begin(TransactionModes),
+    Begin {
+        modes: TransactionModes,
+        /// START TRANSACTION, which is answered as such.
+        is_start: bool,
+    },
     Commit {
         chain: bool,
     },
     Rollback {
         chain: bool,
+    },
+    /// PREPARE TRANSACTION: disabled, as PostgreSQL has it by default.
+    PrepareTransaction,
+    /// COMMIT PREPARED and ROLLBACK PREPARED of a transaction's name; there are none.
+    FinishPrepared {
+        tag: &'static str,
+        name: String,
     },
     Savepoint(String),
     RollbackTo(String),
@@ -35,6 +46,8 @@ pub enum Utility {
         relations: Vec<Oid>,
         mode: TableLockMode,
         nowait: bool,
+        /// Where the mode stands.
+        position: u32,
     },
 
     // --- settings
