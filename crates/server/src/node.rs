@@ -140,6 +140,12 @@ impl Server {
             config,
             host,
         });
+        let refresh = exec::analyze::Refresh {
+            catalog: engine.shared.catalog.clone(),
+            gateway: engine.gateway.clone(),
+            host: engine.host.clone(),
+        };
+        supervised.over(threads.node.clone()).spawn("statistics", Box::pin(refresh.run()));
         let (phase, watched) = watch::channel(Phase::Running);
         let settings = wire_settings(&engine.config, tls);
         let service = wire::Service::new(backend::factory(engine.clone()), settings, engine.host.clone(), watched);

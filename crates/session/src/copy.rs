@@ -7,7 +7,7 @@ use exec::copy::{CopyIn, CopyOut};
 use sql::utility::{Copy, CopyDirection, CopyKind, Utility};
 use std::sync::Arc;
 use txn::TxnError;
-use types::{Result, SqlError, SqlState};
+use types::{Oid, Result, SqlError, SqlState};
 
 /// A COPY FROM STDIN that waits for data.
 pub(crate) struct CopyUnderway {
@@ -31,9 +31,21 @@ impl Session {
         }
     }
 
+    /// 55000 for FREEZE where others may have looked at the relation.
+    fn check_freeze(&self, copy: &Copy, relation: Oid) -> Result<()> {
+        let relation = self.catalog.snapshot().relation(relation);
+        if !copy.format.freeze || relation.is_none_or(|r| r.is_temporary || self.catalog.is_own_storage(r.storage)) {
+            return Ok(());
+        }
+        let message = "cannot perform COPY FREEZE because the table was not created or truncated in the current \
+                       subtransaction";
+        Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+    }
+
     pub(crate) async fn run_copy(&mut self, copy: &Copy, standing: Standing, sink: &mut dyn Sink) -> Result<Outcome> {
         match &copy.direction {
             CopyDirection::From { insert, relation, filter, .. } => {
+                self.check_freeze(copy, *relation)?;
                 let prepared = self.plan_query(insert, &[])?;
                 self.before_write(&prepared).await?;
                 self.begin_statement().await?;

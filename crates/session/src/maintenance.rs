@@ -50,11 +50,12 @@ impl Session {
             )
             .hint("BEGIN ISOLATION LEVEL SERIALIZABLE."));
         }
+        let relations = self.locked_with(relations);
         if is_strong {
-            self.lock_names(relations, mode, nowait).await?;
+            self.lock_names(&relations, mode, nowait).await?;
         }
         self.begin_statement().await?;
-        for relation in relations {
+        for relation in &relations {
             let (Some(relation), Some(open)) = (self.catalog.snapshot().relation(*relation), &self.open) else {
                 continue;
             };
@@ -69,6 +70,25 @@ impl Session {
             }
         }
         Ok("LOCK TABLE".to_owned())
+    }
+
+    /// With a view goes what it reads.
+    fn locked_with(&self, relations: &[Oid]) -> Vec<Oid> {
+        let mut all = relations.to_vec();
+        let mut at = 0;
+        while let Some(id) = all.get(at).copied() {
+            at += 1;
+            let relation = self.catalog.snapshot().relation(id);
+            let used = relation.and_then(|r| r.view.as_ref()).map_or(&[][..], |view| &view.depends_on);
+            for (used, _) in used {
+                let is_relation =
+                    self.catalog.snapshot().relation(*used).is_some_and(|r| r.has_rows() || r.view.is_some());
+                if is_relation && !all.contains(used) {
+                    all.push(*used);
+                }
+            }
+        }
+        all
     }
 
     /// Before the snapshot is taken, if this is the transaction's first statement.

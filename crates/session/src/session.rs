@@ -178,7 +178,8 @@ impl Session {
     /// The statement of a text, from memory where it has been seen.
     pub(crate) fn statement_of(&mut self, text: &str, given: &[Option<SqlType>]) -> Result<Arc<PreparedStatement>> {
         if let Some(known) = self.remembered.get(text).filter(|s| s.given() == given) {
-            return Ok(known.clone());
+            let known = known.clone();
+            return Ok(self.fresh(known));
         }
         let mut all = self.parse_all(text)?;
         if all.len() > 1 {
@@ -201,13 +202,26 @@ impl Session {
         self.remembered.insert(statement.text.clone(), statement.clone());
     }
 
+    /// A text that came by itself may return other columns than last time: nobody was promised that they stay.
+    fn fresh(&mut self, known: Arc<PreparedStatement>) -> Arc<PreparedStatement> {
+        if !known.is_stale(self.derived.epoch) {
+            return known;
+        }
+        let now = wall(&self.shared.host);
+        let (text, syntax, given) = (known.text.clone(), known.syntax.clone(), known.given().to_vec());
+        let statement = PreparedStatement::new(text, syntax, given, now);
+        self.remember(&statement);
+        statement
+    }
+
     pub(crate) fn forget_plans(&mut self) {
         self.remembered.clear();
     }
 
     fn statements_of(&mut self, text: &str) -> Result<VecDeque<Arc<PreparedStatement>>> {
         if let Some(known) = self.remembered.get(text).filter(|s| s.given().is_empty()) {
-            return Ok(VecDeque::from([known.clone()]));
+            let known = known.clone();
+            return Ok(VecDeque::from([self.fresh(known)]));
         }
         let all = self.parse_all(text)?;
         let now = wall(&self.shared.host);
@@ -233,7 +247,7 @@ impl Session {
         self.statements.remove("");
         self.portals.remove("");
         self.set_query(text);
-        self.queue = match self.derived_first().and_then(|()| self.statements_of(text)) {
+        self.queue = match self.refresh().and_then(|()| self.statements_of(text)) {
             Ok(statements) => statements,
             Err(error) => {
                 self.fail();
@@ -246,12 +260,6 @@ impl Session {
         }
         let is_alone = self.queue.len() == 1;
         self.run_queue(is_alone, sink).await
-    }
-
-    /// The session has not run anything yet: what it derives from its settings is not there.
-    fn derived_first(&mut self) -> Result<()> {
-        // What text means is a setting, too.
-        if self.derived.epoch == 0 || self.derived.is_stale(&self.state) { self.refresh() } else { Ok(()) }
     }
 
     pub(crate) async fn run_queue(&mut self, is_alone: bool, sink: &mut dyn Sink) -> Result<Outcome> {

@@ -44,6 +44,11 @@ impl PreparedStatement {
         self.planned.lock().as_ref().map(|planned| planned.parameters.clone()).unwrap_or_default()
     }
 
+    /// Whether its plan was made for another state of catalog or settings.
+    pub fn is_stale(&self, epoch: u64) -> bool {
+        self.planned.lock().as_ref().is_some_and(|planned| planned.epoch != epoch)
+    }
+
     pub fn kind(&self) -> StatementKind {
         self.syntax.as_ref().map_or(StatementKind::Utility, |s| s.kind())
     }

@@ -40,6 +40,7 @@ struct Mark {
     settings: SettingsMark,
     deferred: usize,
     advisory: usize,
+    facts: TransactionFacts,
     /// Portals with a higher number were made later.
     portals: u64,
 }
@@ -158,6 +159,7 @@ impl Session {
             settings: self.state.settings.lock().mark(),
             deferred: self.state.deferred_count(),
             advisory: self.state.advisory.mark(),
+            facts: self.state.facts(),
             portals: self.next_portal,
         }
     }
@@ -167,7 +169,8 @@ impl Session {
         self.state.settings.lock().rollback_to(mark.settings);
         self.state.cut_deferred(mark.deferred);
         self.state.advisory.rewind(mark.advisory);
-        self.portals.retain(|_, portal| portal.number < mark.portals || portal.is_held());
+        self.restore_facts(mark.facts);
+        self.portals.retain(|_, portal| portal.number <= mark.portals || portal.is_held());
         self.follow_temporary_schema();
     }
 
@@ -204,11 +207,19 @@ impl Session {
     pub(crate) fn release(&mut self, name: &str) -> Result<()> {
         let at = self.find_savepoint(name)?;
         let Some(open) = &mut self.open else { return Ok(()) };
-        if let Some(savepoint) = open.savepoints.get(at) {
-            open.txn.release(savepoint.id);
-        }
+        let Some((id, facts)) = open.savepoints.get(at).map(|s| (s.id, s.mark.facts)) else { return Ok(()) };
+        open.txn.release(id);
         open.savepoints.truncate(at);
+        // SET TRANSACTION READ ONLY counts for the part of the transaction that it was said in.
+        self.restore_facts(facts);
         Ok(())
+    }
+
+    fn restore_facts(&mut self, facts: TransactionFacts) {
+        if let Some(open) = &mut self.open {
+            open.facts = facts;
+            self.state.set_facts(facts);
+        }
     }
 
     // --- the end

@@ -58,6 +58,8 @@ impl Session {
 
     /// BEGIN, COMMIT and their like; the tag.
     pub(crate) async fn run_control(&mut self, utility: &Utility) -> Result<&'static str> {
+        let begins = matches!(utility, Utility::Begin { .. } | Utility::Savepoint(_) | Utility::Release(_));
+        self.block.check_runnable(!begins)?;
         match utility {
             Utility::Begin { modes, is_start } => {
                 let verdict = self.block.begin();
@@ -89,10 +91,11 @@ impl Session {
                 Ok(verdict.tag)
             }
             Utility::PrepareTransaction => {
+                let is_in_block = self.block.is_in_block();
                 let verdict = self.block.commit(false)?;
                 self.warn(verdict.warning);
                 self.abort();
-                if matches!(verdict.action, Action::Commit) {
+                if is_in_block && matches!(verdict.action, Action::Commit) {
                     let message = "prepared transactions are disabled";
                     return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
                         .hint("Set max_prepared_transactions to a nonzero value."));
@@ -183,6 +186,7 @@ impl Session {
                 self.fetch(cursor, *direction, *is_move, &portal.formats, sink).await?
             }
             Utility::Show(name) => {
+                self.ensure_transaction();
                 let value = self.show(name)?;
                 self.send_text(&portal.planned.columns, &[vec![value]], portal, describes, sink)?;
                 "SHOW".to_owned()
@@ -263,7 +267,9 @@ impl Session {
             Utility::Maintain(maintain) => self.maintain(maintain).await?,
             Utility::Unlisten => "UNLISTEN".to_owned(),
             Utility::LockTable { relations, mode, nowait, position } => {
-                self.lock_tables(relations, *mode, *nowait).await.map_err(|e| e.at(*position))?
+                let refused =
+                    |e: SqlError| if e.code() == SqlState::FEATURE_NOT_SUPPORTED { e.at(*position) } else { e };
+                self.lock_tables(relations, *mode, *nowait).await.map_err(refused)?
             }
             Utility::FinishPrepared { tag, name } => {
                 self.prevent_block(tag)?;
@@ -337,6 +343,10 @@ impl Session {
             self.warn(Some(warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, message)));
         }
         match value {
+            SetValue::Default if name.eq_ignore_ascii_case("role") => self.set_role(None, local),
+            SetValue::Default if name.eq_ignore_ascii_case("session_authorization") => {
+                self.set_session_authorization(None, local)
+            }
             SetValue::Default => self.state.settings.lock().reset(name, local),
             SetValue::Items(items) => {
                 let first = items.first().map_or("", String::as_str);

@@ -10,6 +10,7 @@ mod ddl;
 mod endings;
 mod in_flight;
 mod locking;
+mod named;
 mod two_shards;
 
 use crate::*;

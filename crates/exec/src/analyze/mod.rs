@@ -93,6 +93,8 @@ async fn take_sample(
             return Ok(sampler.finish());
         }
         txn.check()?;
+        // Others want this thread, too.
+        tokio::task::yield_now().await;
     }
 }
 

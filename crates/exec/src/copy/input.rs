@@ -217,14 +217,14 @@ impl Parser {
         }
         // An empty line is a row of no columns.
         let count = if self.types.is_empty() && line.is_empty() { 0 } else { self.fields.len() };
-        if count < self.types.len() {
-            let column = self.names.get(count).map_or("", String::as_str);
-            return Err(placed(bad_format(format!("missing data for column \"{column}\""))));
-        }
         if count > self.types.len() {
             return Err(placed(bad_format("extra data after last expected column")));
         }
         for (index, (ty, builder)) in self.types.iter().zip(&mut self.builders).enumerate() {
+            if index >= count {
+                let column = self.names.get(index).map_or("", String::as_str);
+                return Err(placed(bad_format(format!("missing data for column \"{column}\""))));
+            }
             let Some(bytes) = self.fields.get(index) else {
                 builder.push_null();
                 continue;

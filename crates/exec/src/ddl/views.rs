@@ -161,6 +161,9 @@ fn depends_on(snapshot: &Snapshot, definition: &ViewDefinition, id: types::Oid) 
 pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &CreateTableAs) -> Result<Option<u64>> {
     let options = super::options::of_table(&create.options)?;
     let (schema, is_temporary) = context.creation_schema(&create.name, create.is_temporary).await?;
+    if create.on_commit != sql::utility::ddl::OnCommit::PreserveRows && !is_temporary {
+        return Err(error(SqlState::INVALID_TABLE_DEFINITION, "ON COMMIT can only be used on temporary tables"));
+    }
     let name = create.name.object();
     if create.if_not_exists && context.catalog.snapshot().id_by_name(schema.id, name).is_some() {
         context.skipping(SqlState::DUPLICATE_TABLE, already_exists(name).message());

@@ -11,6 +11,7 @@ use types::{Result, SqlType};
 fn format(kind: CopyKind) -> CopyFormat {
     let is_csv = kind == CopyKind::Csv;
     CopyFormat {
+        freeze: false,
         kind,
         delimiter: if is_csv { b',' } else { b'\t' },
         null: if is_csv { String::new() } else { "\\N".to_owned() },

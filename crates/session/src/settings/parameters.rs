@@ -121,6 +121,8 @@ static PARAMETERS: &[Parameter] = &[
     user("temp_tablespaces", "", Kind::Text),
     user("check_function_bodies", "on", Kind::Bool),
     user("row_security", "on", Kind::Bool),
+    // --- hints to what works by itself here
+    user("vacuum_cost_delay", "0", Kind::Time { min: 0, max: 100 }),
     // --- transactions
     reported("default_transaction_read_only", "off", Kind::Bool),
     user("default_transaction_isolation", "serializable", Kind::Enum(LEVELS)),

@@ -52,6 +52,7 @@ pub(super) fn copy_format(copy: &CopyStatement, columns: &Columns<'_>) -> Result
     };
     let marked = |names: Option<&[String]>, what| names.map_or(Ok(vec![]), |names| columns.marked(names, what));
     Ok(CopyFormat {
+        freeze: options.freeze.unwrap_or(false),
         kind,
         delimiter,
         null: null.to_owned(),
@@ -218,7 +219,6 @@ fn list(option: &GivenOption) -> Result<&[String]> {
 fn encoding(option: &GivenOption) -> Result<&str> {
     /// PostgreSQL's encodings, without what its look-up skips over; `win1250` and `latin1` stand for their families.
     const OTHERS: &[&str] = &[
-        "sqlascii",
         "eucjp",
         "euccn",
         "euckr",
@@ -258,7 +258,8 @@ fn encoding(option: &GivenOption) -> Result<&str> {
     ];
     let given = option.string()?;
     let plain: String = given.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-    if matches!(plain.as_str(), "utf8" | "unicode") {
+    // SQL_ASCII asks for no conversion: what comes in must be UTF8 all the same.
+    if matches!(plain.as_str(), "utf8" | "unicode" | "sqlascii") {
         return Ok(given);
     }
     let of_family = ["latin", "win", "windows", "iso8859"].iter().any(|family| {

@@ -387,14 +387,7 @@ impl<'a> Front<'_, 'a> {
 
     fn reset(&mut self) -> Result<Syntax> {
         self.next();
-        if self.accept("session") {
-            self.expect("authorization")?;
-            return Ok(utility(Utility::SetSessionAuthorization { role: None, local: false }));
-        }
-        Ok(utility(self.setting()?.map_or(Utility::ResetAll, |name| match name.as_str() {
-            "role" => Utility::SetRole { role: None, local: false },
-            _ => Utility::Reset(name),
-        })))
+        Ok(utility(self.setting()?.map_or(Utility::ResetAll, Utility::Reset)))
     }
 
     fn show(&mut self) -> Result<Syntax> {

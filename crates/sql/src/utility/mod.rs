@@ -210,6 +210,8 @@ pub enum CopyDirection {
 
 #[derive(Clone, Debug)]
 pub struct CopyFormat {
+    /// FREEZE: asks for a relation that this transaction has made or emptied, and nothing else here.
+    pub freeze: bool,
     pub kind: CopyKind,
     pub delimiter: u8,
     pub null: String,
