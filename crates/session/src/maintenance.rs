@@ -5,7 +5,11 @@ use crate::session::Session;
 use exec::{AdvisoryRequest, SessionAccess};
 use sql::utility::{Maintain, TableLockMode};
 use std::sync::Arc;
-use txn::{Direction, Isolation, KeyRange};
+use std::time::Duration;
+use txn::{Direction, KeyRange};
+
+/// How long NOWAIT waits for writers that are about to go.
+const NOWAIT: Duration = Duration::from_millis(1);
 use types::{Oid, Result, SqlError, SqlState};
 
 impl Session {
@@ -36,22 +40,15 @@ impl Session {
     }
 
     /// The weaker modes exclude nothing but changes of the definition: the commit fails if that has changed. The stronger ones
-    /// exclude each other, and whoever holds one commits only if nobody else has written the relation since its snapshot, which
-    /// is taken once the lock is there: that is what a serializable transaction gets instead of writers that wait.
+    /// exclude each other (SHARE but itself), and from SHARE on all that writes; nothing keeps readers out, who see what was
+    /// before. The transaction's snapshot, if this is its first statement, is taken once the locks are there.
     pub(crate) async fn lock_tables(&mut self, relations: &[Oid], mode: TableLockMode, nowait: bool) -> Result<String> {
         if !self.block.is_in_block() {
             let message = "LOCK TABLE can only be used in transaction blocks";
             return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
         }
-        let is_strong = mode > TableLockMode::RowExclusive;
-        if is_strong && self.state.facts().isolation != Isolation::Serializable {
-            return Err(SqlError::unsupported(
-                "LOCK TABLE in this mode is supported at isolation level SERIALIZABLE only",
-            )
-            .hint("BEGIN ISOLATION LEVEL SERIALIZABLE."));
-        }
         let relations = self.locked_with(relations);
-        if is_strong {
+        if mode > TableLockMode::RowExclusive {
             self.lock_names(&relations, mode, nowait).await?;
         }
         self.begin_statement().await?;
@@ -59,14 +56,9 @@ impl Session {
             let (Some(relation), Some(open)) = (self.catalog.snapshot().relation(*relation), &self.open) else {
                 continue;
             };
-            match relation.has_rows() {
-                true if is_strong => open.txn.read_whole(&relation.reference()),
+            if relation.has_rows() {
                 // Nothing is read: a scan notes the definition that its transaction depends on.
-                true => drop(open.txn.scan(&relation.reference(), None, KeyRange::all(), Direction::Forward)),
-                false if is_strong => {
-                    return Err(SqlError::unsupported("locking a view in this mode is not supported"));
-                }
-                false => {}
+                drop(open.txn.scan(&relation.reference(), None, KeyRange::all(), Direction::Forward));
             }
         }
         Ok("LOCK TABLE".to_owned())
@@ -105,6 +97,17 @@ impl Session {
                 let name = self.catalog.snapshot().relation(*relation).map_or(String::new(), |r| r.name.clone());
                 let message = format!("could not obtain lock on relation \"{name}\"");
                 return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message));
+            }
+        }
+        if mode < TableLockMode::Share {
+            return Ok(());
+        }
+        if nowait {
+            open.txn.set_lock_timeout(Some(NOWAIT));
+        }
+        for relation in relations {
+            if let Some(relation) = self.catalog.snapshot().relation(*relation).filter(|r| r.has_rows()) {
+                open.txn.close(&relation.reference()).await?;
             }
         }
         Ok(())

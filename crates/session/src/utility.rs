@@ -266,11 +266,7 @@ impl Session {
             Utility::Close(name) => self.close_cursor(name.as_deref())?.to_owned(),
             Utility::Maintain(maintain) => self.maintain(maintain).await?,
             Utility::Unlisten => "UNLISTEN".to_owned(),
-            Utility::LockTable { relations, mode, nowait, position } => {
-                let refused =
-                    |e: SqlError| if e.code() == SqlState::FEATURE_NOT_SUPPORTED { e.at(*position) } else { e };
-                self.lock_tables(relations, *mode, *nowait).await.map_err(refused)?
-            }
+            Utility::LockTable { relations, mode, nowait } => self.lock_tables(relations, *mode, *nowait).await?,
             Utility::FinishPrepared { tag, name } => {
                 self.prevent_block(tag)?;
                 let message = format!("prepared transaction with identifier \"{name}\" does not exist");

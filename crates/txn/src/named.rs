@@ -58,8 +58,16 @@ impl NamedLocks {
                 }
                 Attempt::Wait(ticket) => {
                     let timeout = txn.state().lock_timeout;
-                    let grant =
-                        wait::for_lock(&txn.limits(), timeout, &shard, self.owner, &row, ticket, before).await?;
+                    let grant = wait::for_lock(
+                        &txn.limits(),
+                        timeout,
+                        &shard,
+                        self.owner,
+                        &row,
+                        ticket,
+                        wait::Undo::Row(before),
+                    )
+                    .await?;
                     if grant == Grant::Granted {
                         self.term.lock().get_or_insert(term);
                         return Ok(true);

@@ -52,20 +52,6 @@ struct Pass {
     has_broken: bool,
 }
 
-impl Transaction {
-    /// As if all of the relation had been read: at SERIALIZABLE the commit fails where somebody else has written it since the
-    /// snapshot.
-    pub fn read_whole(&self, relation: &RelationRef) {
-        let mut state = self.state();
-        let part = state.part(relation.home);
-        part.note_schema(relation);
-        if self.leaves_spans() {
-            let all = ReadRange { start: Key::from_slice(&[]), end: RangeEnd::Unbounded };
-            part.reads.add(relation.storage, all, self.gateway().limits().spans);
-        }
-    }
-}
-
 impl Scan {
     pub(crate) fn new(
         txn: Transaction,

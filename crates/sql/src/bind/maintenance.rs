@@ -18,8 +18,8 @@ fn maintain(tag: &'static str) -> Maintain {
 impl Binder<'_> {
     pub(super) fn maintenance(&mut self, statement: &Maintenance) -> Result<Utility> {
         let maintain = match statement {
-            Maintenance::Lock { relations, mode, nowait, position } => {
-                return self.lock_table(relations, *mode, *nowait, *position);
+            Maintenance::Lock { relations, mode, nowait } => {
+                return self.lock_table(relations, *mode, *nowait);
             }
             Maintenance::Gather { is_vacuum: false, options, relations } => self.analyze(options, relations)?,
             Maintenance::Gather { is_vacuum: true, options, relations } => self.vacuum(options, relations)?,
@@ -47,13 +47,7 @@ impl Binder<'_> {
         found.ok_or_else(|| catalog::names::no_relation(&name.parts))
     }
 
-    fn lock_table(
-        &mut self,
-        names: &[ObjectName],
-        mode: TableLockMode,
-        nowait: bool,
-        position: u32,
-    ) -> Result<Utility> {
+    fn lock_table(&mut self, names: &[ObjectName], mode: TableLockMode, nowait: bool) -> Result<Utility> {
         let mut relations = vec![];
         for name in names {
             let id = self.id_by_name(name)?;
@@ -79,7 +73,7 @@ impl Binder<'_> {
             }
             relations.push(id);
         }
-        Ok(Utility::LockTable { relations, mode, nowait, position })
+        Ok(Utility::LockTable { relations, mode, nowait })
     }
 
     fn analyze(&mut self, options: &[GivenOption], relations: &[Named]) -> Result<Maintain> {

@@ -16,7 +16,6 @@ pub(crate) enum Maintenance {
         relations: Vec<ObjectName>,
         mode: TableLockMode,
         nowait: bool,
-        position: u32,
     },
     /// ANALYZE or, `is_vacuum`, VACUUM.
     Gather {
@@ -133,15 +132,13 @@ impl Cursor<'_, '_> {
 
     fn lock(&mut self) -> Result<Maintenance> {
         self.accept_word("table");
-        let mut position = self.position();
         let relations = self.list(Self::relation_expr)?;
         let mut mode = TableLockMode::AccessExclusive;
         if self.accept_word("in") {
-            position = self.position();
             mode = self.lock_mode()?;
             self.expect(&["mode"])?;
         }
-        Ok(Maintenance::Lock { relations, mode, nowait: self.accept_word("nowait"), position })
+        Ok(Maintenance::Lock { relations, mode, nowait: self.accept_word("nowait") })
     }
 
     fn lock_mode(&mut self) -> Result<TableLockMode> {

@@ -46,8 +46,6 @@ pub enum Utility {
         relations: Vec<Oid>,
         mode: TableLockMode,
         nowait: bool,
-        /// Where the mode stands.
-        position: u32,
     },
 
     // --- settings

@@ -38,15 +38,3 @@ async fn deadlock_across_names_and_rows_is_found() {
     one.expect("the older transaction gets its lock");
     assert_eq!(two.expect_err("the younger holder dies"), TxnError::Deadlock);
 }
-
-#[tokio::test]
-async fn whole_read_is_a_conflict_with_any_write() {
-    let node = node().await;
-    node.given(&[("a", "1")]).await;
-    let reader = node.serializable().await;
-    reader.read_whole(&T);
-    write(&reader, "b", "1").await.expect("written");
-    node.given(&[("c", "1")]).await;
-    let error = reader.commit().await.expect_err("somebody wrote");
-    assert_eq!(error.to_sql().code().as_str(), "40001");
-}
