@@ -154,6 +154,12 @@ pub enum ExprKind {
         container: Box<Expr>,
         subscripts: Vec<Subscript>,
     },
+    /// `container` with the element or slice at the subscripts replaced: `SET a[1] = …`. Of an array or jsonb.
+    AssignSubscripts {
+        container: Box<Expr>,
+        subscripts: Vec<Subscript>,
+        value: Box<Expr>,
+    },
     /// `(a, b) < (c, d)`; equality forms are And/Or of operators.
     RowCompare {
         op: RowCompareOp,
@@ -258,6 +264,13 @@ impl Expr {
                     Subscript::Slice(a, b) => a.iter().chain(b).collect(),
                 }))
                 .collect(),
+            AssignSubscripts { container, subscripts, value } => std::iter::once(&**container)
+                .chain(subscripts.iter().flat_map(|s| match s {
+                    Subscript::Index(i) => vec![i],
+                    Subscript::Slice(a, b) => a.iter().chain(b).collect(),
+                }))
+                .chain(std::iter::once(&**value))
+                .collect(),
             RowCompare { left, right, .. } => left.iter().chain(right).collect(),
             Subquery(s) => s.outer_expressions(),
             SubPlan(s) => s
@@ -302,6 +315,13 @@ impl Expr {
                     Subscript::Index(i) => vec![i],
                     Subscript::Slice(a, b) => a.iter_mut().chain(b).collect(),
                 }))
+                .collect(),
+            AssignSubscripts { container, subscripts, value } => std::iter::once(&mut **container)
+                .chain(subscripts.iter_mut().flat_map(|s| match s {
+                    Subscript::Index(i) => vec![i],
+                    Subscript::Slice(a, b) => a.iter_mut().chain(b).collect(),
+                }))
+                .chain(std::iter::once(&mut **value))
                 .collect(),
             RowCompare { left, right, .. } => left.iter_mut().chain(right).collect(),
             Subquery(s) => s.outer_expressions_mut(),

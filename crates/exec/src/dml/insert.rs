@@ -12,7 +12,7 @@ use foldhash::{HashSet, HashSetExt};
 use sql::physical::PlanInsert;
 use std::sync::Arc;
 use types::json::Jsonb;
-use types::{Datum, Result};
+use types::{Datum, Result, SqlError, SqlState};
 
 pub(crate) struct InsertRows {
     input: Input,
@@ -79,6 +79,10 @@ impl InsertRows {
                     self.pending.shrink(&context.env(), &context.txn).await?;
                 }
                 let (values, tail) = self.row(&batch, row);
+                if tail.as_ref().is_some_and(|t| !t.as_ref().is_object()) {
+                    let message = "a document must be a JSON object";
+                    return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+                }
                 self.taken += 1;
                 if let Some(filter) = &self.filter
                     && !matches!(filter.eval_datums(run, &values).await?, Datum::Bool(true))

@@ -75,6 +75,10 @@ fn kind(expr: &Expr) -> Result<Kind> {
             let subscripts = subscripts.iter().map(subscript).collect::<Result<_>>()?;
             Kind::Subscripts(boxed(container)?, subscripts)
         }
+        ExprKind::AssignSubscripts { container, subscripts, value } => {
+            let subscripts = subscripts.iter().map(subscript).collect::<Result<_>>()?;
+            Kind::Assign(boxed(container)?, subscripts, boxed(value)?)
+        }
         ExprKind::RowCompare { op, left, right, .. } => {
             Kind::RowCompare { op: *op, left: nodes(left)?, right: nodes(right)? }
         }
@@ -190,6 +194,10 @@ pub(super) fn waits(kind: &Kind) -> bool {
             operand.as_ref().is_some_and(|o| o.waits)
                 || branches.iter().any(|(c, r)| c.waits || r.waits)
                 || otherwise.as_ref().is_some_and(|o| o.waits)
+        }
+        Kind::Assign(c, subscripts, value) => {
+            let bounds = subscripts.iter().flat_map(|(a, b, _)| [a, b]).flatten();
+            c.waits || value.waits || bounds.into_iter().any(|n| n.waits)
         }
         Kind::Subscripts(c, subscripts) => {
             c.waits || subscripts.iter().any(|(a, b, _)| [a, b].into_iter().flatten().any(|n| n.waits))

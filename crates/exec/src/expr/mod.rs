@@ -6,6 +6,7 @@
 //!
 //! Cost, per row and node: typed kernels 1-3 ns, scalar functions 20-40 ns, waiting forms a box per node that waits.
 
+mod assign;
 mod compile;
 mod constant;
 mod kernel;
@@ -174,6 +175,8 @@ pub(crate) enum Kind {
     Field(Box<Node>, usize),
     /// Container, then (lower or index, upper, is slice).
     Subscripts(Box<Node>, Vec<(Option<Node>, Option<Node>, bool)>),
+    /// The same with the value that is put there.
+    Assign(Box<Node>, Vec<(Option<Node>, Option<Node>, bool)>, Box<Node>),
     RowCompare {
         op: RowCompareOp,
         left: Vec<Node>,

@@ -1,7 +1,7 @@
 //! Evaluation of one row. The combinators that only need their arguments' values (`apply`) are shared with the waiting form.
 
-use super::record;
 use super::{Call, EvalContext, Kind, Node, OperatorCall, RowRef, Target};
+use super::{assign, record};
 use smallvec::SmallVec;
 use sql::expr::{BoolTest, RowCompareOp};
 use std::cmp::Ordering;
@@ -87,6 +87,15 @@ impl Node {
                 }
                 children
             }
+            Kind::Assign(container, subscripts, value) => {
+                let mut children: SmallVec<[Option<&Node>; 4]> =
+                    smallvec::smallvec![Some(&**container), Some(&**value)];
+                for (a, b, _) in subscripts {
+                    children.push(a.as_ref());
+                    children.push(b.as_ref());
+                }
+                children
+            }
             Kind::RowCompare { left, right, .. } => left.iter().chain(right).map(Some).collect(),
             _ => SmallVec::new(),
         }
@@ -147,6 +156,7 @@ impl Node {
             Kind::Subscripts(container, subscripts) => {
                 record::subscript(container.ty, self.ty, first, subscripts, args.get(1..).unwrap_or_default())
             }
+            Kind::Assign(container, subscripts, _) => assigned(container, subscripts, args),
             Kind::RowCompare { op, left, .. } => {
                 let (a, b) = args.split_at(left.len().min(args.len()));
                 Ok(row_compare(*op, left, a, b))
@@ -356,6 +366,27 @@ pub(super) fn make_array(ty: SqlType, nested: bool, args: &[Datum]) -> Result<Da
             Ok(Datum::Array(Arc::new(Array { element, dims, values })))
         }
     }
+}
+
+/// `args`: the container, the value, then two bounds for each subscript.
+fn assigned(container: &Node, subscripts: &[(Option<Node>, Option<Node>, bool)], args: &[Datum]) -> Result<Datum> {
+    let [old, value] = pair(args);
+    let mut bounds = args.get(2..).unwrap_or_default().chunks(2);
+    let mut places = Vec::with_capacity(subscripts.len());
+    for (lower, upper, is_slice) in subscripts {
+        let given = bounds.next().unwrap_or_default();
+        places.push(assign::Place {
+            lower: lower.as_ref().and_then(|_| given.first().cloned()),
+            upper: upper.as_ref().and_then(|_| given.get(1).cloned()),
+            is_slice: *is_slice,
+        });
+    }
+    if container.ty.oid == oid::JSONB {
+        let path: Vec<Datum> = places.into_iter().map(|p| p.lower.unwrap_or_default()).collect();
+        return assign::document(old, &path, value);
+    }
+    let element = container.ty.element().map_or(oid::TEXT, |e| e.oid);
+    assign::array(old, element, &places, value)
 }
 
 /// Orders two values that the binder made comparable, perhaps of different widths.

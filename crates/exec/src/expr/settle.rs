@@ -80,6 +80,10 @@ impl Node {
             Kind::Subscripts(c, subscripts) => std::iter::once(&mut **c)
                 .chain(subscripts.iter_mut().flat_map(|(a, b, _)| a.iter_mut().chain(b)))
                 .collect(),
+            Kind::Assign(c, subscripts, value) => std::iter::once(&mut **c)
+                .chain(subscripts.iter_mut().flat_map(|(a, b, _)| a.iter_mut().chain(b)))
+                .chain(std::iter::once(&mut **value))
+                .collect(),
             Kind::RowCompare { left, right, .. } => left.iter_mut().chain(right).collect(),
         }
     }

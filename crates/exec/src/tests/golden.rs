@@ -52,6 +52,17 @@ fn windows() {
 }
 
 #[test]
+fn expressions() {
+    check(include_str!("golden/expressions.test"));
+}
+
+/// What PostgreSQL does not have: fields that are not declared.
+#[test]
+fn documents() {
+    check(include_str!("golden/documents.test"));
+}
+
+#[test]
 fn with_queries() {
     check(include_str!("golden/with.test"));
 }

@@ -81,6 +81,8 @@ const fn kept(name: &'static str, default: &'static str, kind: Kind) -> Paramete
 const INT_MAX: i64 = i32::MAX as i64;
 const MILLISECONDS: Kind = Kind::Time { min: 0, max: INT_MAX };
 const COST: Kind = Kind::Real { min: 0.0, max: f64::MAX };
+/// A cost; -1 is one that is never reached.
+const OR_NEVER: Kind = Kind::Real { min: -1.0, max: f64::MAX };
 const LEVELS: &[&str] = &["read uncommitted", "read committed", "repeatable read", "serializable"];
 const MESSAGES: &[&str] = &[
     "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "info", "notice", "warning", "error", "log", "fatal",
@@ -177,6 +179,10 @@ static PARAMETERS: &[Parameter] = &[
     user("geqo", "on", Kind::Bool),
     user("geqo_threshold", "12", Kind::Integer { min: 2, max: INT_MAX }),
     user("jit", "on", Kind::Bool),
+    user("jit_above_cost", "100000", OR_NEVER),
+    user("jit_inline_above_cost", "500000", OR_NEVER),
+    user("jit_optimize_above_cost", "500000", OR_NEVER),
+    user("force_parallel_mode", "off", Kind::Enum(&["off", "on", "regress"])),
     user("constraint_exclusion", "partition", Kind::Enum(&["partition", "on", "off"])),
     user("cursor_tuple_fraction", "0.1", Kind::Real { min: 0.0, max: 1.0 }),
     user("from_collapse_limit", "8", Kind::Integer { min: 1, max: INT_MAX }),

@@ -1,5 +1,6 @@
 //! UPDATE and DELETE.
 
+use super::assign::{Place, refuse_default};
 use super::from::cross;
 use super::query::BoundQuery;
 use super::scope::{Clause, Item, Scope, fold};
@@ -160,6 +161,11 @@ impl Binder<'_> {
     ) -> Result<Vec<(i16, Expr)>> {
         let mut assigned: Vec<(i16, Expr)> = vec![];
         for assignment in syntax {
+            if let AssignmentTarget::ColumnName(name) = &assignment.target
+                && let Some(()) = self.assigned_part(relation, name, &assignment.value, &mut assigned)?
+            {
+                continue;
+            }
             for (number, value) in self.assigned(relation, assignment)? {
                 if assigned.iter().any(|(n, _)| *n == number) {
                     let name = relation.column(number).map(|c| c.name.clone()).unwrap_or_default();
@@ -172,6 +178,52 @@ impl Binder<'_> {
         // DEFAULT of a generated column: it is computed anyway.
         assigned.retain(|(n, _)| relation.column(*n).is_some_and(|c| !c.is_generated));
         Ok(assigned)
+    }
+
+    /// `SET a[1] = …`: further parts of one column go into what the first made of it. None if it is a whole column.
+    fn assigned_part(
+        &mut self,
+        relation: &Arc<Relation>,
+        name: &ast::ObjectName,
+        value: &ast::Expr,
+        assigned: &mut Vec<(i16, Expr)>,
+    ) -> Result<Option<()>> {
+        let position = self.at(name.span());
+        let place = Place::of(name)?;
+        if place.steps.is_empty() {
+            return Ok(None);
+        }
+        if is_default(value) {
+            refuse_default(&place.steps, position)?;
+        }
+        let plain = ast::ObjectName::from(vec![ast::Ident::with_quote_and_span('"', name.span(), place.column)]);
+        let column = self.assigned_column(relation, &plain)?;
+        let known = assigned.iter_mut().find(|(n, e)| *n == column.number && is_part(e));
+        let container = match &known {
+            Some((_, made)) => made.clone(),
+            None => self.target_column(relation, &column)?,
+        };
+        let value = self.expr(value)?;
+        let made = self.assign_part(&column, &place.steps, container, value, position)?;
+        let place = assigned.iter().position(|(n, _)| *n == column.number);
+        match place.and_then(|at| assigned.get_mut(at)) {
+            Some((_, known)) if is_part(known) => *known = made,
+            Some(_) => {
+                let message = format!("multiple assignments to same column \"{}\"", column.name);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+            None => assigned.push((column.number, made)),
+        }
+        Ok(Some(()))
+    }
+
+    /// The target's own column, as it was.
+    fn target_column(&mut self, relation: &Arc<Relation>, column: &catalog::Column) -> Result<Expr> {
+        let scope = self.scope()?;
+        let item = scope.items.iter().find(|i| i.relation.as_ref().is_some_and(|r| r.id == relation.id));
+        let found = item.and_then(|i| i.columns.iter().find(|c| c.name == column.name));
+        let found = found.ok_or_else(|| SqlError::internal("the target of an assignment is in scope"))?;
+        Ok(Expr::column(found.id, found.ty))
     }
 
     /// One item of SET: a column, or several from a row or a subquery.
@@ -273,6 +325,11 @@ impl Binder<'_> {
         let value = self.expr(value)?;
         Ok((column.number, self.assign(value, column.ty.into(), &column.name)?))
     }
+}
+
+/// What `assign_part` makes.
+fn is_part(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::AssignSubscripts { .. } | ExprKind::Row { .. })
 }
 
 /// Without parentheses around it.

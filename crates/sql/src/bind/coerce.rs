@@ -151,7 +151,8 @@ impl Binder<'_> {
 
     pub(super) fn explicit_cast(&mut self, expr: Expr, target: SqlType, position: u32) -> Result<Expr> {
         let source = expr.ty;
-        let cast = self.try_coerce(expr, target, CastContext::Explicit, CallForm::ExplicitCast)?;
+        let cast = self.try_coerce(expr, target, CastContext::Explicit, CallForm::ExplicitCast);
+        let cast = cast.map_err(|e| if e.code() == SqlState::CANNOT_COERCE { e.at(position) } else { e })?;
         cast.ok_or_else(|| no_cast(source, target, position))
     }
 
@@ -215,6 +216,9 @@ impl Binder<'_> {
         let ExprKind::Const(value) = expr.kind else { return Err(SqlError::internal("a literal was expected")) };
         let plain = SqlType { typmod: if target.oid == oid::INTERVAL { target.typmod } else { -1 }, ..target };
         let value = match value {
+            Datum::Text(text) if is_composite(target.oid) => {
+                self.row_literal(plain, &text, 0).map_err(|e| e.at(position))?
+            }
             Datum::Text(text) if catalog::reg::is_reg(target.oid) => {
                 let id = catalog::reg::input(&self.context.catalog, self.name_scope(), target.oid, &text);
                 Datum::Oid(id.map_err(|e| e.at(position))?)

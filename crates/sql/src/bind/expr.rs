@@ -69,9 +69,20 @@ impl Binder<'_> {
                 Ok(Expr { position: start, ..self.explicit_cast(expr, target, position)? })
             }
             Ast::TypedString(typed) => {
-                let target = self.data_type(&typed.data_type, position)?;
+                let mut target = self.data_type(&typed.data_type, position)?;
+                // Of a literal, a length that is not given is not 1.
+                if matches!(
+                    typed.data_type,
+                    ast::DataType::Bit(None) | ast::DataType::Char(None) | ast::DataType::Character(None)
+                ) {
+                    target.typmod = -1;
+                }
                 let value = self.value(&typed.value.value, self.at(typed.value.span))?;
                 Ok(Expr { position, ..self.explicit_cast(value, target, position)? })
+            }
+            // So sqlparser reads a string in a window's frame.
+            Ast::Interval(interval) if interval.leading_field.is_none() && interval.last_field.is_none() => {
+                self.expr(&interval.value)
             }
             Ast::IsNull(arg) => self.is_null(arg, false, position),
             Ast::IsNotNull(arg) => self.is_null(arg, true, position),

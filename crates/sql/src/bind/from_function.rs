@@ -1,5 +1,6 @@
 //! Functions in FROM: `generate_series(1, 3) AS g(n)`, `unnest(a, b)`, `ROWS FROM (f(x), g(y))`, `f(x) WITH ORDINALITY`.
 
+use super::resolve::Given;
 use super::scope::{Clause, Item, Name, fold};
 use super::{Binder, locking, unsupported};
 use crate::expr::{Expr, ExprKind};
@@ -65,11 +66,16 @@ impl Binder<'_> {
 
     fn called(&mut self, name: &str, args: &[FunctionArg], position: u32) -> Result<Called> {
         let clause = self.enter(Clause::FromFunction);
-        let bound = self.from_arguments(args, position);
+        let bound = self.argument_list(args);
         self.enter(clause);
         let args = bound?;
-        let input: Vec<Oid> = args.iter().map(|a| a.ty.oid).collect();
-        let chosen = self.function(name, &input, position)?;
+        if args.star {
+            let message = format!("{name}(*) specified, but {name} is not an aggregate function");
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
+        }
+        let input: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
+        let given = Given { types: &input, names: &args.names, variadic_array: args.variadic_array };
+        let chosen = self.function_for(name, given, position)?;
         match chosen.item.kind {
             ProcKind::Function => {}
             ProcKind::Window => {
@@ -81,19 +87,8 @@ impl Binder<'_> {
                 return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
             }
         }
-        let call = self.plain_call(&chosen, args, position)?;
+        let call = self.plain_call(&chosen, args.exprs, position)?;
         Ok(Called { name: name.to_owned(), proc: chosen.item, call })
-    }
-
-    fn from_arguments(&mut self, args: &[FunctionArg], position: u32) -> Result<Vec<Expr>> {
-        let mut bound = vec![];
-        for arg in args {
-            let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else {
-                return Err(unsupported("this kind of argument", position));
-            };
-            bound.push(self.expr(arg)?);
-        }
-        Ok(bound)
     }
 
     fn function_item(

@@ -1,5 +1,6 @@
 //! INSERT: VALUES, SELECT and DEFAULT VALUES, ON CONFLICT, RETURNING.
 
+use super::assign::{Place, nothing, refuse_default};
 use super::from::conjuncts;
 use super::query::{BoundQuery, literal_of};
 use super::scope::{Clause, Item, Name, Scope, fold};
@@ -8,11 +9,32 @@ use super::target::{is_column, is_default, no_such_column, refuse_generated, wri
 use super::{Binder, group, unsupported};
 use crate::expr::Expr;
 use crate::logical::{ColumnId, ConflictUpdate, Insert, Node, OnConflict, Overriding, ScanColumn, WriteTarget};
-use crate::parse::forms;
+use crate::parse::{forms, targets};
 use catalog::{Column, Identity, Relation, privilege};
 use sqlparser::ast::{self, OnConflictAction, OnInsert, SetExpr, Spanned};
 use std::sync::Arc;
 use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
+
+/// A column that a value is given for, or a part of one.
+#[derive(Clone)]
+struct Given<'r> {
+    column: &'r Column,
+    steps: Vec<ast::AccessExpr>,
+    position: u32,
+}
+
+impl<'r> Given<'r> {
+    fn whole(column: &'r Column) -> Given<'r> {
+        Given { column, steps: vec![], position: 0 }
+    }
+}
+
+impl std::ops::Deref for Given<'_> {
+    type Target = Column;
+    fn deref(&self) -> &Column {
+        self.column
+    }
+}
 
 impl Binder<'_> {
     pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<BoundQuery> {
@@ -29,9 +51,17 @@ impl Binder<'_> {
             ast::InsertOverriding::System => Overriding::System,
             ast::InsertOverriding::User => Overriding::User,
         });
-        let columns = self.insert_columns(&relation, &insert.columns)?;
-        self.inserted.push((relation.id, columns.iter().map(|c| c.number).collect()));
-        let (input, given) = self.insert_source(&relation, columns, insert, overriding)?;
+        let is_document = insert.columns.iter().any(targets::is_document);
+        let (input, given, tail) = if is_document {
+            let documents = self.documents(&relation, insert, position)?;
+            self.inserted.push((relation.id, relation.live_columns().map(|c| c.number).collect()));
+            (documents.input, documents.given, Some(documents.tail))
+        } else {
+            let columns = self.insert_columns(&relation, &insert.columns)?;
+            self.inserted.push((relation.id, columns.iter().map(|c| c.number).collect()));
+            let (input, given) = self.insert_source(&relation, columns, insert, overriding)?;
+            (input, given, None)
+        };
         let (input, values) = self.complete(&relation, input, given)?;
         let (target, new_row) = self.write_target(&relation)?;
         let generated = self.generated(&relation, &new_row)?;
@@ -48,26 +78,27 @@ impl Binder<'_> {
         let returning = self.returning(insert.returning.as_deref());
         self.scopes.pop();
         let (returning, names) = returning?;
-        let node = Insert { target, input, values, generated, tail: None, on_conflict, returning, overriding };
+        let node = Insert { target, input, values, generated, tail, on_conflict, returning, overriding };
         Ok(write(Node::Insert(Box::new(node)), names))
     }
 
     /// The columns that values are given for.
-    fn insert_columns<'r>(&self, relation: &'r Relation, names: &[ast::ObjectName]) -> Result<Vec<&'r Column>> {
+    fn insert_columns<'r>(&self, relation: &'r Relation, names: &[ast::ObjectName]) -> Result<Vec<Given<'r>>> {
         if names.is_empty() {
-            return Ok(relation.live_columns().collect());
+            return Ok(relation.live_columns().map(Given::whole).collect());
         }
-        let mut columns: Vec<&Column> = vec![];
+        let mut columns: Vec<Given<'_>> = vec![];
         for name in names {
             let position = self.at(name.span());
-            let [part] = name.0.as_slice() else { return Err(unsupported("inserting into a field", position)) };
-            let name = part.as_ident().map(fold).unwrap_or_default();
+            let place = Place::of(name)?;
+            let name = place.column;
             let column = relation.column_by_name(&name).ok_or_else(|| no_such_column(relation, &name, position))?;
-            if columns.iter().any(|c| c.number == column.number) {
+            let is_whole = place.steps.is_empty();
+            if columns.iter().any(|c| c.number == column.number && (is_whole || c.steps.is_empty())) {
                 let message = format!("column \"{name}\" specified more than once");
                 return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position));
             }
-            columns.push(column);
+            columns.push(Given { column, steps: place.steps, position });
         }
         Ok(columns)
     }
@@ -76,7 +107,7 @@ impl Binder<'_> {
     fn insert_source(
         &mut self,
         relation: &Relation,
-        columns: Vec<&Column>,
+        columns: Vec<Given<'_>>,
         insert: &ast::Insert,
         overriding: Option<Overriding>,
     ) -> Result<(Node, Vec<(i16, ColumnId)>)> {
@@ -99,6 +130,9 @@ impl Binder<'_> {
             }
             refuse_identity(column, overriding)?;
             let ty: SqlType = column.ty.into();
+            if !column.steps.is_empty() {
+                return Err(unsupported("inserting into parts of columns from a query", column.position));
+            }
             if name.ty.oid == oid::UNKNOWN
                 && let Some(place) = literal_of(&mut bound.node, name.id)
             {
@@ -126,7 +160,7 @@ impl Binder<'_> {
     }
 
     /// Without a column list, fewer values than columns are taken for the first ones.
-    fn matched<'r>(&self, mut columns: Vec<&'r Column>, width: usize, places: &Places<'_>) -> Result<Vec<&'r Column>> {
+    fn matched<'r>(&self, mut columns: Vec<Given<'r>>, width: usize, places: &Places<'_>) -> Result<Vec<Given<'r>>> {
         if width > columns.len() {
             let message = "INSERT has more expressions than target columns";
             let position = places.values.get(columns.len()).copied().unwrap_or(0);
@@ -144,7 +178,7 @@ impl Binder<'_> {
     fn insert_values(
         &mut self,
         relation: &Relation,
-        columns: &[&Column],
+        columns: &[Given<'_>],
         rows: &[&Vec<ast::Expr>],
         names: &[ast::ObjectName],
         overriding: Option<Overriding>,
@@ -160,9 +194,28 @@ impl Binder<'_> {
         self.scopes.push(Scope::of(if rows.len() == 1 { Clause::ValuesRow } else { Clause::Values }));
         let mut bound_rows = Vec::with_capacity(rows.len());
         for row in rows {
-            let mut bound = Vec::with_capacity(width);
-            for (column, expr) in columns.iter().zip(*row) {
-                bound.push(self.insert_value(relation, column, expr, overriding)?);
+            let mut bound: Vec<Expr> = Vec::with_capacity(width);
+            for (number, (column, expr)) in columns.iter().zip(*row).enumerate() {
+                if column.steps.is_empty() {
+                    bound.push(self.insert_value(relation, column, expr, overriding)?);
+                    continue;
+                }
+                // Further parts of one column go into what the first made of it.
+                let first = columns.iter().take(number).position(|c| c.number == column.number);
+                let container = first.and_then(|f| bound.get(f).cloned()).unwrap_or_else(|| nothing(column));
+                refuse_generated(column, "insert")?;
+                if is_default(expr) {
+                    refuse_default(&column.steps, column.position)?;
+                }
+                let value = self.expr(expr)?;
+                let made = self.assign_part(column, &column.steps, container, value, column.position)?;
+                match first.and_then(|f| bound.get_mut(f)) {
+                    Some(slot) => {
+                        *slot = made;
+                        bound.push(Expr::constant(Datum::Null, column.ty.into()));
+                    }
+                    None => bound.push(made),
+                }
             }
             bound_rows.push(bound);
         }
@@ -171,8 +224,12 @@ impl Binder<'_> {
         for column in &columns {
             ids.push(self.new_column(&column.name, column.ty.into(), 0, 0));
         }
-        let given = columns.iter().zip(&ids).filter(|(c, _)| !c.is_generated).map(|(c, id)| (c.number, *id));
-        let given = given.collect();
+        let mut given: Vec<(i16, ColumnId)> = vec![];
+        for (column, id) in columns.iter().zip(&ids).filter(|(c, _)| !c.is_generated) {
+            if !given.iter().any(|(n, _)| *n == column.number) {
+                given.push((column.number, *id));
+            }
+        }
         let row = bound_rows.first().cloned().unwrap_or_default();
         let node = match sets.is_empty() {
             true => Node::Values { rows: bound_rows, columns: ids },

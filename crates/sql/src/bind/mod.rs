@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod array;
+mod assign;
 mod call;
 mod change;
 mod coerce;
@@ -14,6 +15,7 @@ mod copy;
 mod copy_format;
 #[cfg(test)]
 mod copy_tests;
+mod document;
 mod expr;
 mod from;
 mod from_function;

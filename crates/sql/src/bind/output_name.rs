@@ -55,6 +55,7 @@ fn figure(expr: &Ast) -> (Strength, String) {
             weak(else_result.as_deref().map_or_else(none, figure), || Some("case".to_owned()))
         }
         Ast::Exists { .. } => strong("exists"),
+        Ast::IsNormalized { negated: false, .. } => strong("is_normalized"),
         Ast::Array(_) => strong("array"),
         Ast::Tuple(_) => strong("row"),
         Ast::Value(value) if matches!(value.value, ast::Value::Boolean(_)) => (Strength::Weak, "bool".to_owned()),

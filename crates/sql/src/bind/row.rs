@@ -14,6 +14,9 @@ use types::{Datum, Result, SqlError, SqlState, SqlType, oid, typename};
 /// Fields of a row value: as many as a relation has columns.
 const FIELDS_MAX: usize = 1_664;
 
+/// Row types inside of row types.
+const ROWS_IN_ROWS_MAX: usize = 32;
+
 /// One field as written.
 pub(super) enum Field<'s> {
     Expr(&'s Ast),
@@ -176,8 +179,13 @@ impl Binder<'_> {
         if let Some(fields) = fields {
             let Some(index) = fields.iter().position(|(field, _)| field == name) else {
                 let type_name = self.type_name(ty);
-                let message = format!("column \"{name}\" not found in data type {type_name}");
-                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position));
+                let (message, at) = match row.kind {
+                    ExprKind::Column(_) | ExprKind::Row { .. } if self.is_whole_row(&row) => {
+                        (format!("column {type_name}.{name} does not exist"), start)
+                    }
+                    _ => (format!("column \"{name}\" not found in data type {type_name}"), position),
+                };
+                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(at));
             };
             let field_type = fields.get(index).map_or(SqlType::UNKNOWN, |(_, ty)| *ty);
             return Ok(Expr::new(ExprKind::Field { row: Box::new(row), index }, field_type, start));
@@ -194,7 +202,7 @@ impl Binder<'_> {
         }
         let type_name = self.type_name(ty);
         let message = format!("column notation .{name} applied to type {type_name}, which is not a composite type");
-        Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position))
+        Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(start))
     }
 
     /// Names and types of all fields of a row value, with the expressions that read them: `(row).*`.
@@ -230,6 +238,12 @@ impl Binder<'_> {
         let names = item.columns.iter().map(|c| c.name.clone()).collect();
         let fields = item.columns.iter().map(|c| Expr { position: row.position, ..Expr::column(c.id, c.ty) }).collect();
         Expr { kind: ExprKind::Row { fields, names }, ..row }
+    }
+
+    fn is_whole_row(&self, row: &Expr) -> bool {
+        let ExprKind::Column(id) = row.kind else { return true };
+        let mut items = self.scopes.iter().flat_map(|s| &s.items);
+        items.any(|item| item.hidden.iter().any(|h| h.id == id))
     }
 
     /// Fields of a named row type, dropped columns left out of a row's value as well.
@@ -287,7 +301,7 @@ impl Binder<'_> {
         };
         if fields.len() != wanted.len() {
             let what = if fields.len() < wanted.len() { "few" } else { "many" };
-            return Err(cannot(format!("Input has too {what} columns."), row.position));
+            return Err(cannot(format!("Input has too {what} columns."), 0));
         }
         let mut converted = vec![];
         for (number, (field, (_, ty))) in fields.iter().zip(&wanted).enumerate() {
@@ -304,6 +318,21 @@ impl Binder<'_> {
         let names = wanted.into_iter().map(|(name, _)| name).collect();
         let kind = ExprKind::Row { fields: converted, names };
         Ok(Some(Expr::new(kind, SqlType::new(target.oid), row.position)))
+    }
+
+    /// `(1,"a b",)` as a row of a named type.
+    pub(super) fn row_literal(&self, ty: SqlType, text: &str, depth: usize) -> Result<Datum> {
+        let Some(fields) = self.fields_of_type(ty).filter(|_| depth < ROWS_IN_ROWS_MAX) else {
+            let name = self.type_name(ty);
+            return Err(SqlError::unsupported(format!("input of type {name} is not supported")));
+        };
+        let types: Vec<SqlType> = fields.iter().map(|(_, ty)| *ty).collect();
+        let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str().into()).collect();
+        let mut parse = |ty: SqlType, text: &str| match super::coerce::is_composite(ty.oid) {
+            true => self.row_literal(ty, text, depth + 1),
+            false => types::io::input(ty, text, &self.context.format),
+        };
+        types::io::record::input(&types, &names, text, &mut parse)
     }
 
     // --- whole rows

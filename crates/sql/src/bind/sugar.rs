@@ -4,7 +4,7 @@ use super::expr::leftmost;
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::parse::expr::Mark;
-use sqlparser::ast::{self, Expr as Ast, InTarget, Spanned};
+use sqlparser::ast::{self, Expr as Ast, InTarget};
 use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid, typename};
 
 impl Binder<'_> {
@@ -283,7 +283,7 @@ impl Binder<'_> {
     fn collate(&mut self, arg: &Ast, collation: &ast::ObjectName, position: u32) -> Result<Expr> {
         let arg = self.expr(arg)?;
         let parts: Vec<_> = collation.0.iter().filter_map(|p| p.as_ident().map(super::scope::fold)).collect();
-        check_collation(&parts, self.at(collation.span()))?;
+        check_collation(&parts, position)?;
         let is_collatable = arg.ty.oid == oid::UNKNOWN
             || arg.ty.is_string() && arg.ty.oid != oid::CHAR
             || arg.ty.element().is_some_and(|e| e.is_string() && e.oid != oid::CHAR);

@@ -13,6 +13,7 @@ mod lines;
 mod maintenance;
 mod options;
 mod session;
+pub(crate) mod targets;
 
 pub(crate) use copy::{CopyPlace, CopySource, CopyStatement};
 pub(crate) use lines::Lines;
@@ -134,6 +135,8 @@ pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statem
         return Err(SqlError::unsupported("standard_conforming_strings = off is not supported with backslashes"));
     }
     check_depth(&tokens)?;
+    let tokens = targets::with_documents(&tokens).unwrap_or(tokens);
+    let tokens = targets::marked(&tokens, text, &lines).unwrap_or(tokens);
     let tokens = forms::rewritten(&tokens, text, &lines).unwrap_or(tokens);
     let mut parser = parser(tokens);
     let source = ddl::Source::new(text, &lines);
@@ -171,7 +174,7 @@ fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
 fn tokenize(text: &str, lines: &Lines) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&HyraxDialect, text).tokenize_with_location();
     let tokens = tokens.map_err(|e| error::from_tokenizer(&e, text, lines))?;
-    Ok(expr::cut_operators(tokens, text, lines))
+    Ok(expr::wrap_whole_rows(expr::cut_operators(tokens, text, lines)))
 }
 
 fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {

@@ -304,3 +304,23 @@ pub(crate) fn operator_spelling(op: &Op) -> Option<String> {
         other => Some(other.to_string()),
     }
 }
+
+/// Whether nothing can follow that would belong to the last operand: `a IS NULL`, `a IN (…)`, `a = ANY (…)`.
+pub(super) fn is_closed(expr: &Ast) -> bool {
+    let Ast::Prefixed { value, .. } = expr else { return false };
+    matches!(
+        **value,
+        Ast::IsNull(_)
+            | Ast::IsNotNull(_)
+            | Ast::IsTrue(_)
+            | Ast::IsNotTrue(_)
+            | Ast::IsFalse(_)
+            | Ast::IsNotFalse(_)
+            | Ast::IsUnknown(_)
+            | Ast::IsNotUnknown(_)
+            | Ast::IsNormalized { .. }
+            | Ast::In { .. }
+            | Ast::AnyOp { .. }
+            | Ast::AllOp { .. }
+    )
+}

@@ -20,7 +20,7 @@ mod typed;
 
 use super::dialect::Depth;
 pub(crate) use infix::operator_spelling;
-pub(super) use tokens::cut_operators;
+pub(super) use tokens::{cut_operators, wrap_whole_rows};
 
 use sqlparser::ast::{
     Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
@@ -107,7 +107,7 @@ fn bound(parser: &mut Parser<'_>, minimum: u8) -> Result<Ast> {
         }
         expr = infix::infix(parser, expr, next)?;
         depth.grow()?;
-        last = next;
+        last = if infix::is_closed(&expr) { precedence::ANY } else { next };
     }
 }
 

@@ -91,6 +91,12 @@ fn word_operand(parser: &mut Parser<'_>, keyword: Keyword, span: Span) -> Result
             expect_token(parser, &Token::RParen)?;
             Ok(cast)
         }
+        // In a FROM item's arguments, which sqlparser reads one by one.
+        Keyword::VARIADIC => {
+            parser.advance_token();
+            let expr = Box::new(nested(parser, level::ANY)?);
+            Ok(Ast::Named { expr, name: Ident::with_span(span, super::Mark::VARIADIC) })
+        }
         Keyword::OPERATOR if parenthesis => prefix_operator(parser, span),
         Keyword::COLLATION if is_word(parser, 1, "for") => {
             parser.advance_token();

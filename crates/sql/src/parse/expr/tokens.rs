@@ -137,6 +137,51 @@ pub(in crate::parse) fn cut_operators(tokens: Vec<TokenWithSpan>, text: &str, li
     cut
 }
 
+/// `t.*::text` as `(t.*)::text`: in a select list sqlparser takes `t.*` for all of the item.
+pub(in crate::parse) fn wrap_whole_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_space = |t: &TokenWithSpan| matches!(t.token, Token::Whitespace(_));
+    let goes_on = |at: usize| {
+        let next = tokens.get(at..).unwrap_or_default().iter().find(|t| !is_space(t));
+        next.is_some_and(|t| match &t.token {
+            Token::DoubleColon => true,
+            Token::Word(w) => w.quote_style.is_none() && w.value.eq_ignore_ascii_case("is"),
+            other => spelling(other).is_some(),
+        })
+    };
+    let mut wraps = vec![];
+    for (at, pair) in tokens.windows(2).enumerate() {
+        if pair.first().is_some_and(|t| t.token == Token::Period)
+            && pair.get(1).is_some_and(|t| t.token == Token::Mul)
+            && goes_on(at + 2)
+        {
+            // Back over the names that stand before.
+            let mut start = at;
+            while start > 0 && tokens.get(start - 1).is_some_and(|t| matches!(t.token, Token::Word(_) | Token::Period))
+            {
+                start -= 1;
+            }
+            if start < at && tokens.get(start).is_some_and(|t| matches!(t.token, Token::Word(_))) {
+                wraps.push((start, at + 1));
+            }
+        }
+    }
+    if wraps.is_empty() {
+        return tokens;
+    }
+    let mut out = Vec::with_capacity(tokens.len() + 2 * wraps.len());
+    for (at, token) in tokens.into_iter().enumerate() {
+        let span = token.span;
+        if wraps.iter().any(|(start, _)| *start == at) {
+            out.push(TokenWithSpan { token: Token::LParen, span });
+        }
+        out.push(token);
+        if wraps.iter().any(|(_, end)| *end == at) {
+            out.push(TokenWithSpan { token: Token::RParen, span });
+        }
+    }
+    out
+}
+
 fn cut_run(run: &mut Vec<TokenWithSpan>, cut: &mut Vec<TokenWithSpan>, text: &str, lines: &Lines) {
     let (Some(start), Some(end)) = (run.first().map(|t| t.span.start), run.last().map(|t| t.span.end)) else { return };
     if run.len() == 1 && run.iter().all(|t| is_settled(&t.token)) {
