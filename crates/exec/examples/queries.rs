@@ -270,6 +270,7 @@ impl Node {
             insert.input.types = types;
         }
         let format = CopyFormat {
+            freeze: false,
             kind: CopyKind::Text,
             delimiter: b'\t',
             null: "\\N".to_owned(),
