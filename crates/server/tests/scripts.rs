@@ -46,7 +46,7 @@ impl Session {
     /// A statement's answer, in lines.
     async fn ask(&mut self, sql: &str) -> String {
         let mut answer = String::new();
-        let result = self.client.simple_query(sql).await;
+        let result = self.client.simple_query(sql.trim_end()).await;
         while let Ok(notice) = self.notices.try_recv() {
             answer += &notice;
         }
