@@ -268,6 +268,10 @@ impl TransactionCatalog {
 
     /// The session's TEMP relations, for ON COMMIT, DISCARD TEMP and the session's end.
     pub fn temporary_relations(&self) -> Vec<Arc<Relation>> {
+        // Asked at every commit: most sessions have none, and all relations would be looked through for that.
+        if self.temporary.is_empty() && !self.changes.iter().any(|change| change.is_temporary) {
+            return vec![];
+        }
         self.current.relations().filter(|r| r.is_temporary).cloned().collect()
     }
 

@@ -28,10 +28,13 @@ impl Prepared {
     pub fn is_direct(&self) -> bool {
         self.direct.is_some()
     }
-    /// A read of one row by its key without a lock: alone in its transaction it needs none (`Gateway::get_latest`).
+    /// A read of one row by its key without a lock: alone in its transaction it needs none (`Gateway::get_latest`). TEMP rows
+    /// are the session's own, in no shard that could be asked so.
     pub fn is_lone_read(&self) -> bool {
-        matches!(&self.plan.body, PlanBody::Direct(sql::physical::Direct::Get { lock: None, .. }))
-            && self.plan.is_read_only
+        let PlanBody::Direct(sql::physical::Direct::Get { target, lock: None, .. }) = &self.plan.body else {
+            return false;
+        };
+        self.plan.is_read_only && !target.relation.is_temporary
     }
     /// Types of the result's columns.
     pub fn types(&self) -> Vec<SqlType> {
