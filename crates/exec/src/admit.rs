@@ -108,7 +108,7 @@ fn targets<'p>(node: &'p PlanNode, out: &mut Vec<&'p Arc<Relation>>) {
         Op::LockRows { targets, .. } => out.extend(targets.iter().map(|t| &t.relation)),
         _ => {}
     }
-    crate::walk::inputs(node).into_iter().for_each(|input| targets(input, out));
+    node.inputs().into_iter().for_each(|input| targets(input, out));
 }
 
 #[cfg(test)]

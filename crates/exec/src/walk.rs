@@ -3,45 +3,9 @@
 use sql::expr::Expr;
 use sql::physical::{KeyBounds, KeyEqual, Op, PlanAggregate, PlanNode, PlanSortKey};
 
-/// Direct inputs of a node.
-pub(crate) fn inputs(node: &PlanNode) -> Vec<&PlanNode> {
-    match &node.op {
-        Op::OneRow
-        | Op::Values { .. }
-        | Op::SeqScan { .. }
-        | Op::IndexScan { .. }
-        | Op::VirtualScan { .. }
-        | Op::FunctionScan { .. }
-        | Op::CteScan { .. }
-        | Op::WorkTableScan { .. } => vec![],
-        Op::Filter { input, .. }
-        | Op::Project { input, .. }
-        | Op::ProjectSet { input, .. }
-        | Op::HashAggregate { input, .. }
-        | Op::SortedAggregate { input, .. }
-        | Op::Window { input, .. }
-        | Op::Sort { input, .. }
-        | Op::Limit { input, .. }
-        | Op::Unique { input, .. }
-        | Op::Materialize { input }
-        | Op::LockRows { input, .. } => vec![input],
-        Op::LookupJoin { left, .. } => vec![left],
-        Op::NestedLoop { left, right, .. }
-        | Op::HashJoin { left, right, .. }
-        | Op::MergeJoin { left, right, .. }
-        | Op::HashSetOp { left, right, .. } => vec![left, right],
-        Op::RecursiveUnion { base, step, .. } => vec![base, step],
-        Op::Append { inputs } => inputs.iter().collect(),
-        Op::Insert(insert) => vec![&insert.input],
-        Op::Update(update) => vec![&update.input],
-        Op::Delete(delete) => vec![&delete.input],
-        Op::Merge(merge) => vec![&merge.input],
-    }
-}
-
 /// Whether a node of the tree passes the test.
 pub(crate) fn any(node: &PlanNode, test: &dyn Fn(&PlanNode) -> bool) -> bool {
-    test(node) || inputs(node).into_iter().any(|input| any(input, test))
+    test(node) || node.inputs().into_iter().any(|input| any(input, test))
 }
 
 /// Slots that nested loops of the tree fill for their right sides.
@@ -49,13 +13,13 @@ pub(crate) fn parameters(node: &PlanNode, f: &mut dyn FnMut(u32)) {
     if let Op::NestedLoop { parameters, .. } = &node.op {
         parameters.iter().for_each(|(slot, _)| f(*slot));
     }
-    inputs(node).into_iter().for_each(|input| self::parameters(input, f));
+    node.inputs().into_iter().for_each(|input| self::parameters(input, f));
 }
 
 /// Every expression of the tree.
 pub(crate) fn expressions(node: &PlanNode, f: &mut dyn FnMut(&Expr)) {
     own(node, f);
-    inputs(node).into_iter().for_each(|input| expressions(input, f));
+    node.inputs().into_iter().for_each(|input| expressions(input, f));
 }
 
 fn sort_keys(keys: &[PlanSortKey], f: &mut dyn FnMut(&Expr)) {

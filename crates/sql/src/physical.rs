@@ -78,6 +78,44 @@ pub struct PlanNode {
     pub width: u32,
 }
 
+impl PlanNode {
+    /// Direct inputs, left to right.
+    pub fn inputs(&self) -> Vec<&PlanNode> {
+        match &self.op {
+            Op::OneRow
+            | Op::Values { .. }
+            | Op::SeqScan { .. }
+            | Op::IndexScan { .. }
+            | Op::VirtualScan { .. }
+            | Op::FunctionScan { .. }
+            | Op::CteScan { .. }
+            | Op::WorkTableScan { .. } => vec![],
+            Op::Filter { input, .. }
+            | Op::Project { input, .. }
+            | Op::ProjectSet { input, .. }
+            | Op::HashAggregate { input, .. }
+            | Op::SortedAggregate { input, .. }
+            | Op::Window { input, .. }
+            | Op::Sort { input, .. }
+            | Op::Limit { input, .. }
+            | Op::Unique { input, .. }
+            | Op::Materialize { input }
+            | Op::LockRows { input, .. } => vec![input],
+            Op::LookupJoin { left, .. } => vec![left],
+            Op::NestedLoop { left, right, .. }
+            | Op::HashJoin { left, right, .. }
+            | Op::MergeJoin { left, right, .. }
+            | Op::HashSetOp { left, right, .. } => vec![left, right],
+            Op::RecursiveUnion { base, step, .. } => vec![base, step],
+            Op::Append { inputs } => inputs.iter().collect(),
+            Op::Insert(insert) => vec![&insert.input],
+            Op::Update(update) => vec![&update.input],
+            Op::Delete(delete) => vec![&delete.input],
+            Op::Merge(merge) => vec![&merge.input],
+        }
+    }
+}
+
 /// A base relation's columns that a scan yields, in output order.
 #[derive(Clone, Debug)]
 pub struct ScanTarget {

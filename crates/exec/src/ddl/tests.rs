@@ -8,7 +8,6 @@ use catalog::{
     Catalog, Index, POSTGRES_DATABASE, POSTGRES_ROLE, PUBLIC_SCHEMA, Relation, Snapshot, TransactionCatalog,
 };
 use catalog::{PG_CATALOG_SCHEMA, bootstrap};
-use consensus::{Consensus, Group, Replica};
 use host::{Host, TokioSpawn};
 use parking_lot::Mutex;
 use sql::utility::Utility;
@@ -16,48 +15,11 @@ use sql::utility::ddl::SqlText;
 use sql::{BindContext, BoundKind};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use txn::{Bootstrap, Gateway, GatewayOptions, Groups, Limits, Transaction, TxnOptions};
+use txn::{Bootstrap, Gateway, GatewayOptions, Limits, Transaction, TxnOptions};
 use types::builtin::Volatility;
 use types::{Datum, FormatSettings, Oid, SqlState, SqlType};
 
 // --- a node without a disk
-
-/// Consensus with one member: every batch is applied at once.
-struct Log {
-    replica: Arc<dyn Replica>,
-    applied: AtomicU64,
-    running: Mutex<()>,
-}
-
-impl Consensus for Log {
-    fn wake(&self) {
-        let Some(_one) = self.running.try_lock() else { return };
-        while let Some(entry) = self.replica.next_batch(1) {
-            let index = self.applied.fetch_add(1, Ordering::SeqCst) + 1;
-            self.replica.apply(index, 1, entry);
-            self.replica.applied_round();
-        }
-    }
-    fn read_lease(&self) -> Option<u64> {
-        Some(1)
-    }
-    fn leader(&self) -> Option<u64> {
-        Some(1)
-    }
-    fn applied(&self) -> u64 {
-        self.applied.load(Ordering::SeqCst)
-    }
-}
-
-struct Logs;
-
-impl Groups for Logs {
-    fn start(&self, _: &'static str, replica: Arc<dyn Replica>) -> txn::Result<Group> {
-        replica.leader_started(1);
-        Ok(Arc::new(Log { replica, applied: AtomicU64::new(0), running: Mutex::new(()) }))
-    }
-}
 
 async fn catalog() -> Arc<Catalog> {
     let options = GatewayOptions {
@@ -65,7 +27,7 @@ async fn catalog() -> Arc<Catalog> {
         node_id: 1,
         folder: None,
         memory: None,
-        groups: Arc::new(Logs),
+        groups: Arc::new(crate::tests::support::Logs),
         spawn: Arc::new(TokioSpawn(tokio::runtime::Handle::current())),
         bootstrap: Box::new(|| Bootstrap { cluster_id: [1; 16], rows: bootstrap::mutations().expect("rows") }),
         limits: Limits::default(),

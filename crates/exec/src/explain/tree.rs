@@ -441,7 +441,7 @@ impl<'a> Renderer<'a> {
     fn filter(&mut self, node: &PlanNode, input: &'a PlanNode, predicate: &Expr, outer: &Outer) -> Named {
         let (mut shown, names) = self.node(input, outer);
         let held = below_projects(input);
-        let is_scan = crate::walk::inputs(held).is_empty();
+        let is_scan = held.inputs().is_empty();
         let can_hold = is_scan
             || matches!(
                 held.op,
@@ -776,7 +776,7 @@ pub(super) fn key_columns(relation: &Relation, index: Option<&Arc<Index>>) -> Ve
 
 /// What the tree reads, with the names given to it.
 fn aliases(node: &PlanNode, found: &mut Vec<((u32, bool), String)>) {
-    crate::walk::inputs(node).into_iter().for_each(|input| aliases(input, found));
+    node.inputs().into_iter().for_each(|input| aliases(input, found));
     match &node.op {
         Op::SeqScan { target, .. } | Op::IndexScan { target, .. } | Op::VirtualScan { target, .. } => {
             found.push(((node.id, false), target.alias.clone()));

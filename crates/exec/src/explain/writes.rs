@@ -308,6 +308,6 @@ fn scanned_alias(node: &PlanNode, relation: types::Oid) -> Option<String> {
             Some(target.alias.clone())
         }
         Op::LookupJoin { target, .. } if target.relation.id == relation => Some(target.alias.clone()),
-        _ => crate::walk::inputs(node).into_iter().find_map(|input| scanned_alias(input, relation)),
+        _ => node.inputs().into_iter().find_map(|input| scanned_alias(input, relation)),
     }
 }

@@ -43,7 +43,7 @@ impl Consensus for Log {
     }
 }
 
-struct Logs;
+pub struct Logs;
 
 impl Groups for Logs {
     fn start(&self, _name: &'static str, replica: Arc<dyn Replica>) -> txn::Result<Group> {

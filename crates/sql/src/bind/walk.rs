@@ -1,8 +1,8 @@
 //! Walks over logical trees, into the plans of subqueries too.
 
 use crate::expr::{Expr, ExprKind};
-use crate::logical::{CteId, FrameBound, Node};
-use crate::plan::columns::{children, children_mut, expressions};
+use crate::logical::{CteId, Node};
+use crate::plan::columns::{children, children_mut, expressions, expressions_mut};
 
 /// Whether a CteScan of one of these stands anywhere in the tree.
 pub(super) fn reads_cte(node: &Node, ctes: &[CteId]) -> bool {
@@ -31,37 +31,6 @@ pub(super) fn count_scans(node: &Node, id: CteId) -> usize {
         });
     }
     own + inside + children(node).into_iter().map(|child| count_scans(child, id)).sum::<usize>()
-}
-
-/// The expressions that a node of a query (not of a write) evaluates, for rewriting.
-fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
-    match node {
-        Node::Scan(scan) => scan.as_of.iter_mut().collect(),
-        Node::Values { rows, .. } => rows.iter_mut().flatten().collect(),
-        Node::Functions { calls, .. } => calls.iter_mut().map(|c| &mut c.call).collect(),
-        Node::Project { exprs, .. } | Node::ProjectSet { exprs, .. } => exprs.iter_mut().map(|(_, e)| e).collect(),
-        Node::Filter { predicate, .. } => predicate.iter_mut().collect(),
-        Node::Join { on, .. } => on.iter_mut().collect(),
-        Node::Aggregate { calls, .. } => calls
-            .iter_mut()
-            .flat_map(|c| {
-                let keys = c.order_by.iter_mut().map(|k| &mut k.expr);
-                c.args.iter_mut().chain(&mut c.direct).chain(&mut c.filter).chain(keys)
-            })
-            .collect(),
-        Node::Window { spec, .. } => {
-            let bounds = [&mut spec.frame.start, &mut spec.frame.end].into_iter().filter_map(|bound| match bound {
-                FrameBound::Preceding(e) | FrameBound::Following(e) => Some(e),
-                _ => None,
-            });
-            let calls = spec.calls.iter_mut().flat_map(|c| c.args.iter_mut().chain(&mut c.filter));
-            let keys = spec.order_by.iter_mut().map(|k| &mut k.expr);
-            spec.partition_by.iter_mut().chain(keys).chain(bounds).chain(calls).collect()
-        }
-        Node::Sort { keys, .. } => keys.iter_mut().map(|k| &mut k.expr).collect(),
-        Node::Limit { limit, offset, .. } => limit.iter_mut().chain(offset).collect(),
-        _ => vec![],
-    }
 }
 
 /// Visits every expression of a tree, those inside subqueries' plans too.

@@ -42,32 +42,3 @@ fn children_mut(op: &mut Op) -> Vec<&mut PlanNode> {
         _ => vec![],
     }
 }
-
-/// Input nodes, left to right.
-#[cfg(test)]
-pub(super) fn plan_children(op: &Op) -> Vec<&PlanNode> {
-    match op {
-        Op::Filter { input, .. }
-        | Op::Project { input, .. }
-        | Op::ProjectSet { input, .. }
-        | Op::HashAggregate { input, .. }
-        | Op::SortedAggregate { input, .. }
-        | Op::Window { input, .. }
-        | Op::Sort { input, .. }
-        | Op::Limit { input, .. }
-        | Op::Unique { input, .. }
-        | Op::Materialize { input }
-        | Op::LockRows { input, .. }
-        | Op::LookupJoin { left: input, .. } => vec![input],
-        Op::NestedLoop { left, right, .. }
-        | Op::HashJoin { left, right, .. }
-        | Op::MergeJoin { left, right, .. }
-        | Op::HashSetOp { left, right, .. } => vec![left, right],
-        Op::RecursiveUnion { base, step, .. } => vec![base, step],
-        Op::Append { inputs } => inputs.iter().collect(),
-        Op::Insert(write) => vec![&write.input],
-        Op::Update(write) => vec![&write.input],
-        Op::Delete(write) => vec![&write.input],
-        _ => vec![],
-    }
-}

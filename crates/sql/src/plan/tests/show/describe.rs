@@ -62,13 +62,13 @@ pub(super) fn plan(plan: &Plan, catalog: &Snapshot) -> Node {
 }
 
 fn count_scans<'p>(node: &'p PlanNode, into: &mut Vec<&'p PlanNode>) {
-    if crate::plan::number::plan_children(&node.op).is_empty() && !matches!(node.op, Op::OneRow) {
+    if node.inputs().is_empty() && !matches!(node.op, Op::OneRow) {
         into.push(node);
     }
     if matches!(node.op, Op::LookupJoin { .. }) {
         into.push(node);
     }
-    crate::plan::number::plan_children(&node.op).into_iter().for_each(|child| count_scans(child, into));
+    node.inputs().into_iter().for_each(|child| count_scans(child, into));
 }
 
 fn relation_title(relation: &Relation, alias: &str) -> String {
@@ -265,10 +265,7 @@ impl Describer<'_> {
     }
 
     fn node(&self, node: &PlanNode) -> Shown {
-        self.op(&node.op)
-    }
-
-    fn op(&self, op: &Op) -> Shown {
+        let op = &node.op;
         match op {
             Op::OneRow => leaf("Result", vec![]),
             Op::Values { rows } => {
@@ -303,7 +300,7 @@ impl Describer<'_> {
             Op::Update(write) => self.write("Update", &write.target.relation, &write.input),
             Op::Delete(write) => self.write("Delete", &write.target.relation, &write.input),
             Op::Append { .. } | Op::HashSetOp { .. } | Op::RecursiveUnion { .. } => self.set_operation(op),
-            _ => self.one_input(op),
+            _ => self.one_input(node),
         }
     }
 
@@ -476,8 +473,9 @@ impl Describer<'_> {
         Shown { node: Node { title, children, ..Node::default() }, names }
     }
 
-    fn one_input(&self, op: &Op) -> Shown {
-        let Some(input) = crate::plan::number::plan_children(op).into_iter().next() else {
+    fn one_input(&self, node: &PlanNode) -> Shown {
+        let op = &node.op;
+        let Some(input) = node.inputs().into_iter().next() else {
             return leaf("Result", vec![]);
         };
         let below = self.node(input);
