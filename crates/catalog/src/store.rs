@@ -150,6 +150,10 @@ impl Catalog {
         self.current.store(Arc::new(next));
     }
 
+    pub fn is_current(&self, snapshot: &Snapshot) -> bool {
+        self.current.load().version == snapshot.version
+    }
+
     /// The newest committed snapshot.
     pub fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()

@@ -83,9 +83,9 @@ impl TransactionCatalog {
 
     /// At the start of a statement: sees what others have committed.
     pub fn refresh(&mut self) {
-        let newest = self.catalog.current();
-        if newest.version != self.base.version {
-            self.base = newest;
+        // Asked before every statement: sessions must not pass the snapshot's count of references to and fro.
+        if !self.catalog.is_current(&self.base) {
+            self.base = self.catalog.current();
             self.rebuild();
         }
     }

@@ -3,7 +3,7 @@
 use crate::formats::format_settings;
 use crate::search_path::SearchPath;
 use crate::settings::Settings;
-use crate::state::SessionState;
+use crate::state::{SessionState, TransactionFacts};
 use catalog::Snapshot;
 use exec::SessionAccess;
 use sql::PlannerSettings;
@@ -24,7 +24,10 @@ pub(crate) struct Derived {
     pub statement_timeout: Option<Duration>,
     pub lock_timeout: Option<Duration>,
     pub standard_conforming_strings: bool,
-    pub client_min_messages: String,
+    pub client_min_messages: Arc<str>,
+    pub idle_timeouts: IdleTimeouts,
+    /// What `default_transaction_…` say.
+    pub transaction: TransactionFacts,
 }
 
 /// What all of it depends on.
@@ -48,7 +51,25 @@ impl Default for Derived {
             statement_timeout: None,
             lock_timeout: None,
             standard_conforming_strings: true,
-            client_min_messages: String::new(),
+            client_min_messages: Arc::from(""),
+            idle_timeouts: IdleTimeouts::default(),
+            transaction: TransactionFacts::default(),
+        }
+    }
+}
+
+/// How long a client may stay silent.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct IdleTimeouts {
+    pub in_transaction: Option<Duration>,
+    pub outside: Option<Duration>,
+}
+
+impl IdleTimeouts {
+    pub fn read(settings: &Settings) -> IdleTimeouts {
+        IdleTimeouts {
+            in_transaction: timeout(settings, "idle_in_transaction_session_timeout"),
+            outside: timeout(settings, "idle_session_timeout"),
         }
     }
 }
@@ -104,7 +125,9 @@ impl Derived {
         self.statement_timeout = timeout(settings, "statement_timeout");
         self.lock_timeout = timeout(settings, "lock_timeout");
         self.standard_conforming_strings = settings.flag("standard_conforming_strings");
-        self.client_min_messages = settings.get("client_min_messages").unwrap_or("notice").to_owned();
+        self.client_min_messages = Arc::from(settings.get("client_min_messages").unwrap_or("notice"));
+        self.idle_timeouts = IdleTimeouts::read(settings);
+        self.transaction = TransactionFacts::default_of(settings);
         Ok(())
     }
 

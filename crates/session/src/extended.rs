@@ -46,7 +46,7 @@ impl Session {
     }
 
     /// Prepares a statement. A type of 0 is left to inference.
-    pub async fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
+    pub fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
         let result = self.try_parse(name, text, types);
         self.failing(result)
     }
@@ -82,7 +82,7 @@ impl Session {
         self.statements.get(name).cloned().ok_or_else(|| no_statement(name))
     }
 
-    pub async fn bind(&mut self, binding: Binding<'_>) -> Result<()> {
+    pub fn bind(&mut self, binding: Binding<'_>) -> Result<()> {
         let result = self.try_bind(binding);
         self.failing(result)
     }
@@ -150,7 +150,7 @@ impl Session {
     }
 
     /// Types of the parameters, and the columns of the result, if there is one.
-    pub async fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Option<Vec<ResultColumn>>)> {
+    pub fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Option<Vec<ResultColumn>>)> {
         let result = self.try_describe(name);
         self.failing(result)
     }
@@ -170,15 +170,13 @@ impl Session {
     }
 
     /// The columns of a portal's result, if it has one, and their formats.
-    pub async fn describe_portal(&mut self, name: &str) -> Result<(Option<Vec<ResultColumn>>, Vec<ValueFormat>)> {
-        let result = match self.portals.get(name) {
-            Some(portal) => {
-                let planned = &portal.planned;
-                Ok((planned.returns_rows.then(|| planned.columns.clone()), portal.formats.clone()))
-            }
-            None => Err(no_portal(name)),
-        };
-        self.failing(result)
+    pub fn describe_portal(&mut self, name: &str) -> Result<(Option<&[ResultColumn]>, &[ValueFormat])> {
+        if !self.portals.contains_key(name) {
+            self.fail();
+        }
+        let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+        let columns = portal.planned.returns_rows.then_some(&*portal.planned.columns);
+        Ok((columns, &portal.formats))
     }
 
     /// Runs a portal for at most `max_rows` rows; 0 means all. `is_last`: Sync is known to follow, so that the statement stands alone
@@ -245,12 +243,17 @@ impl Session {
         self.run_portal(portal, max_rows, standing, false, sink).await
     }
 
-    pub async fn close_statement(&mut self, name: &str) {
+    pub fn close_statement(&mut self, name: &str) {
         self.statements.remove(name);
     }
 
-    pub async fn close_portal(&mut self, name: &str) {
+    pub fn close_portal(&mut self, name: &str) {
         self.portals.remove(name);
+    }
+
+    /// Whether [`Session::sync`] would find nothing to do.
+    pub fn is_at_rest(&self) -> bool {
+        self.block == BlockState::Idle && self.open.is_none() && self.portals.is_empty()
     }
 
     /// Sync: ends the implicit transaction.

@@ -8,6 +8,7 @@ use crate::row_store::RowStore;
 use crate::session::{Outcome, Session};
 use crate::sink::{Sink, SinkMark};
 use crate::statement::{Planned, PreparedStatement, Work};
+use ecow::{EcoString, eco_format};
 use exec::output::{RowBuffer, ValueFormat};
 use exec::{DirectContext, MemoryBudget, Prepared, StatementContext};
 use sql::ResultColumn;
@@ -52,13 +53,13 @@ impl Standing {
     }
 }
 
-pub(crate) fn tag(command: CommandTag, rows: u64) -> String {
+pub(crate) fn tag(command: CommandTag, rows: u64) -> EcoString {
     match command {
-        CommandTag::Select => format!("SELECT {rows}"),
-        CommandTag::Insert => format!("INSERT 0 {rows}"),
-        CommandTag::Update => format!("UPDATE {rows}"),
-        CommandTag::Delete => format!("DELETE {rows}"),
-        CommandTag::Merge => format!("MERGE {rows}"),
+        CommandTag::Select => eco_format!("SELECT {rows}"),
+        CommandTag::Insert => eco_format!("INSERT 0 {rows}"),
+        CommandTag::Update => eco_format!("UPDATE {rows}"),
+        CommandTag::Delete => eco_format!("DELETE {rows}"),
+        CommandTag::Merge => eco_format!("MERGE {rows}"),
     }
 }
 

@@ -10,7 +10,7 @@
 
 use crate::block::BlockState;
 use crate::copy::CopyUnderway;
-use crate::derived::Derived;
+use crate::derived::{Derived, IdleTimeouts};
 use crate::portal::Portal;
 use crate::settings::Settings;
 use crate::shared::{Shared, wall};
@@ -156,6 +156,9 @@ impl Session {
 
     /// Notices that no statement has sent.
     pub fn take_notices(&mut self) -> Vec<SqlError> {
+        if !self.state.has_notices() {
+            return vec![];
+        }
         let least = self.derived.client_min_messages.clone();
         self.state.take_notices().into_iter().filter(|n| is_wanted(n, &least)).collect()
     }
@@ -275,9 +278,6 @@ impl Session {
     }
 
     pub(crate) fn send_notices(&mut self, sink: &mut dyn Sink) {
-        if !self.state.has_notices() {
-            return;
-        }
         for notice in self.take_notices() {
             sink.notice(&notice);
         }
@@ -347,22 +347,23 @@ impl Session {
 
     /// How long the client may stay silent as things stand, and the error that ends the session then.
     pub fn idle_limit(&self) -> Option<(Duration, SqlError)> {
-        let (name, code, message) = match self.block {
+        let timeouts = match self.derived.is_stale(&self.state) {
+            true => IdleTimeouts::read(&self.state.settings.lock()),
+            false => self.derived.idle_timeouts,
+        };
+        let (most, code, message) = match self.block {
             BlockState::InBlock | BlockState::Failed => (
-                "idle_in_transaction_session_timeout",
+                timeouts.in_transaction?,
                 SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
                 "terminating connection due to idle-in-transaction timeout",
             ),
             BlockState::Idle | BlockState::Implicit => (
-                "idle_session_timeout",
+                timeouts.outside?,
                 SqlState::IDLE_SESSION_TIMEOUT,
                 "terminating connection due to idle-session timeout",
             ),
         };
-        match self.state.settings.lock().milliseconds(name) {
-            0 => None,
-            most => Some((Duration::from_millis(most), SqlError::new(code, message).severity(Severity::Fatal))),
-        }
+        Some((most, SqlError::new(code, message).severity(Severity::Fatal)))
     }
 
     pub(crate) fn check_count(&self, count: usize, what: &str) -> Result<()> {

@@ -40,6 +40,25 @@ pub struct TransactionFacts {
     pub deferrable: bool,
 }
 
+fn isolation_named(name: &str) -> Isolation {
+    match name {
+        "read uncommitted" | "read committed" => Isolation::ReadCommitted,
+        "repeatable read" => Isolation::RepeatableRead,
+        _ => Isolation::Serializable,
+    }
+}
+
+impl TransactionFacts {
+    /// What `default_transaction_…` say.
+    pub(crate) fn default_of(settings: &Settings) -> TransactionFacts {
+        TransactionFacts {
+            isolation: isolation_named(settings.get("default_transaction_isolation").unwrap_or_default()),
+            read_only: settings.flag("default_transaction_read_only"),
+            deferrable: settings.flag("default_transaction_deferrable"),
+        }
+    }
+}
+
 pub struct SessionState {
     pub id: SessionId,
     pub process_id: i32,

@@ -53,22 +53,12 @@ pub(crate) fn isolation(level: IsolationLevel) -> Isolation {
     }
 }
 
-fn isolation_named(name: &str) -> Isolation {
-    match name {
-        "read uncommitted" | "read committed" => Isolation::ReadCommitted,
-        "repeatable read" => Isolation::RepeatableRead,
-        _ => Isolation::Serializable,
-    }
-}
-
 impl Session {
     /// What `default_transaction_…` say.
     fn default_facts(&self) -> TransactionFacts {
-        let settings = self.state.settings.lock();
-        TransactionFacts {
-            isolation: isolation_named(settings.get("default_transaction_isolation").unwrap_or_default()),
-            read_only: settings.flag("default_transaction_read_only"),
-            deferrable: settings.flag("default_transaction_deferrable"),
+        match self.derived.is_stale(&self.state) {
+            true => TransactionFacts::default_of(&self.state.settings.lock()),
+            false => self.derived.transaction,
         }
     }
 

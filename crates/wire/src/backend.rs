@@ -6,10 +6,12 @@
 //! rows, command tags, EmptyQueryResponse and the COPY responses.
 
 use crate::Output;
+use crate::vigil::EndFuture;
 use async_trait::async_trait;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use types::SqlError;
 use types::oid::Oid;
 
@@ -120,15 +122,15 @@ pub trait Backend: Send {
     async fn simple(&mut self, text: &str, output: &mut Output) -> Result<Outcome, SqlError>;
 
     /// Prepares a statement. A type of 0 is left to inference.
-    async fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError>;
+    fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError>;
 
-    async fn bind(&mut self, bind: Bind<'_>) -> Result<(), SqlError>;
+    fn bind(&mut self, bind: Bind<'_>) -> Result<(), SqlError>;
 
     /// Writes ParameterDescription, then RowDescription or NoData.
-    async fn describe_statement(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError>;
+    fn describe_statement(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError>;
 
     /// Writes RowDescription or NoData.
-    async fn describe_portal(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError>;
+    fn describe_portal(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError>;
 
     /// Runs a portal for at most `max_rows` rows; 0 means all. `is_last`: the client's Sync is known to follow, so that what is
     /// also the first of its batch stands alone in its transaction.
@@ -141,10 +143,13 @@ pub trait Backend: Send {
     ) -> Result<Outcome, SqlError>;
 
     /// Drops a prepared statement; no error if there is none.
-    async fn close_statement(&mut self, name: &str) -> Result<(), SqlError>;
+    fn close_statement(&mut self, name: &str);
 
     /// Drops a portal; no error if there is none.
-    async fn close_portal(&mut self, name: &str) -> Result<(), SqlError>;
+    fn close_portal(&mut self, name: &str);
+
+    /// Whether [`Backend::sync`] would find nothing to do.
+    fn is_at_rest(&self) -> bool;
 
     /// The extended protocol's Sync: ends an implicit transaction (commits it, or rolls it back after an error).
     async fn sync(&mut self) -> Result<(), SqlError>;
@@ -164,11 +169,12 @@ pub trait Backend: Send {
 
     fn transaction_status(&self) -> TransactionStatus;
 
-    /// Ends when the connection must end although the client says nothing: it was silent for too long, or somebody ended
-    /// its session. Asked while there is no message, and dropped when one comes.
-    async fn idle_end(&mut self) -> SqlError {
-        std::future::pending().await
-    }
+    /// Ready when somebody has ended the session, which the connection must follow although its client says nothing. Asked for once,
+    /// and polled only while no message is there.
+    fn end_of_session(&self) -> EndFuture;
+
+    /// How long the client may stay silent as things stand, and the error that ends the connection then.
+    fn idle_limit(&self) -> Option<(Duration, SqlError)>;
 
     /// Reported settings that changed since the last call (at first: that differ from what `wire` reports by itself).
     fn parameter_changes(&mut self) -> Vec<(String, String)>;

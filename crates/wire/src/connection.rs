@@ -12,6 +12,7 @@ use crate::listener::{Phase, Service};
 use crate::output::{Output, put_i32};
 use crate::socket::{Frame, ReadError, Reader, Socket};
 use crate::startup::{self, Opening, Startup, VERSION_3_2};
+use crate::vigil::Vigil;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) struct Connection {
     pub backend: Box<dyn Backend>,
     cancel: Arc<dyn Cancel>,
     phase: watch::Receiver<Phase>,
+    vigil: Vigil,
     service: Arc<Service>,
     /// An extended-protocol error: everything up to Sync is skipped.
     pub skipping: bool,
@@ -80,9 +82,10 @@ async fn login(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>) -> O
             reader.enter(MESSAGE_LIMIT);
             let cancel = backend.cancel_handle();
             let phase = service.phase.clone();
+            let vigil = Vigil::new(phase.clone(), backend.end_of_session());
             let service = service.clone();
-            let connection =
-                Connection { reader, output, backend, cancel, phase, service, skipping: false, in_batch: false };
+            let (skipping, in_batch) = (false, false);
+            let connection = Connection { reader, output, backend, cancel, phase, vigil, service, skipping, in_batch };
             Some((connection, registration, slot))
         }
         Ok(None) => None,
@@ -217,17 +220,28 @@ impl Connection {
 
     /// The next message. None: the client is gone. An error ends the connection.
     pub async fn next_frame(&mut self) -> Result<Option<Frame>, SqlError> {
+        // Most messages of a batch have come with its first.
+        if let Some(frame) = self.reader.take()? {
+            return Ok(Some(frame));
+        }
+        match self.backend.idle_limit() {
+            None => self.wait_for_frame().await,
+            Some((most, error)) => host::clock::timeout(most, self.wait_for_frame()).await.unwrap_or(Err(error)),
+        }
+    }
+
+    async fn wait_for_frame(&mut self) -> Result<Option<Frame>, SqlError> {
         let status = self.backend.transaction_status();
         let idle = status == crate::TransactionStatus::Idle && !self.in_batch;
         let leave = if idle { Phase::Draining } else { Phase::Closing };
-        let backend = self.backend.as_mut();
-        let frame = tokio::select! {
-            biased;
-            frame = self.reader.frame() => frame,
-            _ = self.phase.wait_for(|phase| *phase >= leave) => return Err(shutting_down()),
-            // Only polled, and so only asked, when there is no message yet.
-            error = must_end(backend) => return Err(error),
-        };
+        let (reader, vigil) = (&mut self.reader, &mut self.vigil);
+        let frame = reader.frame();
+        tokio::pin!(frame);
+        let frame = std::future::poll_fn(|context| match frame.as_mut().poll(context) {
+            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+            Poll::Pending => vigil.poll(leave, context).map(Err),
+        })
+        .await?;
         match frame {
             Ok(frame) => Ok(frame),
             Err(ReadError::Socket) => Ok(None),
@@ -367,24 +381,26 @@ pub(crate) async fn attend<T>(
     work.await
 }
 
-/// Made when it is first polled.
-async fn must_end(backend: &mut dyn Backend) -> SqlError {
-    backend.idle_end().await
-}
-
 /// A panic becomes an error that ends the connection: what it left of the backend's state is not used again.
 async fn survive<T>(work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
     tokio::pin!(work);
     std::future::poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|_| {
-            metrics::counter!("hyrax_sql_panics_total").increment(1);
-            let error = SqlError::internal("the session failed and ends")
-                .detail("This is a fault of the server; its log says where.")
-                .severity(Severity::Fatal);
-            Poll::Ready(Err(error))
-        })
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|_| Poll::Ready(Err(panicked())))
     })
     .await
+}
+
+/// [`survive`] for work that never waits.
+pub(crate) fn survive_now<T>(work: impl FnOnce() -> Result<T, SqlError>) -> Result<T, SqlError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()))
+}
+
+#[cold]
+fn panicked() -> SqlError {
+    metrics::counter!("hyrax_sql_panics_total").increment(1);
+    SqlError::internal("the session failed and ends")
+        .detail("This is a fault of the server; its log says where.")
+        .severity(Severity::Fatal)
 }
 
 pub(crate) fn shutting_down() -> SqlError {

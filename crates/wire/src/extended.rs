@@ -3,7 +3,7 @@
 //! After an error everything is skipped until Sync. Answers are buffered until Sync, Flush, or a full buffer.
 
 use crate::backend::Outcome;
-use crate::connection::{Connection, Step, attend};
+use crate::connection::{Connection, Step, attend, survive_now};
 use crate::decode::{Message, Target};
 use types::SqlError;
 
@@ -20,9 +20,10 @@ impl Connection {
                 Some(result) => result,
                 None => return Step::End,
             },
-            message => self.prepare(message).await,
+            message => self.prepare(message),
         };
         match result {
+            Ok(()) if !self.output.is_full() => Step::Next,
             Ok(()) => match self.output.flow().await {
                 Ok(()) => Step::Next,
                 Err(_) => Step::End,
@@ -38,34 +39,32 @@ impl Connection {
         self.fail(error)
     }
 
-    /// Everything that makes or looks at statements and portals.
-    async fn prepare(&mut self, message: Message<'_>) -> Result<(), SqlError> {
-        let (reader, phase, cancel, backend, output) = self.parts();
-        let work = async {
+    /// Everything that makes or looks at statements and portals. None of it waits.
+    fn prepare(&mut self, message: Message<'_>) -> Result<(), SqlError> {
+        let (backend, output) = (self.backend.as_mut(), &mut self.output);
+        survive_now(|| {
             match message {
                 Message::Parse { name, text, types } => {
-                    backend.parse(name, text, &types).await?;
+                    backend.parse(name, text, &types)?;
                     output.signal(b'1');
                 }
                 Message::Bind(bind) => {
-                    backend.bind(bind).await?;
+                    backend.bind(bind)?;
                     output.signal(b'2');
                 }
-                Message::Describe(Target::Statement(name)) => backend.describe_statement(name, output).await?,
-                Message::Describe(Target::Portal(name)) => backend.describe_portal(name, output).await?,
-                Message::Close(Target::Statement(name)) => {
-                    backend.close_statement(name).await?;
-                    output.signal(b'3');
-                }
-                Message::Close(Target::Portal(name)) => {
-                    backend.close_portal(name).await?;
+                Message::Describe(Target::Statement(name)) => backend.describe_statement(name, output)?,
+                Message::Describe(Target::Portal(name)) => backend.describe_portal(name, output)?,
+                Message::Close(target) => {
+                    match target {
+                        Target::Statement(name) => backend.close_statement(name),
+                        Target::Portal(name) => backend.close_portal(name),
+                    }
                     output.signal(b'3');
                 }
                 other => return Err(SqlError::internal(format!("not an extended-protocol message: {other:?}"))),
             }
             Ok(())
-        };
-        attend(reader, phase, cancel, work).await
+        })
     }
 
     /// None: the client is gone.
@@ -90,11 +89,13 @@ impl Connection {
     async fn sync(&mut self) -> Step {
         self.skipping = false;
         self.in_batch = false;
-        let (reader, phase, cancel, backend, _) = self.parts();
-        if let Err(error) = attend(reader, phase, cancel, backend.sync()).await
-            && let Step::End = self.fail(error)
-        {
-            return Step::End;
+        if !self.backend.is_at_rest() {
+            let (reader, phase, cancel, backend, _) = self.parts();
+            if let Err(error) = attend(reader, phase, cancel, backend.sync()).await
+                && let Step::End = self.fail(error)
+            {
+                return Step::End;
+            }
         }
         self.ready().await
     }

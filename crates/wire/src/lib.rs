@@ -25,6 +25,7 @@ mod scram;
 mod socket;
 mod startup;
 mod tls;
+mod vigil;
 
 pub use auth::AuthMethod;
 pub use backend::{
@@ -36,6 +37,7 @@ pub use listener::{Phase, Service, Settings, serve};
 pub use output::{Column, Output, OutputMark, Row};
 pub use scram::Verifier;
 pub use tls::{TlsConfig, TlsError, server_config};
+pub use vigil::EndFuture;
 
 /// PostgreSQL's version that Hyrax answers as.
 pub const POSTGRES_VERSION: &str = "15.18";

@@ -177,7 +177,7 @@ impl Reader {
     }
 
     /// A frame that is whole in the buffer.
-    fn take(&mut self) -> Result<Option<Frame>, SqlError> {
+    pub fn take(&mut self) -> Result<Option<Frame>, SqlError> {
         if let Some((tag, left)) = self.skipping {
             let here = left.min(self.buffer.len());
             self.buffer.advance(here);

@@ -18,7 +18,8 @@ use txn::{CancelFlag, CancelReason};
 use types::oid::Oid;
 use types::{Severity, SqlError};
 use wire::{
-    Backend, BackendFactory, Bind, Cancel, Format, Outcome, Output, Role, StartupParameters, TransactionStatus,
+    Backend, BackendFactory, Bind, Cancel, EndFuture, Format, Outcome, Output, Role, StartupParameters,
+    TransactionStatus,
 };
 
 struct Factory {
@@ -173,34 +174,32 @@ impl Backend for SessionBackend {
         result.map(outcome)
     }
 
-    async fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError> {
-        self.session.parse(name, text, types).await
+    fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError> {
+        self.session.parse(name, text, types)
     }
 
-    async fn bind(&mut self, bind: Bind<'_>) -> Result<(), SqlError> {
+    fn bind(&mut self, bind: Bind<'_>) -> Result<(), SqlError> {
         let parameter_formats: SmallVec<[ValueFormat; 8]> =
             bind.parameter_formats.iter().map(|f| value_format(*f)).collect();
-        self.session
-            .bind(Binding {
-                portal: bind.portal,
-                statement: bind.statement,
-                parameter_formats: &parameter_formats,
-                values: &bind.values,
-                result_formats: bind.result_formats.iter().map(|f| value_format(*f)).collect(),
-            })
-            .await
+        self.session.bind(Binding {
+            portal: bind.portal,
+            statement: bind.statement,
+            parameter_formats: &parameter_formats,
+            values: &bind.values,
+            result_formats: bind.result_formats.iter().map(|f| value_format(*f)).collect(),
+        })
     }
 
-    async fn describe_statement(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError> {
-        let (parameters, columns) = self.session.describe_statement(name).await?;
+    fn describe_statement(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError> {
+        let (parameters, columns) = self.session.describe_statement(name)?;
         output.parameter_description(&parameters);
         sink::describe(output, columns.as_deref(), &[]);
         Ok(())
     }
 
-    async fn describe_portal(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError> {
-        let (columns, formats) = self.session.describe_portal(name).await?;
-        sink::describe(output, columns.as_deref(), &formats);
+    fn describe_portal(&mut self, name: &str, output: &mut Output) -> Result<(), SqlError> {
+        let (columns, formats) = self.session.describe_portal(name)?;
+        sink::describe(output, columns, formats);
         Ok(())
     }
 
@@ -218,14 +217,16 @@ impl Backend for SessionBackend {
         result.map(outcome)
     }
 
-    async fn close_statement(&mut self, name: &str) -> Result<(), SqlError> {
-        self.session.close_statement(name).await;
-        Ok(())
+    fn close_statement(&mut self, name: &str) {
+        self.session.close_statement(name);
     }
 
-    async fn close_portal(&mut self, name: &str) -> Result<(), SqlError> {
-        self.session.close_portal(name).await;
-        Ok(())
+    fn close_portal(&mut self, name: &str) {
+        self.session.close_portal(name);
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.session.is_at_rest()
     }
 
     async fn sync(&mut self) -> Result<(), SqlError> {
@@ -266,12 +267,12 @@ impl Backend for SessionBackend {
         self.session.take_notices()
     }
 
-    async fn idle_end(&mut self) -> SqlError {
-        let told = told_to_end(self.session.cancel_flag());
-        match self.session.idle_limit() {
-            None => told.await,
-            Some((most, error)) => host::clock::timeout(most, told).await.unwrap_or(error),
-        }
+    fn end_of_session(&self) -> EndFuture {
+        Box::pin(told_to_end(self.session.cancel_flag()))
+    }
+
+    fn idle_limit(&self) -> Option<(Duration, SqlError)> {
+        self.session.idle_limit()
     }
 
     fn cancel_handle(&self) -> Arc<dyn Cancel> {
