@@ -33,7 +33,8 @@ pub trait RowSink: Send {
     fn end(&mut self) -> Result<()>;
 }
 
-/// Writes DataRow messages into `out`.
+/// Writes DataRow messages into `out`. A row that an error stopped in its middle is taken back when this is dropped: half a message
+/// would be the end of the connection.
 pub struct RowBuffer<'a> {
     out: &'a mut Vec<u8>,
     /// None: all text; one: for all columns; else per column.
@@ -42,13 +43,23 @@ pub struct RowBuffer<'a> {
     /// Where the names of `regclass` and its like come from; without them they are numbers.
     names: Option<(&'a Arc<Snapshot>, &'a dyn SessionAccess)>,
     start: usize,
+    /// A row has begun and not ended.
+    is_open: bool,
     column: usize,
     rows: u64,
 }
 
+impl Drop for RowBuffer<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.out.truncate(self.start);
+        }
+    }
+}
+
 impl<'a> RowBuffer<'a> {
     pub fn new(out: &'a mut Vec<u8>, formats: &'a [ValueFormat], settings: &'a FormatSettings) -> RowBuffer<'a> {
-        RowBuffer { out, formats, settings, names: None, start: 0, column: 0, rows: 0 }
+        RowBuffer { out, formats, settings, names: None, start: 0, is_open: false, column: 0, rows: 0 }
     }
     /// Writes `regclass`, `regtype`, … by name.
     pub fn with_names(mut self, catalog: &'a Arc<Snapshot>, session: &'a dyn SessionAccess) -> RowBuffer<'a> {
@@ -138,6 +149,7 @@ fn patch(out: &mut [u8], at: usize, from: usize) -> Result<()> {
 impl RowSink for RowBuffer<'_> {
     fn begin(&mut self, columns: usize) -> Result<()> {
         self.start = self.out.len();
+        self.is_open = true;
         self.column = 0;
         self.out.extend_from_slice(&[b'D', 0, 0, 0, 0]);
         self.out.extend_from_slice(&(columns as u16).to_be_bytes());
@@ -179,7 +191,9 @@ impl RowSink for RowBuffer<'_> {
         self.rows += 1;
         let start = self.start;
         // The length counts itself but not the tag.
-        patch(self.out, start + 1, start + 1)
+        patch(self.out, start + 1, start + 1)?;
+        self.is_open = false;
+        Ok(())
     }
 }
 

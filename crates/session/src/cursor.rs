@@ -170,9 +170,9 @@ impl Reader<'_> {
             };
             sent += batch.len as u64;
             if !self.is_move && !self.types.is_empty() {
-                let mut out = RowBuffer::new(sink.buffer(), self.formats, &session.derived.format)
-                    .with_names(session.catalog.snapshot(), &*session.state);
-                out.batch(&batch, self.types)?;
+                RowBuffer::new(sink.buffer(), self.formats, &session.derived.format)
+                    .with_names(session.catalog.snapshot(), &*session.state)
+                    .batch(&batch, self.types)?;
                 if sink.is_full() {
                     session.settle().await?;
                     sink.flow().await?;

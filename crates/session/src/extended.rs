@@ -131,7 +131,7 @@ impl Session {
         Ok(())
     }
 
-    fn parameter(&self, ty: SqlType, value: Option<&[u8]>, format: ValueFormat) -> Result<Datum> {
+    pub(crate) fn parameter(&self, ty: SqlType, value: Option<&[u8]>, format: ValueFormat) -> Result<Datum> {
         let Some(bytes) = value else { return Ok(Datum::Null) };
         match format {
             ValueFormat::Binary => io::receive(ty, bytes),

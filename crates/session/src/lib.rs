@@ -30,6 +30,7 @@ mod shared;
 mod sink;
 mod state;
 mod statement;
+mod template;
 mod transaction;
 mod utility;
 

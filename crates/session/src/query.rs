@@ -5,7 +5,7 @@ use crate::explain::command_word;
 use crate::feed::Feed;
 use crate::portal::{Portal, Source};
 use crate::row_store::RowStore;
-use crate::session::{Outcome, Session};
+use crate::session::{Outcome, Queued, Session};
 use crate::sink::{Sink, SinkMark};
 use crate::statement::{Planned, PreparedStatement, Work};
 use ecow::{EcoString, eco_format};
@@ -71,11 +71,12 @@ impl Session {
     /// One statement of a simple-query string.
     pub(crate) async fn run_in_string(
         &mut self,
-        statement: &Arc<PreparedStatement>,
+        queued: &Queued,
         is_alone: bool,
         is_last: bool,
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
+        let statement = &queued.statement;
         self.block.check_runnable(statement.is_transaction_control())?;
         if statement.is_transaction_control() {
             self.control(statement, sink).await?;
@@ -87,25 +88,21 @@ impl Session {
         };
         let mut attempts = Attempts::new(standing, sink);
         loop {
-            let result = self.try_in_string(statement, standing, sink).await;
+            let result = self.try_in_string(queued, standing, sink).await;
             if let Some(result) = self.ends(&mut attempts, result, sink) {
                 return result;
             }
         }
     }
 
-    async fn try_in_string(
-        &mut self,
-        statement: &Arc<PreparedStatement>,
-        standing: Standing,
-        sink: &mut dyn Sink,
-    ) -> Result<Outcome> {
-        let planned = self.planned_to_run(statement).await?;
-        if !planned.parameters.is_empty() {
+    async fn try_in_string(&mut self, queued: &Queued, standing: Standing, sink: &mut dyn Sink) -> Result<Outcome> {
+        let planned = self.planned_to_run(&queued.statement).await?;
+        if planned.parameters.len() != queued.parameters.len() {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
         self.next_portal += 1;
-        let mut portal = Portal::new(self.next_portal, statement.clone(), planned, Arc::from([]), vec![]);
+        let mut portal =
+            Portal::new(self.next_portal, queued.statement.clone(), planned, queued.parameters.clone(), vec![]);
         self.run_portal(&mut portal, 0, standing, true, sink).await
     }
 
@@ -271,6 +268,7 @@ impl Session {
         let mut rows =
             RowBuffer::new(buffer, &portal.formats, &self.derived.format).with_names(context.catalog, &*self.state);
         let count = exec::direct::run(prepared, &context, &mut rows).await?;
+        drop(rows);
         let tag = tag(prepared.plan.tag, count);
         let tells = !prepared.plan.result.is_empty();
         self.complete(&tag, standing.commits(), tells, sink).await?;
@@ -365,9 +363,9 @@ impl Session {
             let max = usize::try_from(limit - sent).unwrap_or(usize::MAX).min(SLICE_ROWS);
             let Some(batch) = rows.next(max).await? else { return Ok((sent, true)) };
             sent += batch.len as u64;
-            let mut out = RowBuffer::new(sink.buffer(), formats, &self.derived.format)
-                .with_names(self.catalog.snapshot(), &*self.state);
-            out.batch(&batch, &types)?;
+            RowBuffer::new(sink.buffer(), formats, &self.derived.format)
+                .with_names(self.catalog.snapshot(), &*self.state)
+                .batch(&batch, &types)?;
             if sink.is_full() {
                 self.settle().await?;
                 sink.flow().await?;

@@ -17,6 +17,7 @@ use crate::shared::{Shared, wall};
 use crate::sink::Sink;
 use crate::state::{Identity, SessionState, is_wanted};
 use crate::statement::PreparedStatement;
+use crate::template::Templates;
 use crate::transaction::OpenTransaction;
 use catalog::privileges::{self, Target};
 use catalog::{TransactionCatalog, privilege};
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use txn::CancelReason;
-use types::{Oid, Result, Severity, SqlError, SqlState, SqlType};
+use types::{Datum, Oid, Result, Severity, SqlError, SqlState, SqlType};
 
 /// Statements whose text and plan are kept although nobody has prepared them.
 const REMEMBERED_MAX: usize = 256;
@@ -60,6 +61,13 @@ pub enum Outcome {
     CopyIn,
 }
 
+/// A statement of a string, in its turn.
+pub(crate) struct Queued {
+    pub statement: Arc<PreparedStatement>,
+    /// The literals that were taken out of its text (`template`).
+    pub parameters: Arc<[Datum]>,
+}
+
 pub struct Session {
     pub(crate) shared: Arc<Shared>,
     pub(crate) state: Arc<SessionState>,
@@ -69,14 +77,21 @@ pub struct Session {
     pub(crate) statements: HashMap<String, Arc<PreparedStatement>>,
     /// Texts that came by themselves; emptied when full.
     remembered: HashMap<Arc<str>, Arc<PreparedStatement>>,
+    pub(crate) templates: Templates,
     pub(crate) portals: HashMap<String, Portal>,
     pub(crate) next_portal: u64,
     /// Of the attempt before, while a statement is executed again: it keeps its place in queues.
     pub(crate) retry_age: txn::Timestamp,
     pub(crate) derived: Derived,
     /// What is left of a string of statements.
-    pub(crate) queue: VecDeque<Arc<PreparedStatement>>,
+    pub(crate) queue: VecDeque<Queued>,
     pub(crate) copy: Option<CopyUnderway>,
+}
+
+impl From<Arc<PreparedStatement>> for Queued {
+    fn from(statement: Arc<PreparedStatement>) -> Queued {
+        Queued { statement, parameters: Arc::from([]) }
+    }
 }
 
 impl Session {
@@ -122,6 +137,7 @@ impl Session {
             open: None,
             statements: HashMap::new(),
             remembered: HashMap::new(),
+            templates: Templates::default(),
             portals: HashMap::new(),
             next_portal: 0,
             retry_age: txn::Timestamp::ZERO,
@@ -174,7 +190,7 @@ impl Session {
 
     // --- statements from text
 
-    fn parse_all(&self, text: &str) -> Result<Vec<sql::Statement>> {
+    pub(crate) fn parse_all(&self, text: &str) -> Result<Vec<sql::Statement>> {
         sql::parse(text, self.derived.standard_conforming_strings)
     }
 
@@ -219,12 +235,16 @@ impl Session {
 
     pub(crate) fn forget_plans(&mut self) {
         self.remembered.clear();
+        self.templates.clear();
     }
 
-    fn statements_of(&mut self, text: &str) -> Result<VecDeque<Arc<PreparedStatement>>> {
+    fn statements_of(&mut self, text: &str) -> Result<VecDeque<Queued>> {
         if let Some(known) = self.remembered.get(text).filter(|s| s.given().is_empty()) {
             let known = known.clone();
-            return Ok(VecDeque::from([self.fresh(known)]));
+            return Ok(VecDeque::from([Queued::from(self.fresh(known))]));
+        }
+        if let Some(queued) = self.from_template(text) {
+            return Ok(VecDeque::from([queued]));
         }
         let all = self.parse_all(text)?;
         let now = wall(&self.shared.host);
@@ -232,10 +252,10 @@ impl Session {
         let mut statements = VecDeque::with_capacity(all.len());
         for syntax in all {
             let own: Arc<str> = if is_one { Arc::from(text) } else { Arc::from(syntax.text()) };
-            statements.push_back(PreparedStatement::new(own, Some(Arc::new(syntax)), vec![], now));
+            statements.push_back(Queued::from(PreparedStatement::new(own, Some(Arc::new(syntax)), vec![], now)));
         }
-        if let Some(statement) = statements.front().filter(|_| is_one) {
-            let statement = statement.clone();
+        if let Some(queued) = statements.front().filter(|_| is_one) {
+            let statement = queued.statement.clone();
             self.remember(&statement);
         }
         Ok(statements)
@@ -266,9 +286,9 @@ impl Session {
     }
 
     pub(crate) async fn run_queue(&mut self, is_alone: bool, sink: &mut dyn Sink) -> Result<Outcome> {
-        while let Some(statement) = self.queue.pop_front() {
+        while let Some(queued) = self.queue.pop_front() {
             let is_last = self.queue.is_empty();
-            match self.run_in_string(&statement, is_alone, is_last, sink).await {
+            match self.run_in_string(&queued, is_alone, is_last, sink).await {
                 Ok(Outcome::CopyIn) => return Ok(Outcome::CopyIn),
                 Ok(_) => {}
                 Err(error) => return Err(self.fail_statement(error, sink).await),
