@@ -325,6 +325,7 @@ async fn the_direct_path_reads_and_writes_one_row() {
     let mut out = vec![];
     let mut buffer = RowBuffer::new(&mut out, &[], &format);
     assert_eq!(direct::run(&get, &context, &mut buffer).await.expect("reads"), 1);
+    drop(buffer);
     assert_eq!(out, b"D\x00\x00\x00\x14\x00\x02\x00\x00\x00\x05seven\x00\x00\x00\x017");
     let missing = [Datum::Int4(6)];
     let context = node.direct(&host, &format, None, &missing);
