@@ -135,16 +135,6 @@ pub(crate) fn check_key_size(size: usize, name: &str) -> Result<()> {
     .hint("Values larger than 1/3 of a buffer page cannot be indexed.\nConsider a function index of an MD5 hash of the value, or use full text indexing."))
 }
 
-/// A new hidden row id: time first, so that rows of one gateway stay in order of arrival; then chance.
-pub(crate) fn hidden_key(host: &host::Host) -> [u8; 16] {
-    let mut id = [0; 16];
-    host.random.fill(&mut id);
-    let micros = host.clock.wall().max(0) as u64;
-    let (head, _) = id.split_at_mut(8);
-    head.copy_from_slice(&micros.to_be_bytes());
-    id
-}
-
 pub(crate) fn row_key(slot: u16, key: &[u8]) -> Datum {
     let mut bytes = Vec::with_capacity(key.len() + 2);
     bytes.extend_from_slice(&slot.to_be_bytes());

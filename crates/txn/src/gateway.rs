@@ -130,6 +130,8 @@ pub struct Gateway {
     /// Set when the node's epoch is open.
     ids: OnceLock<Arc<Ids>>,
     transactions: AtomicU64,
+    /// The last row id's first half.
+    row_ids: AtomicU64,
     /// Two-shard commits under way here: recovery leaves them alone.
     coordinating: Mutex<HashSet<TxnId, FixedState>>,
     temporary: Mutex<HashMap<SessionId, Arc<Temporary>, FixedState>>,
@@ -143,7 +145,24 @@ pub struct Gateway {
     _groups: Arc<dyn Groups>,
 }
 
+/// Row ids of one microsecond are counted in this many bits.
+const ROW_ID_COUNT_BITS: u32 = 12;
+
 impl Gateway {
+    /// A new hidden row id: 64 bits that grow with time and with every id of this gateway, so that rows stay in the order in which they
+    /// came; then 64 bits of chance, which set it apart from other gateways' ids.
+    pub fn new_row_id(&self) -> [u8; 16] {
+        let mut id = [0; 16];
+        self.host.random.fill(&mut id);
+        let now = u64::try_from(self.host.clock.wall()).unwrap_or(0) << ROW_ID_COUNT_BITS;
+        let next = |last: u64| now.max(last + 1);
+        let last = self.row_ids.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        let head = next(last.unwrap_or_else(|last| last));
+        let (first, _) = id.split_at_mut(8);
+        first.copy_from_slice(&head.to_be_bytes());
+        id
+    }
+
     /// Opens (or makes) the segments `meta` and `data`, replays the log, and returns when both shards serve.
     pub async fn start(options: GatewayOptions) -> Result<Arc<Gateway>> {
         let oracle = Arc::new(Oracle::new(options.host.clone()));
@@ -179,6 +198,7 @@ impl Gateway {
             snapshots: Snapshots::default(),
             ids: OnceLock::new(),
             transactions: AtomicU64::new(1),
+            row_ids: AtomicU64::new(0),
             coordinating: Mutex::default(),
             temporary: Mutex::default(),
             retention: Mutex::default(),

@@ -13,7 +13,7 @@ use super::foreign_key::Pending;
 use super::violation;
 use crate::expr::{EvalContext, Program, RowRef};
 use crate::index::{Entry, WriteIndex};
-use crate::rows::{Table, hidden_key};
+use crate::rows::Table;
 use catalog::Index;
 use sql::physical::PlanTarget;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl Target {
     pub fn place(&self, env: &EvalContext<'_>, row: &[Datum]) -> Result<(Vec<u8>, u16)> {
         let mut key = Vec::with_capacity(32);
         match self.table.has_hidden_key() {
-            true => key.extend_from_slice(&hidden_key(env.host)),
+            true => key.extend_from_slice(&env.gateway.new_row_id()),
             false => self.table.encode_key(row, &mut key)?,
         }
         let slot = self.table.slot(&key, row);

@@ -147,3 +147,12 @@ async fn what_all_transactions_buffer_is_bounded_and_given_back() {
     let three = node.serializable().await;
     fill(&three, 3).await.expect("all of it is back");
 }
+
+#[tokio::test]
+async fn rows_without_a_key_stay_in_the_order_in_which_they_came() {
+    let node = node().await;
+    let ids: Vec<[u8; 16]> = (0..20_000).map(|_| node.gateway.new_row_id()).collect();
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "also within one microsecond");
+    let first = |id: &[u8; 16]| id[8..].to_vec();
+    assert_ne!(first(&ids[0]), first(&ids[1]), "the second half is chance");
+}
