@@ -10,8 +10,11 @@
 //! Where the cut differs: a Project or Filter of ours is part of the node below it there; a hash join's right side stands
 //! below a `Hash`; a look-up join is a nested loop over an index scan. Estimates are Hyrax's own.
 
+mod joins;
+mod leaves;
 mod names;
 mod output;
+mod sets;
 mod tree;
 mod writes;
 

@@ -1,11 +1,14 @@
 //! What a node's output columns are called by the node above, as PostgreSQL calls them: a relation's column by its name,
 //! qualified where the query has more than one relation; anything computed below by its expression in parentheses.
 
-use catalog::Snapshot;
+use catalog::{Index, IndexSource, Relation, Snapshot};
 use sql::expr::{Expr, ExprKind, SubPlanKind, SubPlanRef};
+use sql::logical::ScanColumn;
+use sql::physical::ScanTarget;
 use sql::{Deparser, PlanNames};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use types::functions::quote_ident;
 
 /// One output column.
@@ -133,5 +136,50 @@ impl PlanNames for Scope<'_> {
             (SubPlanKind::AnyAll { .. }, true) => format!("(hashed SubPlan {number})"),
             _ => format!("(SubPlan {number})"),
         }
+    }
+}
+
+pub(super) fn column(qualifier: &str, name: &str) -> Name {
+    Name::Column { qualifier: qualifier.to_owned(), column: name.to_owned() }
+}
+
+pub(super) fn function_name(call: &Expr) -> &str {
+    match &call.kind {
+        sql::ExprKind::Call { proc, .. } => proc.name,
+        _ => "",
+    }
+}
+
+pub(super) fn target_names(target: &ScanTarget, alias: &str) -> Vec<Name> {
+    let name = |what: &ScanColumn| match what {
+        ScanColumn::Attribute(n) => {
+            let attribute = target.relation.columns.get((*n as usize).wrapping_sub(1));
+            column(alias, attribute.map_or("?", |c| &c.name))
+        }
+        ScanColumn::WholeRow => Name::Expression { text: format!("{}.*", quote_ident(alias)), is_own: true },
+        ScanColumn::CommitTimestamp => column(alias, "_ts"),
+        ScanColumn::Document | ScanColumn::Tail => column(alias, "_doc"),
+        ScanColumn::TableOid => column(alias, "tableoid"),
+        ScanColumn::RowKey => column(alias, "ctid"),
+    };
+    target.columns.iter().map(name).collect()
+}
+
+/// Columns of an index, or of the primary key, as conditions name them.
+pub(super) fn key_columns(relation: &Relation, index: Option<&Arc<Index>>) -> Vec<String> {
+    let attribute = |n: i16| {
+        let column = relation.columns.get((n as usize).wrapping_sub(1));
+        quote_ident(column.map_or("?", |c| &c.name)).to_string()
+    };
+    match index {
+        None => relation.key.iter().map(|n| attribute(*n)).collect(),
+        Some(index) => index
+            .columns
+            .iter()
+            .map(|c| match &c.source {
+                IndexSource::Column(n) => attribute(*n),
+                IndexSource::Expression(text) => text.clone(),
+            })
+            .collect(),
     }
 }

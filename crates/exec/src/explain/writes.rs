@@ -1,7 +1,7 @@
 //! Aggregates, writes, and plans that have no tree.
 
-use super::names::{Name, Outer, from_below};
-use super::tree::{Named, Renderer, column, key_columns, push, target_names};
+use super::names::{Name, Outer, column, from_below, key_columns, target_names};
+use super::tree::{Named, Renderer, push};
 use super::{Estimate, Line, Shown, Value};
 use crate::run::NodeMeasure;
 use catalog::Relation;
