@@ -74,6 +74,10 @@ impl OwnRows {
     pub fn len(&self) -> usize {
         self.rows.len()
     }
+    /// No row, here or behind.
+    pub fn is_nothing(&self) -> bool {
+        self.rows.is_empty() && !self.has_more
+    }
     pub fn key(&self, position: usize) -> Option<&[u8]> {
         self.rows.get(position).map(|row| &self.bytes[row.key.clone()])
     }

@@ -33,7 +33,7 @@ pub use named::NamedLocks;
 pub use scan::Scan;
 pub use shard::wake::dispatcher;
 pub use shard::{LockMode, TxnId, WaitPolicy};
-pub use storage::segment::Direction;
+pub use storage::segment::{Block, Direction};
 pub use storage::{KeyRange, Mutation, StorageId, Timestamp};
 pub use transaction::{Locked, SavepointId, SessionId, Transaction, TxnOptions};
 

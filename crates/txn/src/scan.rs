@@ -12,7 +12,7 @@ use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
-use storage::segment::{Cursor, View};
+use storage::segment::{Block, Cursor, Entry, View};
 
 /// Own rows copied out at a time.
 const OWN_ROWS_MAX: usize = 4096;
@@ -70,6 +70,12 @@ impl Scan {
         Scan { txn, relation, snapshot, is_fixed, command, range, direction, is_done: false, waited: None, holds }
     }
 
+    /// A scan of a part of the range, at the same snapshot and command. Parts may be read side by side; each leaves the span of
+    /// what it has visited.
+    pub fn part(&self, range: KeyRange, direction: Direction) -> Scan {
+        Scan::new(self.txn.clone(), self.relation, self.snapshot, self.is_fixed, self.command, range, direction)
+    }
+
     /// Visits up to `max` visible rows in key order (own writes of earlier commands included); stops early, after that
     /// row, when `row` breaks. Returns how many were visited; 0 at the end. No allocation per row.
     pub async fn next(
@@ -82,27 +88,8 @@ impl Scan {
             let at = self.at()?;
             self.wait(at).await?;
             let own = self.own_rows(max - visited)?;
-            let gateway = self.txn.gateway().clone();
-            let pass = match gateway.shard(self.relation.home) {
-                Some(shard) => {
-                    let term = shard.term()?;
-                    let pass = {
-                        let view = shard.segment().view()?;
-                        self.pass(&view, at, &own, max - visited, &mut row)?
-                    };
-                    self.leave_span(&pass);
-                    shard.confirm(term)?;
-                    // Again: the horizon may have passed the snapshot before the view was taken.
-                    let is_as_of = self.txn.inner.options.as_of.is_some();
-                    gateway.check_readable(&self.relation, at, is_as_of)?;
-                    pass
-                }
-                None => {
-                    let temporary = gateway.temporary(self.txn.session())?;
-                    let view = temporary.view()?;
-                    self.pass(&view, Timestamp::MAX, &own, max - visited, &mut row)?
-                }
-            };
+            let read = |view: &View, at| self.pass(view, at, &own, max - visited, &mut row).map(Some);
+            let Some(pass) = self.on_view(at, read)? else { break };
             visited += pass.visited;
             self.advance(pass.ended_at);
             if pass.has_broken {
@@ -110,6 +97,84 @@ impl Scan {
             }
         }
         Ok(visited)
+    }
+
+    /// The next visible rows together, at most `rows_max` of them or so many bytes of values, as `take` sees them; None at
+    /// the end. `take` is not called with an empty block.
+    pub async fn next_block<R>(
+        &mut self,
+        rows_max: usize,
+        bytes_max: usize,
+        take: impl FnOnce(&Block<'_>) -> R,
+    ) -> Result<Option<R>> {
+        let mut take = Some(take);
+        while !self.is_done {
+            let at = self.at()?;
+            self.wait(at).await?;
+            let own = self.own_rows(rows_max)?;
+            let mut taken = None;
+            let pass = self.on_view(at, |view, at| {
+                let mut block = Block::with_capacity(rows_max);
+                let pass = self.fill(view, at, &own, (rows_max, bytes_max), &mut block)?;
+                if !block.is_empty() {
+                    taken = take.take().map(|take| take(&block));
+                }
+                Ok(Some(pass))
+            })?;
+            self.advance(pass.and_then(|pass| pass.ended_at));
+            if taken.is_some() {
+                return Ok(taken);
+            }
+        }
+        Ok(None)
+    }
+
+    /// How many rows there are, and the end of the scan; None, and nothing has happened, where they must be visited to be
+    /// counted.
+    pub async fn count(&mut self) -> Result<Option<u64>> {
+        if self.is_done || self.range != KeyRange::all() {
+            return Ok(None);
+        }
+        let at = self.at()?;
+        self.wait(at).await?;
+        if !self.own_rows(1)?.is_nothing() {
+            return Ok(None);
+        }
+        let mut count = None;
+        let pass = self.on_view(at, |view, at| {
+            count = view.count(self.relation.storage, at)?;
+            Ok(count.map(|_| Pass { visited: 0, ended_at: None, has_broken: false }))
+        })?;
+        if let Some(pass) = pass {
+            self.advance(pass.ended_at);
+        }
+        Ok(count)
+    }
+
+    /// Reads at a view of the segment, and leaves the span of what was visited.
+    fn on_view(
+        &self,
+        at: Timestamp,
+        read: impl FnOnce(&View, Timestamp) -> Result<Option<Pass>>,
+    ) -> Result<Option<Pass>> {
+        let gateway = self.txn.gateway();
+        let Some(shard) = gateway.shard(self.relation.home) else {
+            let temporary = gateway.temporary(self.txn.session())?;
+            let view = temporary.view()?;
+            return read(&view, Timestamp::MAX);
+        };
+        let term = shard.term()?;
+        let pass = {
+            let view = shard.segment().view()?;
+            read(&view, at)?
+        };
+        if let Some(pass) = &pass {
+            self.leave_span(pass);
+        }
+        shard.confirm(term)?;
+        // Again: the horizon may have passed the snapshot before the view was taken.
+        gateway.check_readable(&self.relation, at, self.txn.inner.options.as_of.is_some())?;
+        Ok(pass)
     }
 
     /// Goes on at `key`: forward, with the first row at or above it; backward, with the last one below it.
@@ -174,7 +239,7 @@ impl Scan {
         row: &mut impl FnMut(&[u8], &[u8], Timestamp) -> ControlFlow<()>,
     ) -> Result<Pass> {
         let mut cursor = view.cursor(self.relation.storage, &self.range, at, self.direction)?;
-        if own.key(0).is_none() && !own.has_more {
+        if own.is_nothing() {
             return self.pass_shared(&mut cursor, max, row);
         }
         let (mut next_own, mut visited) = (0, 0);
@@ -237,6 +302,28 @@ impl Scan {
             Some(last) if own.has_more => ended(last, visited, false),
             _ => Ok(Pass { visited, ended_at: None, has_broken: false }),
         }
+    }
+
+    /// The next rows into a block.
+    fn fill<'v>(
+        &self,
+        view: &'v View,
+        at: Timestamp,
+        own: &OwnRows,
+        (rows_max, bytes_max): (usize, usize),
+        block: &mut Block<'v>,
+    ) -> Result<Pass> {
+        if own.is_nothing() {
+            let mut cursor = view.cursor(self.relation.storage, &self.range, at, self.direction)?;
+            let has_more = cursor.fill(block, rows_max, bytes_max)?;
+            let last = block.len().checked_sub(1).and_then(|last| block.get(last)).filter(|_| has_more);
+            let ended_at = last.map(|last| last.key.to_vec());
+            return Ok(Pass { visited: block.len(), ended_at, has_broken: false });
+        }
+        self.pass(view, at, own, rows_max, &mut |key, value, ts| {
+            block.push_copy(Entry { key, value, ts });
+            if block.value_bytes() < bytes_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
     }
 
     /// Without own rows there is nothing to merge.

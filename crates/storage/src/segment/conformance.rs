@@ -56,6 +56,19 @@ fn scan(segment: &Segment, range: &KeyRange, at: u64, direction: Direction) -> V
     while let Some(entry) = cursor.next().unwrap() {
         rows.push((entry.key.to_vec(), entry.value.to_vec(), entry.ts.0));
     }
+    let mut cursor = view.cursor(R, range, Timestamp(at), direction).unwrap();
+    let (mut by_block, mut has_more) = (Vec::new(), true);
+    while has_more {
+        let mut block = Block::with_capacity(3);
+        has_more = cursor.fill(&mut block, 3, 1 << 20).unwrap();
+        by_block.extend(block.iter().map(|entry| (entry.key.to_vec(), entry.value.to_vec(), entry.ts.0)));
+    }
+    assert_eq!(rows, by_block);
+    if *range == KeyRange::all()
+        && let Some(count) = view.count_by_changes(R, Timestamp(at)).unwrap()
+    {
+        assert_eq!(count, rows.len() as u64, "at {at}");
+    }
     rows
 }
 

@@ -22,6 +22,7 @@
 //! committed state, `walk` and `view` the readers, `flush` and `collect` the writer.
 
 mod base;
+mod block;
 mod collect;
 mod delta;
 mod engine;
@@ -36,8 +37,10 @@ mod writer;
 #[cfg(test)]
 mod conformance;
 
+pub use block::Block;
 pub use memory::MemoryStore;
-pub use view::{Cursor, Entry, Newest, Value, Version, View};
+pub use view::{Cursor, Newest, Value, Version, View};
+pub use walk::Entry;
 pub use writer::{ApplyEntry, Recovered, Segment, Verified};
 
 use crate::Fatal;

@@ -9,12 +9,14 @@
 //! Lookup order: active, frozen, base; the first that has a version up to the timestamp decides.
 
 use super::base::{self, Found};
+use super::block::Block;
 use super::delta::{DeltaVersion, RelationDelta, Row};
 use super::engine::ReadTxn;
-use super::walk::{self, BaseRow, BaseWalk};
+use super::walk::{self, BaseWalk, Entry};
 use super::{Direction, Generation};
 use crate::{KeyRange, Result, StorageId, Timestamp};
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::marker::PhantomData;
 use std::ops::{Bound, Deref};
 use std::sync::Arc;
@@ -59,14 +61,6 @@ pub struct Version<'v> {
 pub struct Newest<'v> {
     pub ts: Timestamp,
     pub value: Option<Value<'v>>,
-}
-
-/// A row that a cursor stands on.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'c> {
-    pub key: &'c [u8],
-    pub value: &'c [u8],
-    pub ts: Timestamp,
 }
 
 pub struct View {
@@ -148,6 +142,43 @@ impl View {
         Ok(cursor)
     }
 
+    /// How many rows are visible at `at`; `None` where walking them takes fewer steps.
+    pub fn count(&self, relation: StorageId, at: Timestamp) -> Result<Option<u64>> {
+        let rows = self.generation.base.relations.get(&relation).map_or(0, |known| known.rows);
+        let deltas = self.generation.deltas().filter_map(|delta| delta.relation(relation));
+        let changed: u64 = deltas.map(|delta| delta.alive() + delta.deleted()).sum();
+        if changed > rows / COUNT_WALK { Ok(None) } else { self.count_by_changes(relation, at) }
+    }
+
+    /// The base says how many rows it has, and each row of a delta adds one, takes one away, or neither. `None`: the base
+    /// has changes that are newer than `at`.
+    pub(super) fn count_by_changes(&self, relation: StorageId, at: Timestamp) -> Result<Option<u64>> {
+        let known = self.generation.base.relations.get(&relation);
+        if known.is_some_and(|known| known.newest > at) {
+            return Ok(None);
+        }
+        let is_in_base = |key: &[u8]| match known {
+            Some(known) => Ok(matches!(base::find(self.txn(), relation, known, key, at)?, Found::Row(_))),
+            None => Ok(false),
+        };
+        let mut count = known.map_or(0, |known| known.rows);
+        let deltas: SmallVec<[Arc<RelationDelta>; 2]> =
+            self.generation.deltas().filter_map(|delta| delta.relation(relation)).collect();
+        for (age, delta) in deltas.iter().enumerate() {
+            let mut walk = DeltaWalk::new(delta.clone(), &KeyRange::all(), Direction::Forward);
+            while let Some(row) = walk.head() {
+                let decides = |newer: &Arc<RelationDelta>| newer.row(&row.key).is_some_and(|row| row.at(at).is_some());
+                if let Some(version) = row.at(at)
+                    && !deltas.iter().take(age).any(decides)
+                {
+                    count = count + u64::from(version.value.is_some()) - u64::from(is_in_base(&row.key)?);
+                }
+                walk.advance();
+            }
+        }
+        Ok(Some(count))
+    }
+
     /// A change (put or deletion) in the range with a timestamp above `since`, if there is any: the newest of the delta,
     /// else the newest of the base. `since` is not below the horizon.
     pub fn changed_since(&self, relation: StorageId, range: &KeyRange, since: Timestamp) -> Result<Option<Timestamp>> {
@@ -172,6 +203,9 @@ impl View {
         walk::changed_since(self.txn(), relation, known, range, since)
     }
 }
+
+/// Rows of the base that are walked in the time in which one row of a delta is looked up there.
+const COUNT_WALK: u64 = 32;
 
 fn is_point(range: &KeyRange) -> bool {
     range.end.as_ref().is_some_and(|end| {
@@ -232,6 +266,13 @@ impl DeltaWalk {
     }
 }
 
+/// What a cursor came to.
+enum Step<'v> {
+    Base(Entry<'v>),
+    /// A version of this time, which is the cursor's `current`.
+    Delta(Timestamp),
+}
+
 /// Visible rows of a range. Borrows its view.
 pub struct Cursor<'v> {
     view: &'v View,
@@ -240,7 +281,7 @@ pub struct Cursor<'v> {
     at: Timestamp,
     direction: Direction,
     base: Option<BaseWalk<'v>>,
-    base_head: Option<BaseRow<'v>>,
+    base_head: Option<Entry<'v>>,
     /// Active and frozen; `None` is one that has no more rows.
     deltas: [Option<DeltaWalk>; 2],
     /// Which of them has the first key.
@@ -296,32 +337,60 @@ impl<'v> Cursor<'v> {
     #[inline]
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
-        if !self.has_delta() && self.base_head.is_none() {
-            return self.next_of_base();
+        Ok(match self.step()? {
+            None => None,
+            Some(Step::Base(row)) => Some(row),
+            Some(Step::Delta(ts)) => self.of_delta(ts),
+        })
+    }
+
+    /// Puts the next visible rows into `block` until that has so many rows or bytes of values; false at the end.
+    pub fn fill(&mut self, block: &mut Block<'v>, rows_max: usize, bytes_max: usize) -> Result<bool> {
+        while block.len() < rows_max && block.value_bytes() < bytes_max {
+            match self.step()? {
+                None => return Ok(false),
+                Some(Step::Base(row)) => block.push(row),
+                Some(Step::Delta(ts)) => {
+                    if let Some(entry) = self.of_delta(ts) {
+                        block.push_copy(entry);
+                    }
+                }
+            }
         }
-        self.next_merged()
+        Ok(true)
+    }
+
+    fn of_delta(&self, ts: Timestamp) -> Option<Entry<'_>> {
+        self.current.as_ref().map(|(row, value)| Entry { key: &row.key, value, ts })
     }
 
     #[inline]
-    fn next_of_base(&mut self) -> Result<Option<Entry<'_>>> {
-        let Some(base) = &mut self.base else { return Ok(None) };
-        Ok(base.next()?.map(|row| Entry { key: row.key, value: row.value, ts: row.ts }))
+    fn step(&mut self) -> Result<Option<Step<'v>>> {
+        if !self.has_delta() && self.base_head.is_none() {
+            return self.step_of_base();
+        }
+        self.step_merged()
     }
 
-    fn next_merged(&mut self) -> Result<Option<Entry<'_>>> {
+    #[inline]
+    fn step_of_base(&mut self) -> Result<Option<Step<'v>>> {
+        let Some(base) = &mut self.base else { return Ok(None) };
+        Ok(base.next()?.map(Step::Base))
+    }
+
+    fn step_merged(&mut self) -> Result<Option<Step<'v>>> {
         loop {
             let Some(nearest) = self.deltas[self.nearest].as_ref().and_then(DeltaWalk::head) else {
                 // No delta has anything more, perhaps since its last row was a deletion: the base goes on alone.
                 return match self.take_base()? {
-                    Some(row) => Ok(Some(Entry { key: row.key, value: row.value, ts: row.ts })),
-                    None => self.next_of_base(),
+                    Some(row) => Ok(Some(Step::Base(row))),
+                    None => self.step_of_base(),
                 };
             };
             if let Some(head) = self.base_head
                 && is_before(self.direction, head.key, &nearest.key)
             {
-                let row = self.take_base()?;
-                return Ok(row.map(|row| Entry { key: row.key, value: row.value, ts: row.ts }));
+                return Ok(self.take_base()?.map(Step::Base));
             }
             // A delta has the first key; the other sources may have it too, and the newer source decides.
             let row = nearest.clone();
@@ -332,10 +401,10 @@ impl<'v> Cursor<'v> {
             };
             match (version, base) {
                 (Some(DeltaVersion { ts, value: Some(value) }), _) => {
-                    let (row, value) = self.current.insert((row, value));
-                    return Ok(Some(Entry { key: &row.key, value, ts }));
+                    self.current = Some((row, value));
+                    return Ok(Some(Step::Delta(ts)));
                 }
-                (None, Some(row)) => return Ok(Some(Entry { key: row.key, value: row.value, ts: row.ts })),
+                (None, Some(row)) => return Ok(Some(Step::Base(row))),
                 (Some(_), _) | (None, None) => {}
             }
         }
@@ -380,7 +449,7 @@ fn is_before(direction: Direction, a: &[u8], b: &[u8]) -> bool {
 
 impl<'v> Cursor<'v> {
     /// The base's head; the next one moves up.
-    fn take_base(&mut self) -> Result<Option<BaseRow<'v>>> {
+    fn take_base(&mut self) -> Result<Option<Entry<'v>>> {
         let head = self.base_head.take();
         // Without a delta `next` reads the base itself.
         if self.has_delta()

@@ -15,12 +15,12 @@ use crate::{KeyRange, Result, StorageId, Timestamp};
 use std::cmp::Ordering;
 use std::ops::Bound;
 
-/// A visible row, in the map.
-#[derive(Clone, Copy)]
-pub struct BaseRow<'t> {
+/// A visible row.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'t> {
     pub key: &'t [u8],
-    pub ts: Timestamp,
     pub value: &'t [u8],
+    pub ts: Timestamp,
 }
 
 pub struct BaseWalk<'t> {
@@ -33,7 +33,7 @@ pub struct BaseWalk<'t> {
     /// Bounds longer than a short key, which entry keys do not tell apart.
     filter: Option<KeyRange>,
     /// A run of long keys, in reverse order of handing out, and the entry read behind it.
-    run: Vec<BaseRow<'t>>,
+    run: Vec<Entry<'t>>,
     behind: Option<(&'t [u8], &'t [u8])>,
 }
 
@@ -71,7 +71,31 @@ impl<'t> BaseWalk<'t> {
 
     #[inline]
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<BaseRow<'t>>> {
+    pub fn next(&mut self) -> Result<Option<Entry<'t>>> {
+        if self.is_plain() {
+            // What nearly all walks are from end to end: no row is looked at twice.
+            while let Some((entry_key, value)) = self.rows.next()? {
+                let row = self.decode(entry_key, value)?;
+                if row.ts > self.at {
+                    continue;
+                }
+                if entry_key.len() != LONG_ENTRY_KEY {
+                    return Ok(Some(row));
+                }
+                self.gather(entry_key, row)?;
+                break;
+            }
+        }
+        self.next_of_any()
+    }
+
+    /// Nothing but the rows themselves is to be looked at.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.history.is_none() && self.filter.is_none() && self.run.is_empty() && self.behind.is_none()
+    }
+
+    fn next_of_any(&mut self) -> Result<Option<Entry<'t>>> {
         loop {
             if let Some(row) = self.run.pop() {
                 if self.filter.as_ref().is_none_or(|range| range.contains(row.key)) {
@@ -90,13 +114,13 @@ impl<'t> BaseWalk<'t> {
     }
 
     #[inline]
-    fn decode(&self, entry_key: &'t [u8], value: &'t [u8]) -> Result<BaseRow<'t>> {
+    fn decode(&self, entry_key: &'t [u8], value: &'t [u8]) -> Result<Entry<'t>> {
         let stored = stored::decode(self.id, entry_key, value)?;
-        Ok(BaseRow { key: stored.key, ts: stored.ts, value: stored.row })
+        Ok(Entry { key: stored.key, ts: stored.ts, value: stored.row })
     }
 
     #[cold]
-    fn gather(&mut self, first: &'t [u8], row: BaseRow<'t>) -> Result<()> {
+    fn gather(&mut self, first: &'t [u8], row: Entry<'t>) -> Result<()> {
         self.run.push(row);
         while let Some((entry_key, value)) = self.next_entry()? {
             if entry_key.len() != LONG_ENTRY_KEY || entry_key[..SHORT_KEY_MAX] != first[..SHORT_KEY_MAX] {
