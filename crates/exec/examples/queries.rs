@@ -35,6 +35,11 @@ const QUERIES: &[(&str, &str)] = &[
         "SELECT product_id, count(*), sum(amount) FROM orders WHERE created >= '2021-03-01' AND created < '2021-08-01'
          AND qty > 5 GROUP BY product_id ORDER BY product_id",
     ),
+    (
+        "filter.sum",
+        "SELECT sum(amount * rate2) FROM orders WHERE created >= '2021-01-01' AND created < '2022-01-01'
+         AND rate2 BETWEEN 0.05 AND 0.07 AND qty < 10",
+    ),
     ("sort.top", "SELECT id, amount FROM orders ORDER BY amount DESC, id LIMIT 10"),
     ("sort.all", "SELECT id, amount FROM orders ORDER BY amount, id OFFSET 999990"),
     (
@@ -231,6 +236,7 @@ impl Node {
             deadline: None,
             memory: MemoryBudget::new(64 << 20, NodeBudget::new(8 << 30)),
             spill: SpillFolder::new(host.files.clone(), self.folder.join("spill")),
+            workers: None,
             host,
         })
     }

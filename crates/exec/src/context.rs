@@ -145,6 +145,8 @@ pub struct StatementContext {
     pub deadline: Option<Duration>,
     pub memory: Arc<MemoryBudget>,
     pub spill: SpillFolder,
+    /// Who helps with what is large; None: nobody.
+    pub workers: Option<Arc<dyn host::Spawn>>,
 }
 
 impl StatementContext {

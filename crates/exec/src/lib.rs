@@ -15,6 +15,7 @@ mod admit;
 mod aggregate;
 pub mod analyze;
 pub mod batch;
+mod block;
 pub mod budget;
 pub mod context;
 pub mod copy;

@@ -174,6 +174,10 @@ impl RowReader {
     pub fn builders_for(&self, rows: usize) -> Vec<ColumnBuilder> {
         self.kinds.iter().map(|k| ColumnBuilder::with_capacity(*k, rows)).collect()
     }
+    /// For one of the columns.
+    pub fn builder(&self, column: usize, rows: usize) -> Option<ColumnBuilder> {
+        self.kinds.get(column).map(|kind| ColumnBuilder::with_capacity(*kind, rows))
+    }
 
     /// Appends one row to the builders. Common types go from the row to the column without a datum.
     pub fn push(&self, builders: &mut [ColumnBuilder], key: &[u8], bytes: &[u8], ts: Timestamp) -> Result<()> {
@@ -246,7 +250,7 @@ pub(crate) fn whole_row(table: &Table, mut value: impl FnMut(i16) -> Result<Datu
 }
 
 #[inline]
-fn push_stored(builder: &mut ColumnBuilder, view: &RowView<'_>, position: usize) -> Result<()> {
+pub(crate) fn push_stored(builder: &mut ColumnBuilder, view: &RowView<'_>, position: usize) -> Result<()> {
     let is_pushed = match view.stored(position) {
         Stored::Null => {
             builder.push_null();

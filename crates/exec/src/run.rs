@@ -1,6 +1,6 @@
 //! A running statement: its operators, what they share, and the handle that the session pulls batches from.
 
-use crate::batch::Batch;
+use crate::batch::{BATCH_ROWS, Batch};
 use crate::context::StatementContext;
 use crate::direct::DirectProgram;
 use crate::expr::EvalContext;
@@ -89,7 +89,14 @@ pub(crate) struct Run {
     pub wanted: Option<usize>,
     /// Rows that came by COPY, for the plan's empty `Values`.
     pub feed: std::collections::VecDeque<Batch>,
+    /// Rows worked on since the thread's other tasks had their turn.
+    turn: usize,
 }
+
+/// Rows of work after which a statement lets the other tasks of its thread go on: a millisecond or two.
+const TURN_ROWS: usize = 16 * BATCH_ROWS;
+/// What a batch counts at least, so that many small ones take turns, too.
+const TURN_BATCH: usize = 64;
 
 impl Run {
     pub fn new(plan: Arc<Plan>, context: Arc<StatementContext>, measured: bool) -> Run {
@@ -105,6 +112,7 @@ impl Run {
             depth: 0,
             wanted: None,
             feed: std::collections::VecDeque::new(),
+            turn: 0,
             context,
             plan,
         }
@@ -114,6 +122,17 @@ impl Run {
     }
     pub fn check(&self) -> Result<()> {
         self.context.check()
+    }
+    /// Between two batches, the last one of `rows` rows: `check`, and now and then the thread's other tasks go on, since
+    /// what the plan's cost promised may be wrong. Counted, not timed, so that a run can be repeated.
+    pub async fn pause(&mut self, rows: usize) -> Result<()> {
+        self.check()?;
+        self.turn += rows.max(TURN_BATCH);
+        if self.turn >= TURN_ROWS {
+            self.turn = 0;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
     pub fn set_outer(&mut self, slot: u32, value: Datum) {
         let slot = slot as usize;
@@ -187,8 +206,9 @@ impl Execution {
         let Some(root) = &mut self.root else { return Ok(None) };
         loop {
             match root.next(&mut self.run).await? {
-                Some(batch) if batch.is_empty() => self.run.check()?,
+                Some(batch) if batch.is_empty() => self.run.pause(0).await?,
                 Some(batch) => {
+                    self.run.pause(batch.len).await?;
                     if matches!(self.run.plan.tag, sql::logical::CommandTag::Select) {
                         self.run.rows_affected += batch.len as u64;
                     }

@@ -99,7 +99,7 @@ async fn collect(
         for row in 0..batch.len.min(max - rows.len()) {
             rows.push(batch.row(row));
         }
-        run.check()?;
+        run.pause(0).await?;
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ pub(crate) async fn cte_batch(run: &mut Run, cte: usize, n: usize) -> Result<Opt
         // A data-modifying CTE runs to its end before anyone reads of it.
         let to_end = state.is_modifying;
         loop {
-            run.check()?;
+            run.pause(0).await?;
             // The rows it writes are not the statement's.
             let affected = run.rows_affected;
             let batch = operator.next(run).await?;

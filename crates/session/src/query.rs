@@ -196,6 +196,7 @@ impl Session {
             deadline,
             memory: self.memory(),
             spill: self.shared.spill.clone(),
+            workers: self.shared.workers.clone(),
         }))
     }
 

@@ -158,7 +158,7 @@ impl HashAggregate {
         }
         let mut overflow = None;
         while let Some(batch) = self.input.next(run).await? {
-            run.check()?;
+            run.pause(0).await?;
             for set in 0..self.sets.len() {
                 self.take(run, &batch, set, 0, &mut overflow).await?;
             }
@@ -194,7 +194,7 @@ impl HashAggregate {
         let mut overflow = None;
         let mut reader = file.reader()?;
         loop {
-            run.check()?;
+            run.pause(0).await?;
             // All rows of a batch are of one set: its number stands before each row.
             let Some((set, batch)) = self.read(&file, &mut reader)? else { break };
             self.take(run, &batch, set, depth, &mut overflow).await?;
@@ -342,7 +342,7 @@ impl Operator for HashAggregate {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
             loop {
-                run.check()?;
+                run.pause(0).await?;
                 match self.phase {
                     Phase::Done => return Ok(None),
                     Phase::Start => {

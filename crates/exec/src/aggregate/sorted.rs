@@ -124,7 +124,7 @@ impl Operator for SortedAggregate {
                 self.take(run, rest).await?;
             }
             while !self.is_done && self.rest.is_none() {
-                run.check()?;
+                run.pause(0).await?;
                 match self.input.next(run).await? {
                     Some(batch) => self.take(run, batch).await?,
                     None => {

@@ -88,7 +88,15 @@ impl Fast {
     /// Takes rows.
     pub fn update(&mut self, rows: Rows<'_>, arg: Option<&Column>) -> Result<()> {
         match rows {
-            Rows::One(len) => self.update_by(len, |_| 0, arg),
+            Rows::One(len) => match (self, arg) {
+                (Fast::Count(counts), None) => {
+                    if let Some(count) = counts.first_mut() {
+                        *count += len as i64;
+                    }
+                    Ok(())
+                }
+                (fast, arg) => fast.update_by(len, |_| 0, arg),
+            },
             Rows::Each(groups) => self.update_by(groups.len(), |row| groups.get(row).copied().unwrap_or(u32::MAX), arg),
         }
     }

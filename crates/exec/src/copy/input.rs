@@ -66,7 +66,7 @@ impl CopyIn {
 
     async fn drain(&mut self, at_end: bool) -> Result<()> {
         loop {
-            self.run.check()?;
+            self.run.pause(BATCH_ROWS).await?;
             let is_full = self.parser.fill(at_end)?;
             if !is_full && !at_end && !self.parser.is_worth_writing() {
                 return Ok(());

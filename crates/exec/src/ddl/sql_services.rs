@@ -57,6 +57,7 @@ impl SqlServices {
             deadline: c.deadline,
             memory: c.memory.clone(),
             spill: c.spill.clone(),
+            workers: None,
         })
     }
 

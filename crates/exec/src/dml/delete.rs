@@ -43,7 +43,7 @@ impl DeleteRows {
         while let Some(batch) = self.input.next(run).await? {
             for row in 0..batch.len {
                 if row % 128 == 0 {
-                    run.check()?;
+                    run.pause(super::ROWS_WORK).await?;
                     pending.shrink(&env, &context.txn).await?;
                 }
                 let mut values = batch.row(row);

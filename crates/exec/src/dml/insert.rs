@@ -75,7 +75,7 @@ impl InsertRows {
         while let Some(batch) = self.input.next(run).await? {
             for row in 0..batch.len {
                 if row % 128 == 0 {
-                    run.check()?;
+                    run.pause(super::ROWS_WORK).await?;
                     self.pending.shrink(&context.env(), &context.txn).await?;
                 }
                 let (values, tail) = self.row(&batch, row);

@@ -92,7 +92,7 @@ impl MergeRows {
         while let Some(batch) = self.input.next(run).await? {
             for row in 0..batch.len {
                 if row % 128 == 0 {
-                    run.check()?;
+                    run.pause(super::ROWS_WORK).await?;
                 }
                 let mut values = batch.row(row);
                 let locked = self.matched(run, &context, &mut values).await?;

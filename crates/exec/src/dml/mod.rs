@@ -23,6 +23,9 @@ use sql::physical::{PlanDelete, PlanInsert, PlanMerge, PlanUpdate};
 use std::collections::VecDeque;
 use types::{Datum, Result};
 
+/// What locking and writing 128 rows counts in `Run::pause`.
+const ROWS_WORK: usize = 2_048;
+
 pub(crate) fn insert(input: Input, plan: &PlanInsert) -> Result<Box<dyn Operator>> {
     Ok(Box::new(insert::InsertRows::new(input, plan)?))
 }

@@ -96,7 +96,7 @@ impl UpdateRows {
         while let Some(batch) = self.input.next(run).await? {
             for row in 0..batch.len {
                 if row % 128 == 0 {
-                    run.check()?;
+                    run.pause(super::ROWS_WORK).await?;
                     pending.shrink(&context.env(), &context.txn).await?;
                 }
                 let mut values = batch.row(row);

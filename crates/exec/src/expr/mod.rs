@@ -268,6 +268,10 @@ impl Program {
             true => self.node.eval_waiting(Scope::Direct(*context), row, &Datum::Null).await,
         }
     }
+    /// Rows of the batch for which the predicate, in which nothing waits, is true.
+    pub(crate) fn select_now(&self, context: &EvalContext<'_>, batch: &Batch) -> Result<Vec<u32>> {
+        self.node.select(context, batch)
+    }
     /// Rows of the batch for which the predicate is true.
     pub(crate) async fn select(&self, run: &mut crate::run::Run, batch: &Batch) -> Result<Vec<u32>> {
         if !self.node.waits {

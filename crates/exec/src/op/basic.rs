@@ -6,8 +6,9 @@ use crate::context::BoxFuture;
 use crate::expr::Program;
 use crate::run::Run;
 use sql::Expr;
+use sql::expr::ExprKind;
 use std::sync::Arc;
-use types::{Result, SqlType};
+use types::{Datum, Result, SqlType};
 
 /// One row without columns.
 #[derive(Default)]
@@ -25,15 +26,30 @@ impl Operator for OneRow {
     }
 }
 
+/// Most rows that come as text are constants from end to end: nothing is compiled for those.
+enum Cell {
+    Constant(Datum),
+    Computed(Program),
+}
+
+impl Cell {
+    fn new(expr: &Expr) -> Result<Cell> {
+        Ok(match &expr.kind {
+            ExprKind::Const(value) => Cell::Constant(value.clone()),
+            _ => Cell::Computed(Program::compile(expr)?),
+        })
+    }
+}
+
 pub(crate) struct Values {
-    rows: Vec<Vec<Program>>,
+    rows: Vec<Vec<Cell>>,
     kinds: Vec<ColumnKind>,
     next: usize,
 }
 
 impl Values {
     pub fn new(rows: &[Vec<Expr>], types: &[SqlType]) -> Result<Values> {
-        let rows = rows.iter().map(Program::compile_all).collect::<Result<_>>()?;
+        let rows = rows.iter().map(|row| row.iter().map(Cell::new).collect()).collect::<Result<_>>()?;
         Ok(Values { rows, kinds: types.iter().map(|t| ColumnKind::of(*t)).collect(), next: 0 })
     }
 }
@@ -49,12 +65,16 @@ impl Operator for Values {
             let Some(rows) = self.rows.get(self.next..end).filter(|r| !r.is_empty()) else { return Ok(None) };
             let mut builders: Vec<ColumnBuilder> = self.kinds.iter().map(|k| ColumnBuilder::new(*k)).collect();
             for row in rows {
-                for (program, builder) in row.iter().zip(&mut builders) {
-                    builder.push_owned(program.eval_datums(run, &[]).await?);
+                for (cell, builder) in row.iter().zip(&mut builders) {
+                    match cell {
+                        Cell::Constant(value) => builder.push(value),
+                        Cell::Computed(program) => builder.push_owned(program.eval_datums(run, &[]).await?),
+                    }
                 }
             }
             let len = rows.len();
             self.next = end;
+            run.pause(len).await?;
             Ok(Some(Batch::new(builders.into_iter().map(|b| Arc::new(b.finish())).collect(), len)))
         })
     }
@@ -79,7 +99,7 @@ impl Operator for Append {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
             while let Some(input) = self.inputs.get_mut(self.at) {
-                run.check()?;
+                run.pause(0).await?;
                 if let Some(batch) = input.next(run).await? {
                     return Ok(Some(batch));
                 }

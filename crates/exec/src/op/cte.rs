@@ -22,6 +22,7 @@ impl Operator for CteScan {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
             let batch = crate::subplan::cte_batch(run, self.cte, self.at).await?;
+            run.pause(batch.as_ref().map_or(0, |b| b.len)).await?;
             self.at += 1;
             Ok(batch.map(|b| b.select(&self.columns)))
         })

@@ -23,7 +23,7 @@ impl Operator for Filter {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
             loop {
-                run.check()?;
+                run.pause(0).await?;
                 let Some(batch) = self.input.next(run).await? else { return Ok(None) };
                 let rows = self.predicate.select(run, &batch).await?;
                 run.work.rows_removed += (batch.len - rows.len()) as u64;

@@ -118,7 +118,7 @@ impl FunctionScan {
 impl Operator for FunctionScan {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
-            run.check()?;
+            run.pause(BATCH_ROWS).await?;
             if self.running.is_none() {
                 let mut running = Vec::with_capacity(self.calls.len());
                 for (call, _) in &self.calls {
@@ -222,7 +222,7 @@ impl Operator for ProjectSet {
             let mut count = 0;
             while count < BATCH_ROWS {
                 let Some(running) = &mut self.running else {
-                    run.check()?;
+                    run.pause(0).await?;
                     if self.advance(run).await? {
                         continue;
                     }

@@ -152,7 +152,7 @@ impl HashJoin {
         let (mut batches, mut keys) = (vec![], vec![]);
         let mut memory = Reservation::new(&run.context.memory);
         while let Some(batch) = self.right.next(run).await? {
-            run.check()?;
+            run.pause(0).await?;
             let rows = self.shape.right_keys(run, &batch).await?;
             self.right_has_rows |= batch.len > 0;
             self.right_has_null |= rows.has_null();
@@ -166,13 +166,13 @@ impl HashJoin {
                     files.push(&batch, &keys, false)?;
                 }
                 while let Some(batch) = self.right.next(run).await? {
-                    run.check()?;
+                    run.pause(0).await?;
                     let rows = self.shape.right_keys(run, &batch).await?;
                     self.right_has_null |= rows.has_null();
                     files.push(&batch, &rows, false)?;
                 }
                 while let Some(batch) = self.left.next(run).await? {
-                    run.check()?;
+                    run.pause(0).await?;
                     let rows = self.shape.left_keys(run, &batch).await?;
                     files.push(&batch, &rows, true)?;
                 }
@@ -192,7 +192,7 @@ impl HashJoin {
         let mut memory = Reservation::new(&run.context.memory);
         let mut reader = partition.right.reader()?;
         while let Some(batch) = reader.batch(&partition.right, &right_kinds)? {
-            run.check()?;
+            run.pause(0).await?;
             let rows = self.shape.right_keys(run, &batch).await?;
             let size = table_size(&batch, &rows);
             let mut fits = memory.try_grow(size);
@@ -208,13 +208,13 @@ impl HashJoin {
                 let mut files = Files::new(run, &self.shape, partition.depth + 1)?;
                 let mut reader = partition.right.reader()?;
                 while let Some(batch) = reader.batch(&partition.right, &right_kinds)? {
-                    run.check()?;
+                    run.pause(0).await?;
                     let rows = self.shape.right_keys(run, &batch).await?;
                     files.push(&batch, &rows, false)?;
                 }
                 let mut reader = partition.left.reader()?;
                 while let Some(batch) = reader.batch(&partition.left, &left_kinds)? {
-                    run.check()?;
+                    run.pause(0).await?;
                     let rows = self.shape.left_keys(run, &batch).await?;
                     files.push(&batch, &rows, true)?;
                 }
@@ -251,7 +251,7 @@ impl HashJoin {
                 right_rows.push(at);
                 at = table.next.get(at as usize).copied().unwrap_or(END);
                 if left_rows.len() >= PAIRS_MAX {
-                    run.check()?;
+                    run.pause(PAIRS_MAX).await?;
                     self.pairs(run, table, batch, &left_rows, &right_rows, &mut matched).await?;
                     left_rows.clear();
                     right_rows.clear();
@@ -397,7 +397,7 @@ impl Operator for HashJoin {
                 if let Some(batch) = self.ready.pop_front() {
                     return Ok(Some(batch));
                 }
-                run.check()?;
+                run.pause(0).await?;
                 self.state = match std::mem::replace(&mut self.state, State::Done) {
                     State::Start => self.start(run).await?,
                     State::NextPartition => self.next_partition(run).await?,

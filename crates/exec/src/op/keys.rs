@@ -109,11 +109,16 @@ impl SortKeys {
             orders: keys.iter().map(|k| KeyOrder { descending: k.descending, nulls_first: k.nulls_first }).collect(),
         })
     }
-    pub async fn encode(&self, run: &mut Run, batch: &Batch) -> Result<KeyRows> {
+    /// The keys' values.
+    pub async fn columns(&self, run: &mut Run, batch: &Batch) -> Result<Vec<Arc<Column>>> {
         let mut columns = Vec::with_capacity(self.programs.len());
         for program in &self.programs {
             columns.push(program.eval(run, batch).await?);
         }
+        Ok(columns)
+    }
+    pub async fn encode(&self, run: &mut Run, batch: &Batch) -> Result<KeyRows> {
+        let columns = self.columns(run, batch).await?;
         Ok(encode_columns(&columns, &self.types, &self.orders, batch.len))
     }
 }

@@ -80,7 +80,7 @@ impl Operator for Limit {
 impl Limit {
     async fn advance(&mut self, run: &mut Run, state: &mut State) -> Result<Option<Batch>> {
         while !state.is_done {
-            run.check()?;
+            run.pause(0).await?;
             let wanted = state.left.map(|left| usize::try_from(left.saturating_add(state.skip)).unwrap_or(usize::MAX));
             let outer = std::mem::replace(&mut run.wanted, wanted.filter(|_| self.ties.is_none()));
             let batch = self.input.next(run).await;

@@ -133,7 +133,7 @@ impl Operator for LockRows {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
             loop {
-                run.check()?;
+                run.pause(0).await?;
                 // A LIMIT above must not make rows locked that it does not want (queues with SKIP LOCKED live on that): it
                 // says how many it still takes, and what is left of the batch waits.
                 let wanted = run.wanted.unwrap_or(usize::MAX).max(1);

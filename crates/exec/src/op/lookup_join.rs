@@ -1,7 +1,8 @@
 //! Index nested loop: for each left row, the inner rows whose primary key or index begins with values of it.
 
+use super::index_scan::primary_columns;
 use super::nested_loop::{Gatherer, pad_right};
-use super::scan::{Source, primary_columns};
+use super::scan::Source;
 use super::{Input, Operator};
 use crate::batch::{Batch, Column};
 use crate::context::BoxFuture;
@@ -20,6 +21,8 @@ use types::{Result, SqlError, SqlType};
 
 /// Inner rows read for one left row at a time.
 const ROWS_AT_ONCE: usize = 1024;
+/// What 128 left rows count in `Run::pause`.
+const LOOKUPS_WORK: usize = 1024;
 
 pub(crate) struct LookupJoin {
     kind: JoinKind,
@@ -109,11 +112,11 @@ impl LookupJoin {
         loop {
             match &self.shape {
                 Some(shape) => {
-                    let mut keys = super::scan::RowKeys::default();
+                    let mut keys = super::index_scan::RowKeys::default();
                     if keys.fill(&mut scan, shape).await? == 0 {
                         break;
                     }
-                    count += super::scan::look_up(txn, reader, &keys, &mut builders).await?;
+                    count += super::index_scan::look_up(txn, reader, &keys, &mut builders).await?;
                 }
                 None => {
                     let mut failed = None;
@@ -149,7 +152,7 @@ impl LookupJoin {
         }
         for row in 0..batch.len {
             if row % 128 == 127 {
-                run.check()?;
+                run.pause(LOOKUPS_WORK).await?;
             }
             let inner = match self.key(&columns, row) {
                 Some((key, values)) => self.look_up(&txn, &key, &values).await?,
@@ -198,7 +201,7 @@ impl Operator for LookupJoin {
         Box::pin(async move {
             let mut out = Gatherer::new();
             while !out.is_full() {
-                run.check()?;
+                run.pause(0).await?;
                 let Some(batch) = self.left.next(run).await? else { break };
                 self.batch(run, &batch, &mut out).await?;
             }

@@ -52,7 +52,9 @@ impl Operator for Materialize {
             }
             if let Some(batch) = self.batches.get(self.at) {
                 self.at += 1;
-                return Ok(Some(batch.clone()));
+                let batch = batch.clone();
+                run.pause(batch.len).await?;
+                return Ok(Some(batch));
             }
             if self.is_complete {
                 return Ok(None);

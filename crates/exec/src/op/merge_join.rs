@@ -46,7 +46,7 @@ impl Side {
         let mut key: Option<(Vec<u8>, bool)> = None;
         loop {
             if self.current.is_none() && !self.is_done {
-                run.check()?;
+                run.pause(0).await?;
                 match self.input.next(run).await? {
                     None => self.is_done = true,
                     Some(batch) if batch.is_empty() => continue,
@@ -134,7 +134,7 @@ impl MergeJoin {
     async fn join(&mut self, run: &mut Run, left: &Batch, right: &Batch, out: &mut Gatherer) -> Result<()> {
         let (mut left_matched, mut right_matched) = (vec![false; left.len], vec![false; right.len]);
         for row in 0..left.len {
-            run.check()?;
+            run.pause(right.len).await?;
             let rows = vec![row as u32; right.len];
             let mut joined = left.gather(&rows);
             joined.columns.extend(right.columns.iter().cloned());
@@ -212,7 +212,7 @@ impl Operator for MergeJoin {
             // A left group that was read and not used stays for the next call only through `out`: `step` always uses one.
             let mut left = None;
             loop {
-                run.check()?;
+                run.pause(0).await?;
                 let more = self.step(run, &mut left, &mut out).await?;
                 if !more || (out.is_full() && left.is_none()) {
                     break;

@@ -34,8 +34,7 @@ pub(crate) struct NestedLoop {
 impl NestedLoop {
     pub fn new(
         kind: JoinKind,
-        left: Input,
-        right: Input,
+        (left, right): (Input, Input),
         types: (&[SqlType], &[SqlType]),
         on: Option<&Expr>,
         parameters: &[(u32, Expr)],
@@ -74,7 +73,7 @@ impl NestedLoop {
                 }
                 _ => match self.left.next(run).await? {
                     None => return Ok(false),
-                    Some(batch) if batch.is_empty() => run.check()?,
+                    Some(batch) if batch.is_empty() => run.pause(0).await?,
                     Some(batch) => {
                         self.outer = Some((batch, 0));
                         break;
@@ -147,7 +146,7 @@ impl NestedLoop {
     /// Right and Full, behind the last left row: the right rows nobody matched.
     async fn rest(&mut self, run: &mut Run) -> Result<Option<Batch>> {
         while let Some(batch) = self.right.next(run).await? {
-            run.check()?;
+            run.pause(0).await?;
             let start = self.right_row;
             self.right_row += batch.len;
             let rows: Vec<u32> = (0..batch.len)
@@ -201,6 +200,9 @@ impl Gatherer {
         self.rows += batch.len;
         self.parts.push(batch);
     }
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
     pub fn is_full(&self) -> bool {
         self.rows >= BATCH_ROWS
     }
@@ -245,7 +247,7 @@ impl Operator for NestedLoop {
                     break;
                 }
                 if !self.open {
-                    run.check()?;
+                    run.pause(0).await?;
                     if self.advance(run).await? {
                         continue;
                     }

@@ -77,7 +77,7 @@ impl Operator for RecursiveUnion {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
             while !self.is_done {
-                run.check()?;
+                run.pause(0).await?;
                 match self.pull(run).await? {
                     Some(batch) => {
                         let batch = self.distinct(run, batch)?;

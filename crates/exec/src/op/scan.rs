@@ -1,30 +1,25 @@
-//! Base relations: by whole range, by primary key, by a secondary index.
+//! Base relations from end to end, and what all scans share.
 //!
-//! A scan decodes the columns it was asked for, straight from stored rows into columns, `BATCH_ROWS` at a time; between two
-//! batches it holds no reader. A secondary index gives row keys, which are looked up batch by batch; where the entries hold
-//! all that is wanted, no row is read.
+//! A scan decodes the columns it was asked for, straight from stored rows into columns, a block of rows at a time; between
+//! two blocks it holds no reader. What a condition rules out is not decoded (`block`).
 
 use super::Operator;
-use super::bounds::Bounds;
+use super::nested_loop::Gatherer;
+use super::parallel::ParallelScan;
 use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder};
+use crate::block::ScanFilter;
 use crate::context::BoxFuture;
 use crate::expr::Program;
-use crate::index::{IndexShape, covers_all};
-use crate::rows::{RowReader, Table, row_key};
+use crate::rows::{RowReader, Table};
 use crate::run::Run;
-use catalog::Index;
 use sql::Expr;
-use sql::logical::ScanColumn;
-use sql::physical::{KeyBounds, ScanTarget};
-use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use sql::physical::{PlanNode, ScanTarget};
 use std::sync::Arc;
-use txn::{Direction, Gateway, Isolation, KeyRange, Scan, Timestamp, Transaction, TxnOptions};
-use types::key::KeyOrder;
+use txn::{Block, Direction, Gateway, Isolation, KeyRange, Scan, Timestamp, Transaction, TxnOptions};
 use types::{Datum, Result, SqlError, SqlState, SqlType};
 
-/// Bytes of decoded values after which a batch is handed on before it has all its rows.
-const BATCH_BYTES: usize = 4 << 20;
+/// Bytes of stored values after which a block ends before it has all its rows.
+pub(super) const BATCH_BYTES: usize = 4 << 20;
 
 /// What a scan reads and as of when.
 pub(super) struct Source {
@@ -86,324 +81,134 @@ pub fn as_of(value: &Datum, now_micros: i64) -> Result<Timestamp> {
     }
 }
 
-fn direction(backward: bool) -> Direction {
+pub(super) fn direction(backward: bool) -> Direction {
     if backward { Direction::Backward } else { Direction::Forward }
 }
 
-/// Reads up to a batch of rows of a range; the flag says whether the range is at its end. `expected`: rows of the batch before,
-/// of which there will be as many again.
-async fn read_rows(scan: &mut Scan, reader: &RowReader, expected: &mut usize) -> Result<(Batch, bool)> {
-    let mut builders = reader.builders_for(*expected);
-    let (mut failed, mut bytes, mut count) = (None, 0usize, 0usize);
-    let visited = scan
-        .next(BATCH_ROWS, |key, value, ts| {
-            bytes += value.len();
-            match reader.push(&mut builders, key, value, ts) {
-                Err(error) => failed = Some(error),
-                Ok(()) => count += 1,
-            }
-            match failed.is_some() || bytes > BATCH_BYTES {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        })
-        .await?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    *expected = count;
-    Ok((finish(builders, count), visited == 0))
+/// The next rows of a range that meet the condition, perhaps none; None at its end.
+pub(super) async fn read_block(
+    run: &mut Run,
+    scan: &mut Scan,
+    reader: &RowReader,
+    filter: &ScanFilter,
+    bytes_max: usize,
+) -> Result<Option<Batch>> {
+    let env = run.env();
+    let read = |block: &Block<'_>| (block.len(), filter.read(&env, reader, block));
+    let Some((visited, batch)) = scan.next_block(BATCH_ROWS, bytes_max, read).await? else { return Ok(None) };
+    let batch = batch?;
+    run.work.rows_removed += (visited - batch.len) as u64;
+    run.pause(visited).await?;
+    filter.finish(run, batch).await.map(Some)
 }
 
 pub(super) fn finish(builders: Vec<ColumnBuilder>, len: usize) -> Batch {
     Batch::new(builders.into_iter().map(|b| Arc::new(b.finish())).collect(), len)
 }
 
-/// Applies the scan's own filter.
-pub(super) async fn filtered(run: &mut Run, filter: Option<&Program>, batch: Batch) -> Result<Batch> {
-    match filter {
-        None => Ok(batch),
-        Some(filter) => {
-            let rows = filter.select(run, &batch).await?;
-            run.work.rows_removed += (batch.len - rows.len()) as u64;
-            Ok(batch.gather(&rows))
-        }
-    }
-}
+/// Rows after which a batch that a condition has thinned out is handed on, and blocks after which it is in any case.
+const ROWS_MIN: usize = BATCH_ROWS / 2;
+const BLOCKS_MAX: usize = 16;
+
+/// A scan that is thought to cost more (in reads of a page) is shared among workers.
+const PARALLEL_COST: f64 = 1_000.0;
 
 pub(crate) struct SeqScan {
     source: Source,
-    filter: Option<Program>,
+    filter: Arc<ScanFilter>,
     backward: bool,
-    scan: Option<Scan>,
-    expected: usize,
-    is_done: bool,
+    /// Workers may help, the first time.
+    may_share: bool,
+    rows: Rows,
+}
+
+enum Rows {
+    Start,
+    /// So many without columns are still to be handed out: they need not be visited to be counted.
+    Counted(u64),
+    Own(Scan),
+    Shared(ParallelScan),
 }
 
 impl SeqScan {
-    pub fn new(target: &ScanTarget, types: &[SqlType], filter: Option<&Expr>, backward: bool) -> Result<SeqScan> {
+    pub fn new(node: &PlanNode, target: &ScanTarget, filter: Option<&Expr>, backward: bool) -> Result<SeqScan> {
+        let filter = ScanFilter::new(filter)?;
+        let may_share =
+            node.total_cost > PARALLEL_COST && !backward && !target.relation.is_temporary && filter.may_share();
         Ok(SeqScan {
-            source: Source::new(target, types)?,
-            filter: Program::compile_option(filter)?,
+            source: Source::new(target, &node.types)?,
+            filter: Arc::new(filter),
             backward,
-            scan: None,
-            expected: 0,
-            is_done: false,
+            may_share,
+            rows: Rows::Start,
         })
+    }
+
+    async fn open(&mut self, run: &mut Run) -> Result<Rows> {
+        let txn = self.source.txn(run).await?;
+        let reader = &self.source.reader;
+        let mut scan = txn.scan(&reader.table.at, None, KeyRange::all(), direction(self.backward));
+        if reader.columns.is_empty()
+            && self.filter.is_empty()
+            && let Some(count) = scan.count().await?
+        {
+            return Ok(Rows::Counted(count));
+        }
+        if std::mem::take(&mut self.may_share)
+            && run.plan.is_long
+            && run.plan.is_read_only
+            && run.wanted.is_none()
+            && let Some(shared) = ParallelScan::start(run, &scan, reader, &self.filter).await?
+        {
+            return Ok(Rows::Shared(shared));
+        }
+        Ok(Rows::Own(scan))
+    }
+
+    /// Rows of several blocks where the condition leaves few of each; None at the end.
+    async fn own(&mut self, run: &mut Run) -> Result<Option<Batch>> {
+        let Rows::Own(scan) = &mut self.rows else { return Ok(None) };
+        let mut out = Gatherer::new();
+        let wanted = run.wanted.map_or(ROWS_MIN, |wanted| wanted.min(ROWS_MIN)).max(1);
+        for _ in 0..BLOCKS_MAX {
+            let Some(batch) = read_block(run, scan, &self.source.reader, &self.filter, BATCH_BYTES).await? else {
+                return Ok(out.take());
+            };
+            if !batch.is_empty() {
+                out.push(batch);
+            }
+            if out.rows() >= wanted {
+                break;
+            }
+        }
+        // Empty here, it is not the end yet.
+        Ok(Some(out.take().unwrap_or_default()))
     }
 }
 
 impl Operator for SeqScan {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
-            while !self.is_done {
-                run.check()?;
-                if self.scan.is_none() {
-                    let txn = self.source.txn(run).await?;
-                    let at = self.source.reader.table.at;
-                    self.scan = Some(txn.scan(&at, None, KeyRange::all(), direction(self.backward)));
-                }
-                let Some(scan) = &mut self.scan else { break };
-                let (batch, is_done) = read_rows(scan, &self.source.reader, &mut self.expected).await?;
-                self.is_done = is_done;
-                let batch = filtered(run, self.filter.as_ref(), batch).await?;
-                if !batch.is_empty() {
-                    return Ok(Some(batch));
-                }
+            if matches!(self.rows, Rows::Start) {
+                self.rows = self.open(run).await?;
             }
-            Ok(None)
-        })
-    }
-    fn rewind(&mut self, _run: &mut Run) {
-        self.scan = None;
-        self.is_done = false;
-    }
-}
-
-/// How an index scan comes to its rows.
-enum Path {
-    /// The primary key: the entries are the rows.
-    Primary,
-    /// The entries hold all columns.
-    Covering(IndexShape),
-    Secondary(IndexShape),
-}
-
-pub(crate) struct IndexScan {
-    source: Source,
-    path: Path,
-    bounds: Bounds,
-    filter: Option<Program>,
-    backward: bool,
-    ranges: Option<VecDeque<KeyRange>>,
-    scan: Option<Scan>,
-    expected: usize,
-}
-
-impl IndexScan {
-    pub fn new(
-        target: &ScanTarget,
-        types: &[SqlType],
-        index: Option<&Arc<Index>>,
-        bounds: &KeyBounds,
-        index_only: bool,
-        filter: Option<&Expr>,
-        backward: bool,
-    ) -> Result<IndexScan> {
-        let source = Source::new(target, types)?;
-        let table = &source.reader.table;
-        let (path, key_types, orders) = match index.filter(|i| !i.is_primary) {
-            None => {
-                let (key_types, orders) = primary_columns(table);
-                (Path::Primary, key_types, orders)
-            }
-            Some(index) => {
-                let shape = IndexShape::new(&target.relation, index);
-                let (key_types, orders) = (shape.types.clone(), shape.orders.clone());
-                let is_covered = |c: &ScanColumn| match c {
-                    ScanColumn::Attribute(a) => covers_all(&shape, table, [*a]),
-                    ScanColumn::TableOid | ScanColumn::RowKey => true,
-                    _ => false,
-                };
-                let path = match index_only && target.columns.iter().all(is_covered) {
-                    true => Path::Covering(shape),
-                    false => Path::Secondary(shape),
-                };
-                (path, key_types, orders)
-            }
-        };
-        Ok(IndexScan {
-            bounds: Bounds::new(bounds, &key_types, &orders)?,
-            source,
-            path,
-            filter: Program::compile_option(filter)?,
-            backward,
-            ranges: None,
-            scan: None,
-            expected: 0,
-        })
-    }
-
-    /// The next batch of the current range; None at its end.
-    async fn read(&mut self, txn: &Transaction) -> Result<(Batch, bool)> {
-        let reader = &self.source.reader;
-        let Some(scan) = &mut self.scan else { return Ok((Batch::default(), true)) };
-        match &self.path {
-            Path::Primary => read_rows(scan, reader, &mut self.expected).await,
-            Path::Covering(shape) => read_entries(scan, reader, shape).await,
-            Path::Secondary(shape) => {
-                let mut keys = RowKeys::default();
-                let visited = keys.fill(scan, shape).await?;
-                let mut builders = reader.builders();
-                let count = look_up(txn, reader, &keys, &mut builders).await?;
-                Ok((finish(builders, count), visited == 0))
-            }
-        }
-    }
-}
-
-pub(super) fn primary_columns(table: &Table) -> (Vec<SqlType>, Vec<KeyOrder>) {
-    let types: Vec<SqlType> =
-        table.relation.key.iter().filter_map(|a| table.types.get((*a as usize).wrapping_sub(1)).copied()).collect();
-    let orders = vec![KeyOrder::ASC; types.len()];
-    (types, orders)
-}
-
-/// Row keys found in an index, end to end.
-#[derive(Default)]
-pub(super) struct RowKeys {
-    bytes: Vec<u8>,
-    /// (end in `bytes`, slot).
-    rows: Vec<(usize, u16)>,
-}
-
-impl RowKeys {
-    /// Row keys that are looked up together: as many as make a batch.
-    pub async fn fill(&mut self, scan: &mut Scan, shape: &IndexShape) -> Result<usize> {
-        let mut failed = None;
-        let visited = scan
-            .next(BATCH_ROWS, |key, value, _| match shape.row_of(key, value) {
-                Ok((slot, row)) => {
-                    self.bytes.extend_from_slice(row);
-                    self.rows.push((self.bytes.len(), slot));
-                    ControlFlow::Continue(())
+            match &mut self.rows {
+                Rows::Start => Ok(None),
+                Rows::Counted(left) => {
+                    let len = (*left).min(BATCH_ROWS as u64);
+                    *left -= len;
+                    run.pause(0).await?;
+                    Ok((len > 0).then(|| Batch::new(vec![], len as usize)))
                 }
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            })
-            .await?;
-        failed.map_or(Ok(visited), Err)
-    }
-    pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
-        self.rows.iter().enumerate().map(|(i, (end, slot))| {
-            let start = if i == 0 { 0 } else { self.rows.get(i - 1).map_or(0, |r| r.0) };
-            (*slot, self.bytes.get(start..*end).unwrap_or_default())
-        })
-    }
-}
-
-/// Reads the rows of these keys; how many there were. An entry without a row is damage (invariant 4).
-pub(super) async fn look_up(
-    txn: &Transaction,
-    reader: &RowReader,
-    keys: &RowKeys,
-    builders: &mut [ColumnBuilder],
-) -> Result<usize> {
-    let mut count = 0;
-    for (slot, key) in keys.iter() {
-        let found =
-            txn.get(&reader.table.at, slot, key, |row, ts| row.map(|row| reader.push(builders, key, row, ts))).await?;
-        match found {
-            Some(result) => result?,
-            None => {
-                return Err(SqlError::new(
-                    SqlState::INDEX_CORRUPTED,
-                    format!("an index of relation \"{}\" has an entry without a row", reader.table.relation.name),
-                ));
-            }
-        }
-        count += 1;
-    }
-    Ok(count)
-}
-
-async fn read_entries(scan: &mut Scan, reader: &RowReader, shape: &IndexShape) -> Result<(Batch, bool)> {
-    let mut builders = reader.builders();
-    let (mut failed, mut count, mut row) = (None, 0, Vec::new());
-    let width = reader.table.types.len();
-    let visited = scan
-        .next(BATCH_ROWS, |key, value, _| {
-            let mut push = || -> Result<()> {
-                shape.decode(width, key, value, &mut row)?;
-                for (column, builder) in reader.columns.iter().zip(&mut builders) {
-                    match column {
-                        ScanColumn::Attribute(a) => {
-                            builder.push(row.get((*a as usize).wrapping_sub(1)).unwrap_or(&Datum::Null));
-                        }
-                        ScanColumn::TableOid => builder.push_owned(Datum::Oid(reader.table.relation.id)),
-                        ScanColumn::RowKey => {
-                            let (slot, key) = shape.row_of(key, value)?;
-                            builder.push_owned(row_key(slot, key));
-                        }
-                        _ => return Err(SqlError::internal("a column that an index entry does not hold")),
-                    }
-                }
-                Ok(())
-            };
-            match push() {
-                Ok(()) => {
-                    count += 1;
-                    ControlFlow::Continue(())
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })
-        .await?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok((finish(builders, count), visited == 0)),
-    }
-}
-
-impl Operator for IndexScan {
-    fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
-        Box::pin(async move {
-            let txn = self.source.txn(run).await?;
-            if self.ranges.is_none() {
-                let mut ranges: VecDeque<KeyRange> = self.bounds.ranges(run).await?.into();
-                if self.backward {
-                    ranges.make_contiguous().reverse();
-                }
-                self.ranges = Some(ranges);
-            }
-            let at = match &self.path {
-                Path::Primary => self.source.reader.table.at,
-                Path::Covering(shape) | Path::Secondary(shape) => shape.at,
-            };
-            loop {
-                run.check()?;
-                if self.scan.is_none() {
-                    let Some(range) = self.ranges.as_mut().and_then(VecDeque::pop_front) else { return Ok(None) };
-                    self.scan = Some(txn.scan(&at, None, range, direction(self.backward)));
-                }
-                let (batch, is_done) = self.read(&txn).await?;
-                if is_done {
-                    self.scan = None;
-                }
-                let batch = filtered(run, self.filter.as_ref(), batch).await?;
-                if !batch.is_empty() {
-                    return Ok(Some(batch));
+                Rows::Own(_) => self.own(run).await,
+                Rows::Shared(shared) => {
+                    run.pause(BATCH_ROWS).await?;
+                    shared.next(run).await
                 }
             }
         })
     }
     fn rewind(&mut self, _run: &mut Run) {
-        self.ranges = None;
-        self.scan = None;
+        self.rows = Rows::Start;
     }
 }

@@ -36,7 +36,7 @@ impl HashSetOp {
         let mut counts: HashMap<Box<[u8]>, Count> = HashMap::new();
         let mut memory = Reservation::new(&run.context.memory);
         while let Some(batch) = self.right.next(run).await? {
-            run.check()?;
+            run.pause(0).await?;
             let keys = encode_columns(&batch.columns, &self.types, &[], batch.len);
             for row in 0..batch.len {
                 let key = keys.get(row);

@@ -2,6 +2,7 @@
 //! runs in files that are merged at the end. Stable: equal rows keep their order.
 
 use super::keys::KeyRows;
+use super::top::Top;
 use super::{Input, Operator, SortKeys};
 use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder, ColumnKind};
 use crate::budget::Reservation;
@@ -19,6 +20,8 @@ use types::{Datum, Result, SqlType};
 
 /// Above this a pushed-in limit sorts everything instead of keeping a heap of rows.
 const TOP_ROWS_MAX: i64 = 10_000;
+/// Rows sorted in one go; more are halved first, so that the thread's other tasks have their turns.
+const SORT_AT_ONCE: usize = 1 << 18;
 /// Runs merged at once; more are merged in rounds.
 const MERGE_WIDTH: usize = 64;
 
@@ -51,7 +54,7 @@ struct Held {
 
 impl Held {
     /// (first bytes of the key, batch, row), sorted. The first eight bytes decide most comparisons without a jump.
-    fn order(&self) -> Vec<(u64, u32, u32)> {
+    async fn order(&self, run: &mut Run) -> Result<Vec<(u64, u32, u32)>> {
         let mut order = Vec::with_capacity(self.rows);
         for (b, keys) in self.keys.iter().enumerate() {
             for row in 0..keys.len() {
@@ -59,10 +62,21 @@ impl Held {
             }
         }
         let key = |b: u32, row: u32| self.keys.get(b as usize).map_or(&[][..], |k| k.get(row as usize));
-        order.sort_unstable_by(|a, b| {
+        let compare = |a: &(u64, u32, u32), b: &(u64, u32, u32)| {
             a.0.cmp(&b.0).then_with(|| key(a.1, a.2).cmp(key(b.1, b.2))).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
-        });
-        order
+        };
+        let mut parts = vec![&mut order[..]];
+        while let Some(part) = parts.pop() {
+            run.pause(part.len()).await?;
+            if part.len() <= SORT_AT_ONCE {
+                part.sort_unstable_by(compare);
+                continue;
+            }
+            let (below, _, above) = part.select_nth_unstable_by(part.len() / 2, compare);
+            parts.push(below);
+            parts.push(above);
+        }
+        Ok(order)
     }
 }
 
@@ -99,35 +113,13 @@ impl Sort {
         }
     }
 
-    /// The first `top` rows, by a heap whose greatest row falls out.
-    async fn best(&mut self, run: &mut Run, top: usize) -> Result<Output> {
-        let mut heap: BinaryHeap<(Vec<u8>, u64, usize)> = BinaryHeap::with_capacity(top + 1);
-        let mut rows: Vec<Vec<Datum>> = Vec::with_capacity(top);
-        let mut memory = Reservation::new(&run.context.memory);
-        let mut sequence = 0u64;
+    async fn best(&mut self, run: &mut Run, most: usize) -> Result<Output> {
+        let mut top = Top::new(run, most);
         while let Some(batch) = self.input.next(run).await? {
-            run.check()?;
-            let keys = self.keys.encode(run, &batch).await?;
-            for row in 0..batch.len {
-                let key = keys.get(row);
-                sequence += 1;
-                if rows.len() < top {
-                    let values = batch.row(row);
-                    memory.grow(key.len() + values.iter().map(|v| v.heap_size() + 24).sum::<usize>() + 64)?;
-                    heap.push((key.to_vec(), sequence, rows.len()));
-                    rows.push(values);
-                } else if heap.peek().is_some_and(|greatest| key < &greatest.0[..])
-                    && let Some((_, _, place)) = heap.pop()
-                {
-                    if let Some(values) = rows.get_mut(place) {
-                        batch.row_into(row, values);
-                    }
-                    heap.push((key.to_vec(), sequence, place));
-                }
-            }
+            run.pause(0).await?;
+            top.push(run, &self.keys, &batch).await?;
         }
-        let order = heap.into_sorted_vec().into_iter().map(|(_, _, place)| place as u32).collect();
-        let rows = Batch::from_rows(&self.types, &rows);
+        let (rows, order, memory) = top.finish(&self.types);
         run.work = Work { memory_bytes: memory.bytes(), is_top: true, ..run.work };
         Ok(Output::Memory { rows, order, at: 0, _memory: memory })
     }
@@ -138,14 +130,14 @@ impl Sort {
         let mut memory = Reservation::new(&run.context.memory);
         let mut runs: Vec<SpillFile> = vec![];
         while let Some(batch) = self.input.next(run).await? {
-            run.check()?;
+            run.pause(0).await?;
             if batch.is_empty() {
                 continue;
             }
             let keys = self.keys.encode(run, &batch).await?;
             let size = batch.size_bytes() + keys.bytes.len() + batch.len * 40;
             if !memory.try_grow(size) && held.rows > 0 {
-                runs.push(spill(run, &held, &layout)?);
+                runs.push(spill(run, &held, &layout).await?);
                 held = Held::default();
                 memory.release();
                 // One batch is always taken, or a small work_mem would stop the sort altogether.
@@ -159,23 +151,26 @@ impl Sort {
             let rows = super::nested_loop::concat(&held.batches);
             let starts: Vec<u32> =
                 held.batches.iter().scan(0u32, |at, b| Some(std::mem::replace(at, *at + b.len as u32))).collect();
-            let order = held.order();
+            let order = held.order(run).await?;
             let order = order.iter().map(|(_, b, r)| starts.get(*b as usize).copied().unwrap_or(0) + r).collect();
             run.work.memory_bytes = memory.bytes();
             return Ok(Output::Memory { rows, order, at: 0, _memory: memory });
         }
         if held.rows > 0 {
-            runs.push(spill(run, &held, &layout)?);
+            runs.push(spill(run, &held, &layout).await?);
         }
         drop(held);
         run.work.disk_bytes = runs.iter().map(|r| r.size_bytes()).sum();
         while runs.len() > MERGE_WIDTH {
-            run.check()?;
+            run.pause(0).await?;
             let rest = runs.split_off(MERGE_WIDTH);
             let mut merge = Merge::new(runs, &self.types)?;
             let mut merged = SpillFile::create(&run.context.spill, &layout)?;
             while let Some((key, values)) = merge.pop()? {
                 merged.push_datums(&key, &values)?;
+                if merged.rows.is_multiple_of(BATCH_ROWS as u64) {
+                    run.pause(BATCH_ROWS).await?;
+                }
             }
             // In front, so that equal rows keep their order.
             runs = std::iter::once(merged).chain(rest).collect();
@@ -184,9 +179,9 @@ impl Sort {
     }
 }
 
-fn spill(run: &Run, held: &Held, layout: &Arc<RowLayout>) -> Result<SpillFile> {
+async fn spill(run: &mut Run, held: &Held, layout: &Arc<RowLayout>) -> Result<SpillFile> {
     let mut file = SpillFile::create(&run.context.spill, layout)?;
-    for (_, b, row) in held.order() {
+    for (_, b, row) in held.order(run).await? {
         if let (Some(batch), Some(keys)) = (held.batches.get(b as usize), held.keys.get(b as usize)) {
             file.push(keys.get(row as usize), batch, row as usize)?;
         }
@@ -280,7 +275,10 @@ impl Operator for Sort {
                 None => self.run(run).await?,
             };
             let batch = match &mut output {
-                Output::Merge(merge) => merge.batch()?,
+                Output::Merge(merge) => {
+                    run.pause(BATCH_ROWS).await?;
+                    merge.batch()?
+                }
                 Output::Memory { rows, order, at, .. } => {
                     let end = (*at + BATCH_ROWS).min(order.len());
                     let some = order.get(*at..end).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::Operator;
 use crate::batch::{BATCH_ROWS, Batch};
+use crate::block::ScanFilter;
 use crate::context::{BoxFuture, StatementContext};
 use crate::expr::Program;
 use crate::rows::relation_ref;
@@ -24,7 +25,7 @@ pub(crate) struct VirtualScan {
     columns: Vec<ScanColumn>,
     types: Vec<SqlType>,
     equal: Vec<(i16, Program)>,
-    filter: Option<Program>,
+    filter: ScanFilter,
     rows: Option<std::vec::IntoIter<Row>>,
 }
 
@@ -40,7 +41,7 @@ impl VirtualScan {
             columns: target.columns.clone(),
             types: types.to_vec(),
             equal: equal.iter().map(|(a, e)| Ok((*a, Program::compile(e)?))).collect::<Result<_>>()?,
-            filter: Program::compile_option(filter)?,
+            filter: ScanFilter::new(filter)?,
             rows: None,
         })
     }
@@ -124,7 +125,7 @@ impl Operator for VirtualScan {
                 self.rows = Some(self.compute(run).await?.into_iter());
             }
             loop {
-                run.check()?;
+                run.pause(BATCH_ROWS).await?;
                 let Some(rows) = &mut self.rows else { return Ok(None) };
                 let rows: Vec<Row> = rows.by_ref().take(BATCH_ROWS).collect();
                 if rows.is_empty() {
@@ -135,7 +136,7 @@ impl Operator for VirtualScan {
                     .map(|row| self.columns.iter().map(|c| self.column(*c, row)).collect())
                     .collect::<Result<Vec<Vec<Datum>>>>()?;
                 let batch = Batch::from_rows(&self.types, &rows);
-                let batch = super::scan::filtered(run, self.filter.as_ref(), batch).await?;
+                let batch = self.filter.apply(run, batch).await?;
                 if !batch.is_empty() {
                     return Ok(Some(batch));
                 }

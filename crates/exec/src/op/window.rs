@@ -147,7 +147,7 @@ impl Operator for Window {
                 if let Some(batch) = self.ready.pop_front() {
                     return Ok(Some(batch));
                 }
-                run.check()?;
+                run.pause(0).await?;
                 if self.open.is_some() {
                     if self.take(run)? {
                         self.close(run).await?;

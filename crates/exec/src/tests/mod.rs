@@ -7,6 +7,8 @@ mod explain;
 mod golden;
 mod laws;
 mod operators;
+mod parallel;
 mod queries;
 mod statements;
 pub(crate) mod support;
+mod turns;

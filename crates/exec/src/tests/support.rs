@@ -119,6 +119,8 @@ pub struct Node {
     pub catalog: Arc<Snapshot>,
     pub session: Arc<Session>,
     pub work_mem: usize,
+    pub cancel: CancelFlag,
+    pub workers: Option<Arc<dyn host::Spawn>>,
     pub folder: std::path::PathBuf,
 }
 
@@ -147,6 +149,8 @@ pub async fn node(objects: Vec<Object>) -> Node {
         catalog: Arc::new(catalog),
         session: Arc::default(),
         work_mem: 64 << 20,
+        cancel: CancelFlag::new(),
+        workers: None,
         folder: std::env::temp_dir().join(name),
     }
 }
@@ -165,10 +169,11 @@ impl Node {
             format: Arc::new(FormatSettings::default()),
             parameters: parameters.into(),
             session: self.session.clone(),
-            cancel: CancelFlag::new(),
+            cancel: self.cancel.clone(),
             deadline: None,
             memory: MemoryBudget::new(self.work_mem, NodeBudget::new(1 << 30)),
             spill: SpillFolder::new(host.files.clone(), self.folder.clone()),
+            workers: self.workers.clone(),
             host,
         })
     }

@@ -78,13 +78,13 @@ impl Call {
         match self.function {
             Function::Aggregate(proc) => {
                 let counts = self.counted(run, &partition.rows).await?;
-                self.aggregate(run, partition, proc, &args, counts.as_deref(), &mut out)?;
+                self.aggregate(run, partition, proc, &args, counts.as_deref(), &mut out).await?;
             }
             Function::Ntile => ntile(partition, args.first(), &mut out)?,
             _ => {
                 for row in 0..partition.len() {
                     if row % 1024 == 0 {
-                        run.check()?;
+                        run.pause(1024).await?;
                     }
                     out.push_owned(self.value(partition, row, &args)?);
                 }
@@ -156,7 +156,7 @@ impl Call {
     }
 
     /// An aggregate over each row's frame. A frame that only grew since the last row is added to, any other begun anew.
-    fn aggregate(
+    async fn aggregate(
         &self,
         run: &mut Run,
         partition: &Partition,
@@ -213,8 +213,8 @@ impl Call {
                 }
             }
             if work > 4096 {
+                run.pause(work).await?;
                 work = 0;
-                run.check()?;
             }
             current = whole;
             let value = state.finish(&context)?;

@@ -221,7 +221,7 @@ impl Partition {
         let mut at = 0;
         for row in 0..self.rows.len {
             if row % 1024 == 0 {
-                run.check()?;
+                run.pause(1024).await?;
             }
             let base = values.datum(row);
             if base.is_null() {

@@ -1,0 +1,254 @@
+//! Scans by the primary key or a secondary index, within bounds.
+//!
+//! A secondary index gives row keys, which are looked up batch by batch; where the entries hold all that is wanted, no
+//! row is read.
+
+use super::Operator;
+use super::bounds::Bounds;
+use super::scan::{BATCH_BYTES, Source, direction, finish, read_block};
+use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder};
+use crate::block::ScanFilter;
+use crate::context::BoxFuture;
+use crate::index::{IndexShape, covers_all};
+use crate::rows::{RowReader, Table, row_key};
+use crate::run::Run;
+use catalog::Index;
+use sql::Expr;
+use sql::logical::ScanColumn;
+use sql::physical::{KeyBounds, ScanTarget};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use txn::{KeyRange, Scan, Transaction};
+use types::key::KeyOrder;
+use types::{Datum, Result, SqlError, SqlState, SqlType};
+
+/// What a row that is looked up counts in `Run::pause`, where one that is scanned counts one.
+const LOOKUP_WORK: usize = 8;
+
+/// How an index scan comes to its rows.
+enum Path {
+    /// The primary key: the entries are the rows.
+    Primary,
+    /// The entries hold all columns.
+    Covering(IndexShape),
+    Secondary(IndexShape),
+}
+
+pub(crate) struct IndexScan {
+    source: Source,
+    path: Path,
+    bounds: Bounds,
+    filter: ScanFilter,
+    backward: bool,
+    ranges: Option<VecDeque<KeyRange>>,
+    scan: Option<Scan>,
+}
+
+impl IndexScan {
+    pub fn new(
+        target: &ScanTarget,
+        types: &[SqlType],
+        index: Option<&Arc<Index>>,
+        bounds: &KeyBounds,
+        index_only: bool,
+        filter: Option<&Expr>,
+        backward: bool,
+    ) -> Result<IndexScan> {
+        let source = Source::new(target, types)?;
+        let table = &source.reader.table;
+        let (path, key_types, orders) = match index.filter(|i| !i.is_primary) {
+            None => {
+                let (key_types, orders) = primary_columns(table);
+                (Path::Primary, key_types, orders)
+            }
+            Some(index) => {
+                let shape = IndexShape::new(&target.relation, index);
+                let (key_types, orders) = (shape.types.clone(), shape.orders.clone());
+                let is_covered = |c: &ScanColumn| match c {
+                    ScanColumn::Attribute(a) => covers_all(&shape, table, [*a]),
+                    ScanColumn::TableOid | ScanColumn::RowKey => true,
+                    _ => false,
+                };
+                let path = match index_only && target.columns.iter().all(is_covered) {
+                    true => Path::Covering(shape),
+                    false => Path::Secondary(shape),
+                };
+                (path, key_types, orders)
+            }
+        };
+        Ok(IndexScan {
+            bounds: Bounds::new(bounds, &key_types, &orders)?,
+            source,
+            path,
+            filter: ScanFilter::new(filter)?,
+            backward,
+            ranges: None,
+            scan: None,
+        })
+    }
+
+    /// The next batch of the current range; None at its end.
+    async fn read(&mut self, run: &mut Run, txn: &Transaction) -> Result<Option<Batch>> {
+        let reader = &self.source.reader;
+        let Some(scan) = &mut self.scan else { return Ok(None) };
+        let batch = match &self.path {
+            Path::Primary => return read_block(run, scan, reader, &self.filter, BATCH_BYTES).await,
+            Path::Covering(shape) => read_entries(scan, reader, shape).await?,
+            Path::Secondary(shape) => {
+                let mut keys = RowKeys::default();
+                keys.fill(scan, shape).await?;
+                let mut builders = reader.builders();
+                let count = look_up(txn, reader, &keys, &mut builders).await?;
+                run.pause(count * LOOKUP_WORK).await?;
+                finish(builders, count)
+            }
+        };
+        match batch.is_empty() {
+            true => Ok(None),
+            false => self.filter.apply(run, batch).await.map(Some),
+        }
+    }
+}
+
+pub(super) fn primary_columns(table: &Table) -> (Vec<SqlType>, Vec<KeyOrder>) {
+    let types: Vec<SqlType> =
+        table.relation.key.iter().filter_map(|a| table.types.get((*a as usize).wrapping_sub(1)).copied()).collect();
+    let orders = vec![KeyOrder::ASC; types.len()];
+    (types, orders)
+}
+
+/// Row keys found in an index, end to end.
+#[derive(Default)]
+pub(super) struct RowKeys {
+    bytes: Vec<u8>,
+    /// (end in `bytes`, slot).
+    rows: Vec<(usize, u16)>,
+}
+
+impl RowKeys {
+    /// Row keys that are looked up together: as many as make a batch.
+    pub async fn fill(&mut self, scan: &mut Scan, shape: &IndexShape) -> Result<usize> {
+        let mut failed = None;
+        let visited = scan
+            .next(BATCH_ROWS, |key, value, _| match shape.row_of(key, value) {
+                Ok((slot, row)) => {
+                    self.bytes.extend_from_slice(row);
+                    self.rows.push((self.bytes.len(), slot));
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            })
+            .await?;
+        failed.map_or(Ok(visited), Err)
+    }
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
+        self.rows.iter().enumerate().map(|(i, (end, slot))| {
+            let start = if i == 0 { 0 } else { self.rows.get(i - 1).map_or(0, |r| r.0) };
+            (*slot, self.bytes.get(start..*end).unwrap_or_default())
+        })
+    }
+}
+
+/// Reads the rows of these keys; how many there were. An entry without a row is damage (invariant 4).
+pub(super) async fn look_up(
+    txn: &Transaction,
+    reader: &RowReader,
+    keys: &RowKeys,
+    builders: &mut [ColumnBuilder],
+) -> Result<usize> {
+    let mut count = 0;
+    for (slot, key) in keys.iter() {
+        let found =
+            txn.get(&reader.table.at, slot, key, |row, ts| row.map(|row| reader.push(builders, key, row, ts))).await?;
+        match found {
+            Some(result) => result?,
+            None => {
+                return Err(SqlError::new(
+                    SqlState::INDEX_CORRUPTED,
+                    format!("an index of relation \"{}\" has an entry without a row", reader.table.relation.name),
+                ));
+            }
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+async fn read_entries(scan: &mut Scan, reader: &RowReader, shape: &IndexShape) -> Result<Batch> {
+    let mut builders = reader.builders();
+    let (mut failed, mut count, mut row) = (None, 0, Vec::new());
+    let width = reader.table.types.len();
+    scan.next(BATCH_ROWS, |key, value, _| {
+        let mut push = || -> Result<()> {
+            shape.decode(width, key, value, &mut row)?;
+            for (column, builder) in reader.columns.iter().zip(&mut builders) {
+                match column {
+                    ScanColumn::Attribute(a) => {
+                        builder.push(row.get((*a as usize).wrapping_sub(1)).unwrap_or(&Datum::Null));
+                    }
+                    ScanColumn::TableOid => builder.push_owned(Datum::Oid(reader.table.relation.id)),
+                    ScanColumn::RowKey => {
+                        let (slot, key) = shape.row_of(key, value)?;
+                        builder.push_owned(row_key(slot, key));
+                    }
+                    _ => return Err(SqlError::internal("a column that an index entry does not hold")),
+                }
+            }
+            Ok(())
+        };
+        match push() {
+            Ok(()) => {
+                count += 1;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })
+    .await?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(finish(builders, count)),
+    }
+}
+
+impl Operator for IndexScan {
+    fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
+        Box::pin(async move {
+            let txn = self.source.txn(run).await?;
+            if self.ranges.is_none() {
+                let mut ranges: VecDeque<KeyRange> = self.bounds.ranges(run).await?.into();
+                if self.backward {
+                    ranges.make_contiguous().reverse();
+                }
+                self.ranges = Some(ranges);
+            }
+            let at = match &self.path {
+                Path::Primary => self.source.reader.table.at,
+                Path::Covering(shape) | Path::Secondary(shape) => shape.at,
+            };
+            loop {
+                run.pause(0).await?;
+                if self.scan.is_none() {
+                    let Some(range) = self.ranges.as_mut().and_then(VecDeque::pop_front) else { return Ok(None) };
+                    self.scan = Some(txn.scan(&at, None, range, direction(self.backward)));
+                }
+                match self.read(run, &txn).await? {
+                    None => self.scan = None,
+                    Some(batch) if batch.is_empty() => {}
+                    Some(batch) => return Ok(Some(batch)),
+                }
+            }
+        })
+    }
+    fn rewind(&mut self, _run: &mut Run) {
+        self.ranges = None;
+        self.scan = None;
+    }
+}
