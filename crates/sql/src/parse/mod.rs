@@ -12,6 +12,7 @@ pub(crate) mod forms;
 mod lines;
 mod maintenance;
 mod options;
+pub(crate) mod search_cycle;
 mod session;
 pub(crate) mod targets;
 
