@@ -330,7 +330,8 @@ fn form(ty: SqlType) -> Result<Form> {
         oid::TEXT | oid::VARCHAR | oid::NAME | oid::CHAR | oid::BIT | oid::VARBIT | oid::UNKNOWN => Form::Text,
         oid::CSTRING | oid::REFCURSOR | oid::ACLITEM | oid::JSON | oid::XML | oid::JSONPATH => Form::Text,
         oid::BPCHAR => Form::Bpchar,
-        oid::BYTEA => Form::Bytea,
+        // Their bytes are made to be compared.
+        oid::BYTEA | oid::INET | oid::CIDR | oid::MACADDR | oid::MACADDR8 => Form::Bytea,
         oid::DATE => Form::Date,
         oid::TIME => Form::Time,
         oid::TIMESTAMP => Form::Timestamp,

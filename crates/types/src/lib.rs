@@ -22,6 +22,7 @@ pub mod hash;
 pub mod io;
 pub mod json;
 pub mod key;
+pub mod network;
 pub mod numeric;
 pub mod oid;
 pub mod row;

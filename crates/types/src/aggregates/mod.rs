@@ -20,8 +20,10 @@ use ordered_set::RankResult;
 use regression::RegressionResult;
 use variance::{FloatResult, Spread};
 
+pub(crate) use regression::Regression;
 pub use sums::NumericSum;
 pub use variance::FloatAverage;
+pub(crate) use variance::FloatVariance;
 
 /// The running state of one aggregate in one group.
 pub trait Accumulator: Send {
@@ -183,6 +185,8 @@ fn extreme(proc: Oid) -> Option<Kind> {
         2143 => (oid::TIMESTAMPTZ, false),
         2128 => (oid::INTERVAL, true),
         2144 => (oid::INTERVAL, false),
+        3564 => (oid::INET, true),
+        3565 => (oid::INET, false),
         2129 => (oid::TEXT, true),
         2145 => (oid::TEXT, false),
         2130 => (oid::NUMERIC, true),
@@ -278,8 +282,6 @@ mod tests {
             "xmlagg(xml)",
             "max(anyenum)",
             "min(anyenum)",
-            "max(inet)",
-            "min(inet)",
             "range_agg(anyrange)",
             "range_intersect_agg(anymultirange)",
             "range_intersect_agg(anyrange)",

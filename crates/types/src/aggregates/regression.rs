@@ -2,6 +2,7 @@
 
 use super::Accumulator;
 use super::variance::overflow;
+use crate::functions::float::add;
 use crate::{CallContext, Datum, Result};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,70 @@ impl Regression {
         Regression { result, count: 0.0, sum_x: 0.0, sum_y: 0.0, xx: 0.0, yy: 0.0, xy: 0.0 }
     }
 
+    /// The state as `float8_regr_accum` keeps it: the count, then the sum and the sum of squared distances of each variable, and
+    /// the sum of the distances' products.
+    pub fn from_state([count, sum_x, xx, sum_y, yy, xy]: [f64; 6]) -> Regression {
+        Regression { result: RegressionResult::SumXX, count, sum_x, sum_y, xx, yy, xy }
+    }
+
+    pub fn state(&self) -> [f64; 6] {
+        [self.count, self.sum_x, self.xx, self.sum_y, self.yy, self.xy]
+    }
+
+    /// Takes the rows that `other` has seen.
+    pub fn merge(&mut self, other: &Regression) -> Result<()> {
+        if other.count == 0.0 {
+            return Ok(());
+        }
+        if self.count == 0.0 {
+            *self = Regression { result: self.result, ..*other };
+            return Ok(());
+        }
+        let count = self.count + other.count;
+        let x_apart = self.sum_x / self.count - other.sum_x / other.count;
+        let y_apart = self.sum_y / self.count - other.sum_y / other.count;
+        let weight = |product: f64| self.count * other.count * product / count;
+        let unless_explained = |merged: f64, a: f64, b: f64| match merged.is_infinite() {
+            true if !a.is_infinite() && !b.is_infinite() => Err(overflow()),
+            _ => Ok(merged),
+        };
+        let merged = Regression {
+            result: self.result,
+            count,
+            sum_x: add(self.sum_x, other.sum_x)?,
+            sum_y: add(self.sum_y, other.sum_y)?,
+            xx: unless_explained(self.xx + other.xx + weight(x_apart * x_apart), self.xx, other.xx)?,
+            yy: unless_explained(self.yy + other.yy + weight(y_apart * y_apart), self.yy, other.yy)?,
+            xy: unless_explained(self.xy + other.xy + weight(x_apart * y_apart), self.xy, other.xy)?,
+        };
+        *self = merged;
+        Ok(())
+    }
+
+    /// Takes a point.
+    pub fn add(&mut self, y: f64, x: f64) -> Result<()> {
+        let (x_before, y_before) = (self.sum_x, self.sum_y);
+        self.count += 1.0;
+        self.sum_x += x;
+        self.sum_y += y;
+        if self.count > 1.0 {
+            let (x_distance, y_distance) = (x * self.count - self.sum_x, y * self.count - self.sum_y);
+            let scale = 1.0 / (self.count * (self.count - 1.0));
+            self.xx += x_distance * x_distance * scale;
+            self.yy += y_distance * y_distance * scale;
+            self.xy += x_distance * y_distance * scale;
+            return self
+                .check_range(x_before.is_infinite() || x.is_infinite(), y_before.is_infinite() || y.is_infinite());
+        }
+        if !x.is_finite() {
+            (self.xx, self.xy) = (f64::NAN, f64::NAN);
+        }
+        if !y.is_finite() {
+            (self.yy, self.xy) = (f64::NAN, f64::NAN);
+        }
+        Ok(())
+    }
+
     /// An infinity that no infinite input explains is overflow; else what it has touched is NaN.
     fn check_range(&mut self, x_explained: bool, y_explained: bool) -> Result<()> {
         let x_infinite = self.sum_x.is_infinite() || self.xx.is_infinite();
@@ -59,28 +124,10 @@ impl Regression {
 impl Accumulator for Regression {
     fn update(&mut self, _context: &CallContext<'_>, args: &[Datum]) -> Result<()> {
         // The dependent variable comes first.
-        let (Datum::Float8(y), Datum::Float8(x)) = (&args[0], &args[1]) else { return Ok(()) };
-        let (x, y) = (*x, *y);
-        let (x_before, y_before) = (self.sum_x, self.sum_y);
-        self.count += 1.0;
-        self.sum_x += x;
-        self.sum_y += y;
-        if self.count > 1.0 {
-            let (x_distance, y_distance) = (x * self.count - self.sum_x, y * self.count - self.sum_y);
-            let scale = 1.0 / (self.count * (self.count - 1.0));
-            self.xx += x_distance * x_distance * scale;
-            self.yy += y_distance * y_distance * scale;
-            self.xy += x_distance * y_distance * scale;
-            return self
-                .check_range(x_before.is_infinite() || x.is_infinite(), y_before.is_infinite() || y.is_infinite());
+        match (&args[0], &args[1]) {
+            (Datum::Float8(y), Datum::Float8(x)) => self.add(*y, *x),
+            _ => Ok(()),
         }
-        if !x.is_finite() {
-            (self.xx, self.xy) = (f64::NAN, f64::NAN);
-        }
-        if !y.is_finite() {
-            (self.yy, self.xy) = (f64::NAN, f64::NAN);
-        }
-        Ok(())
     }
 
     fn finish(&mut self, _context: &CallContext<'_>) -> Result<Datum> {

@@ -6,6 +6,7 @@
 
 use super::Accumulator;
 use super::sums::{DecimalSum, Specials};
+use crate::functions::float::add;
 use crate::numeric::Numeric;
 use crate::{CallContext, Datum, Result, SqlError, SqlState};
 use dashu_int::IBig;
@@ -141,6 +142,35 @@ impl FloatVariance {
         } else if !value.is_finite() {
             self.distances = f64::NAN;
         }
+        Ok(())
+    }
+
+    /// The state as `float8_accum` keeps it: the count, the sum, and the sum of squared distances from the mean.
+    pub fn from_state([count, sum, distances]: [f64; 3]) -> FloatVariance {
+        FloatVariance { result: FloatResult::Average, count, sum, distances }
+    }
+
+    pub fn state(&self) -> [f64; 3] {
+        [self.count, self.sum, self.distances]
+    }
+
+    /// Takes the rows that `other` has seen.
+    pub fn merge(&mut self, other: &FloatVariance) -> Result<()> {
+        if other.count == 0.0 {
+            return Ok(());
+        }
+        if self.count == 0.0 {
+            (self.count, self.sum, self.distances) = (other.count, other.sum, other.distances);
+            return Ok(());
+        }
+        let count = self.count + other.count;
+        let apart = self.sum / self.count - other.sum / other.count;
+        let sum = add(self.sum, other.sum)?;
+        let distances = self.distances + other.distances + self.count * other.count * apart * apart / count;
+        if distances.is_infinite() && !self.distances.is_infinite() && !other.distances.is_infinite() {
+            return Err(overflow());
+        }
+        (self.count, self.sum, self.distances) = (count, sum, distances);
         Ok(())
     }
 

@@ -13,7 +13,10 @@ pub(crate) mod float;
 mod format_number;
 mod integer;
 mod json;
+mod lsn;
 mod money;
+mod network;
+mod nulls;
 mod numeric;
 mod patterns;
 mod size;
@@ -21,6 +24,7 @@ mod string_format;
 mod strings;
 #[cfg(test)]
 pub(crate) mod test_support;
+mod transition;
 mod window_range;
 
 pub use string_format::quote_ident;
@@ -71,7 +75,11 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     integer::OTHERS,
     integer::CASTS,
     json::SCALARS,
+    lsn::SCALARS,
     money::SCALARS,
+    network::NETWORKS,
+    network::HARDWARE,
+    nulls::SCALARS,
     numeric::OPERATORS,
     numeric::CASTS,
     numeric::FUNCTIONS,
@@ -84,6 +92,7 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     strings::CUTS,
     strings::MAPS,
     strings::CASTS,
+    transition::SCALARS,
 ];
 const SETS: &[&[(&str, SetFn)]] =
     &[arrays::SETS, datetime::SETS, integer::SETS, json::SETS, numeric::SETS, patterns::SETS, string_format::SETS];

@@ -89,8 +89,8 @@ pub const MAPS: &[(&str, ScalarFn)] = &[
         text(s(a, 0).repeat(times))
     }),
     ("textcat", |_, a| concat(s(a, 0), s(a, 1))),
-    ("anytextcat(anynonarray,text)", |c, a| concat(&io::to_text(arg_type(c, 0), &a[0], c.format), s(a, 1))),
-    ("textanycat(text,anynonarray)", |c, a| concat(s(a, 0), &io::to_text(arg_type(c, 1), &a[1], c.format))),
+    ("anytextcat(anynonarray,text)", |c, a| concat(&cast_to_text(c, a, 0), s(a, 1))),
+    ("textanycat(text,anynonarray)", |c, a| concat(s(a, 0), &cast_to_text(c, a, 1))),
 ];
 
 pub const CASTS: &[(&str, ScalarFn)] = &[
@@ -121,6 +121,15 @@ pub const CASTS: &[(&str, ScalarFn)] = &[
         text(format!("{}{suffix}", &s(a, 0)[..end]))
     }),
 ];
+
+/// `value::text`, which for a boolean is a word where its output is a letter.
+fn cast_to_text(context: &CallContext<'_>, args: &[Datum], index: usize) -> EcoString {
+    match &args[index] {
+        Datum::Bool(true) => "true".into(),
+        Datum::Bool(false) => "false".into(),
+        value => io::to_text(arg_type(context, index), value, context.format),
+    }
+}
 
 /// Without the blanks at its end, which do not count in a bpchar.
 pub(super) fn without_blanks(value: &str) -> &str {

@@ -8,6 +8,7 @@
 pub mod array;
 pub mod bits;
 pub mod bytea;
+mod money;
 pub mod record;
 mod small;
 pub mod strings;
@@ -16,6 +17,7 @@ pub use small::{into_string, write_decimal, write_int};
 
 use crate::array::Array;
 use crate::json::Jsonb;
+use crate::network::{Network, mac};
 use crate::{
     Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, builtin, datetime, numeric, oid, typename,
 };
@@ -39,6 +41,9 @@ enum Family {
     OidLike,
     Xid8,
     Lsn,
+    Money,
+    Network,
+    Mac,
     Vector,
     Array,
     Record,
@@ -67,6 +72,9 @@ fn family(oid: Oid) -> Family {
         oid::BIT | oid::VARBIT => Family::Bits,
         oid::XID8 => Family::Xid8,
         oid::PG_LSN => Family::Lsn,
+        oid::MONEY => Family::Money,
+        oid::INET | oid::CIDR => Family::Network,
+        oid::MACADDR | oid::MACADDR8 => Family::Mac,
         oid::INT2VECTOR | oid::OIDVECTOR => Family::Vector,
         oid::RECORD => Family::Record,
         oid::VOID => Family::Void,
@@ -124,6 +132,10 @@ pub fn input(ty: SqlType, text: &str, format: &FormatSettings) -> Result<Datum> 
         Family::OidLike => small::parse_oid_like(ty, text).map(Datum::Oid),
         Family::Xid8 => Ok(Datum::Int8(small::parse_c_unsigned(text) as i64)),
         Family::Lsn => small::parse_lsn(text).map(Datum::Int8),
+        Family::Money => money::parse(text).map(Datum::Int8),
+        Family::Network => Ok(Network::parse(text, ty.oid == oid::CIDR)?.to_datum()),
+        Family::Mac if ty.oid == oid::MACADDR => Ok(Datum::bytea(&mac::parse(text)?[..])),
+        Family::Mac => Ok(Datum::bytea(&mac::parse8(text)?[..])),
         Family::Vector => vector_input(ty, text, format),
         Family::Array => {
             let element = ty.element().unwrap_or(SqlType::TEXT);
@@ -154,7 +166,7 @@ pub fn output(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec
         Datum::Int8(v) => match ty.oid {
             oid::XID8 => out.extend_from_slice((*v as u64).to_string().as_bytes()),
             oid::PG_LSN => small::write_lsn(*v, out),
-            oid::MONEY => small::write_money(*v, out),
+            oid::MONEY => money::write(*v, out),
             _ => write_int(*v, out),
         },
         Datum::Oid(v) => write_int(i64::from(*v), out),
@@ -167,7 +179,11 @@ pub fn output(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec
         | Datum::Timestamp(_)
         | Datum::TimestampTz(_)
         | Datum::Interval(_) => datetime::io::output(ty, value, format, out),
-        Datum::Bytea(bytes) => bytea::write(bytes, format.bytea_output, out),
+        Datum::Bytea(bytes) => match family(ty.oid) {
+            Family::Network => network_output(ty, bytes, out),
+            Family::Mac => mac::write(bytes, out),
+            _ => bytea::write(bytes, format.bytea_output, out),
+        },
         Datum::Uuid(bytes) => small::write_uuid(bytes, out),
         Datum::Jsonb(json) => json.as_ref().write_text(out),
         Datum::Array(values) if matches!(ty.oid, oid::INT2VECTOR | oid::OIDVECTOR) => {
@@ -178,6 +194,12 @@ pub fn output(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec
         // The caller has looked; a NULL has no text.
         Datum::Null => {}
     }
+}
+
+fn network_output(ty: SqlType, bytes: &[u8], out: &mut Vec<u8>) {
+    let Some(network) = Network::from_bytes(bytes) else { return };
+    let text = if ty.oid == oid::CIDR { network.full_text() } else { network.inet_text() };
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// The text form of a non-NULL value as a string, for casts to text and for messages.
@@ -205,11 +227,22 @@ pub fn receive(ty: SqlType, bytes: &[u8]) -> Result<Datum> {
             Some((version, _)) => Err(SqlError::internal(format!("unsupported jsonb version number {version}"))),
             None => Err(insufficient()),
         },
+        Family::Network => {
+            let network = Network::receive(bytes, ty.oid == oid::CIDR);
+            let invalid = || {
+                let message = format!("invalid external \"{}\" value", typename::display(ty));
+                SqlError::new(SqlState::INVALID_BINARY_REPRESENTATION, message)
+            };
+            network.map(Network::to_datum).ok_or_else(invalid)
+        }
+        Family::Mac if ty.oid == oid::MACADDR => Ok(Datum::bytea(&fixed::<{ mac::SIZE }>(bytes)?[..])),
+        Family::Mac if bytes.len() == mac::SIZE => Ok(Datum::bytea(&mac::widened(fixed(bytes)?)[..])),
+        Family::Mac => Ok(Datum::bytea(&fixed::<{ mac::SIZE8 }>(bytes)?[..])),
         Family::Bytea => Ok(Datum::bytea(bytes)),
         Family::Uuid => fixed(bytes).map(Datum::Uuid),
         Family::Bits => Ok(Datum::Text(bits::receive(ty, bytes)?)),
         Family::OidLike => fixed(bytes).map(|b| Datum::Oid(u32::from_be_bytes(b))),
-        Family::Xid8 | Family::Lsn => fixed(bytes).map(|b| Datum::Int8(i64::from_be_bytes(b))),
+        Family::Xid8 | Family::Lsn | Family::Money => fixed(bytes).map(|b| Datum::Int8(i64::from_be_bytes(b))),
         Family::Vector => {
             let element = if ty.oid == oid::INT2VECTOR { SqlType::INT2 } else { SqlType::OID };
             array::receive_with(element.oid, bytes, &mut |part| receive(element, part))
@@ -246,7 +279,10 @@ pub fn send(ty: SqlType, value: &Datum, out: &mut Vec<u8>) -> Result<()> {
         | Datum::Timestamp(_)
         | Datum::TimestampTz(_)
         | Datum::Interval(_) => return datetime::io::send(ty, value, out),
-        Datum::Bytea(bytes) => out.extend_from_slice(bytes),
+        Datum::Bytea(bytes) => match Network::from_bytes(bytes).filter(|_| family(ty.oid) == Family::Network) {
+            Some(network) => network.send(ty.oid == oid::CIDR, out),
+            None => out.extend_from_slice(bytes),
+        },
         Datum::Uuid(bytes) => out.extend_from_slice(bytes),
         Datum::Jsonb(json) => {
             out.push(JSONB_VERSION);

@@ -1,4 +1,4 @@
-//! Small formats: integers and short decimals on the hot path, uuid, oids, pg_lsn, money.
+//! Small formats: integers and short decimals on the hot path, uuid, oids, pg_lsn.
 
 use super::invalid_input;
 use crate::{Oid, Result, SqlError, SqlType, oid, typename};
@@ -151,18 +151,4 @@ pub(super) fn parse_lsn(text: &str) -> Result<i64> {
 pub(super) fn write_lsn(value: i64, out: &mut Vec<u8>) {
     let value = value as u64;
     out.extend_from_slice(format!("{:X}/{:X}", value >> 32, value & 0xffff_ffff).as_bytes());
-}
-
-/// `$1,234.50`, as the C locale has it.
-pub(super) fn write_money(cents: i64, out: &mut Vec<u8>) {
-    let amount = cents.unsigned_abs();
-    let whole = (amount / 100).to_string();
-    out.extend_from_slice(if cents < 0 { b"-$" } else { b"$" });
-    for (index, digit) in whole.bytes().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            out.push(b',');
-        }
-        out.push(digit);
-    }
-    out.extend_from_slice(format!(".{:02}", amount % 100).as_bytes());
 }

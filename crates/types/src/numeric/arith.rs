@@ -11,8 +11,8 @@ use crate::{Result, SqlError, SqlState};
 use dashu_int::ops::DivRem;
 use dashu_int::{IBig, Sign, UBig};
 
-/// Scales that `round` and `trunc` look at; beyond it they do as at it, as PostgreSQL does.
-const ROUND_SCALE_MAX: i64 = 2_000;
+/// The least scale that `round` and `trunc` look at: the greatest number, rounded one place before its first digit, is zero.
+const ROUND_SCALE_MIN: i64 = -(DIGITS_BEFORE_MAX as i64) - 1;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rounding {
@@ -237,11 +237,11 @@ impl Numeric {
     /// To `scale` digits after the point, half away from zero; a negative scale rounds before the point. The display
     /// scale grows if need be. 22003 if a carry leaves the format.
     pub fn round(&self, scale: i32) -> Result<Numeric> {
-        self.rescale(i64::from(scale).clamp(-ROUND_SCALE_MAX, ROUND_SCALE_MAX), Rounding::HalfAway)
+        self.rescale(i64::from(scale).clamp(ROUND_SCALE_MIN, i64::from(SCALE_MAX)), Rounding::HalfAway)
     }
 
     pub fn trunc(&self, scale: i32) -> Result<Numeric> {
-        self.rescale(i64::from(scale).clamp(-ROUND_SCALE_MAX, ROUND_SCALE_MAX), Rounding::Truncate)
+        self.rescale(i64::from(scale).clamp(ROUND_SCALE_MIN, i64::from(SCALE_MAX)), Rounding::Truncate)
     }
 
     pub fn floor(&self) -> Result<Numeric> {

@@ -78,7 +78,7 @@ impl Kind {
             oid::INTERVAL => Kind::Interval,
             oid::UUID => Kind::Uuid,
             oid::NUMERIC => Kind::Numeric,
-            oid::BYTEA => Kind::Bytea,
+            oid::BYTEA | oid::INET | oid::CIDR | oid::MACADDR | oid::MACADDR8 => Kind::Bytea,
             oid::JSONB => Kind::Jsonb,
             oid::TEXT
             | oid::VARCHAR
