@@ -163,16 +163,12 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
         }
         for key in &mut parts.order_by {
-            // An argument that was cast to what the function takes is still the one that was written.
-            let written = parts.args.iter().find(|a| super::group::same(without_cast(a), &key.expr));
-            if let Some(arg) = written {
-                key.expr = Expr { position: key.expr.position, ..arg.clone() };
-            }
-        }
-        let is_argument = |key: &SortKey| parts.args.iter().any(|a| super::group::same(a, &key.expr));
-        if let Some(key) = parts.order_by.iter().find(|k| !is_argument(k)) {
-            let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
-            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(key.expr.position));
+            // An argument that was cast to what the function takes is still the one that was written, and not what it was cast to.
+            let Some(arg) = parts.args.iter().find(|a| super::group::same(without_cast(a), &key.expr)) else {
+                let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(key.expr.position));
+            };
+            key.expr = Expr { position: key.expr.position, ..arg.clone() };
         }
         for arg in &parts.args {
             self.require_equality(arg.ty, arg.position)?;
@@ -190,6 +186,7 @@ impl Binder<'_> {
             by_aggregate = by_aggregate.max(self.scopes.iter().rposition(is_made));
         }
         let depth = by_column.max(by_aggregate);
+        self.check_direct(parts)?;
         if by_aggregate.is_some() && by_aggregate == depth {
             let at = by_aggregate
                 .and_then(|d| self.scopes.get(d))
@@ -198,6 +195,22 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(at.unwrap_or(0)));
         }
         Ok(depth.unwrap_or(self.scopes.len().saturating_sub(1)))
+    }
+
+    /// Direct arguments have one value for a group of the query that the aggregated rows are of: nothing inside it tells them.
+    fn check_direct(&self, parts: &AggregateParts) -> Result<()> {
+        let depth_of = |id: ColumnId| self.scopes.iter().rposition(|s| s.has_column(id));
+        let keys = parts.order_by.iter().map(|k| &k.expr);
+        let rows = parts.args.iter().chain(keys).chain(&parts.filter);
+        let depth = rows.flat_map(columns::used).filter_map(depth_of).max();
+        let direct: Vec<&Expr> = parts.direct.iter().collect();
+        match place_of(&direct, |id| depth.is_some() && depth_of(id) > depth) {
+            None => Ok(()),
+            Some(at) => {
+                let message = "outer-level aggregate cannot contain a lower-level variable in its direct arguments";
+                Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(at))
+            }
+        }
     }
 
     pub(super) fn aggregate_order(&mut self, list: &ast::FunctionArgumentList, position: u32) -> Result<Vec<SortKey>> {

@@ -233,7 +233,8 @@ impl Binder<'_> {
     }
 
     pub(super) fn null_test(&mut self, arg: Expr, negated: bool, position: u32) -> Result<Expr> {
-        let arg = self.known(arg)?;
+        // A parameter's type is not told by a test for NULL.
+        let arg = if matches!(arg.kind, ExprKind::Parameter(_)) { arg } else { self.known(arg)? };
         let of_row = arg.ty.oid == oid::RECORD || self.context.catalog.relation_of_type(arg.ty.oid).is_some();
         let position = leftmost(position, [&arg]);
         let kind = ExprKind::IsNull { arg: Box::new(arg), negated, of_row };

@@ -72,7 +72,7 @@ impl Binder<'_> {
             }
             _ => return Err(unsupported("this kind of FROM item", position)),
         };
-        let columns = self.scope()?.items.iter().skip(start).flat_map(|i| i.listed().to_vec()).collect();
+        let columns = self.scope()?.items.iter().skip(start).flat_map(|i| i.columns.clone()).collect();
         Ok(Factor { node, columns })
     }
 
@@ -138,11 +138,27 @@ impl Binder<'_> {
     pub(super) fn relation(&mut self, name: &ObjectName, position: u32) -> Result<Arc<Relation>> {
         let parts: Vec<_> = name.0.iter().filter_map(|p| p.as_ident().map(fold)).collect();
         let found = catalog::names::relation(&self.context.catalog, self.name_scope(), &parts);
+        if parts.len() > 1 {
+            self.require_usage(&parts).map_err(|e| e.at(position))?;
+        }
         let relation = found.map_err(|e| e.at(position))?.clone();
         if !self.depends_on.iter().any(|(id, _)| *id == relation.id) {
             self.depends_on.push((relation.id, relation.schema_version));
         }
         Ok(relation)
+    }
+
+    /// What a schema holds can be named only by those who may use it. The search path leaves out what may not be.
+    fn require_usage(&self, name: &[String]) -> Result<()> {
+        let catalog = &self.context.catalog;
+        let (Some(schema), _) = catalog::names::split(catalog, self.name_scope(), name)? else { return Ok(()) };
+        let Ok(schema) = catalog::names::schema(catalog, self.name_scope(), schema) else { return Ok(()) };
+        // pg_catalog, information_schema and the session's own TEMP tables are open to all.
+        if schema.database == 0 || Some(schema.id) == self.context.temporary_schema {
+            return Ok(());
+        }
+        let target = catalog::privileges::Target::Schema(schema);
+        catalog::privileges::require(catalog, self.context.role, target, catalog::privilege::USAGE)
     }
 
     /// To be checked when the statement runs; `rights` tells on which columns.

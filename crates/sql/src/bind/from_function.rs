@@ -157,7 +157,14 @@ impl Binder<'_> {
                 let message = "a column definition list is only allowed for functions returning \"record\"";
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
             }
-            return Ok(vec![(item.to_owned(), call.ty)]);
+            // One OUT argument with a name gives it to the column, whatever the item is called.
+            let mut outs =
+                proc.modes.iter().zip(proc.arg_names.iter()).filter(|(mode, _)| matches!(mode, 'o' | 'b' | 't'));
+            let name = match (outs.next(), outs.next()) {
+                (Some((_, name)), None) if !name.is_empty() => name,
+                _ => item,
+            };
+            return Ok(vec![(name.to_owned(), call.ty)]);
         }
         let args = match &call.kind {
             ExprKind::Call { args, .. } => args.as_slice(),

@@ -289,6 +289,11 @@ impl Binder<'_> {
         let above: Vec<(ColumnId, Expr)> = outputs.iter().copied().zip(groups.exprs.iter().cloned()).collect();
         let (group_sets, rest) = needed_by(std::mem::take(parts.set_calls), &groups.exprs.iter().collect::<Vec<_>>());
         *parts.set_calls = rest;
+        for direct in calls.iter().flat_map(|call| &call.direct) {
+            let mut direct = direct.clone();
+            replace_groups(&mut direct, &above);
+            self.check_grouped(&direct)?;
+        }
         let groupings = self.grouping_values(groupings, &groups, set_id)?;
         for expr in parts.exprs_mut() {
             replace_groups(expr, &above);

@@ -72,7 +72,8 @@ impl Binder<'_> {
             Some(_) => return Err(unsupported("this clause of INSERT", position)),
         };
         self.push_row(&alias, &new_row);
-        if insert.returning.is_some() {
+        // Of the columns that RETURNING and ON CONFLICT read.
+        if insert.returning.is_some() || on_conflict.is_some() {
             self.need(&relation, privilege::SELECT);
         }
         let returning = self.returning(insert.returning.as_deref());

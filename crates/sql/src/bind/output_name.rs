@@ -58,7 +58,6 @@ fn figure(expr: &Ast) -> (Strength, String) {
         Ast::IsNormalized { negated: false, .. } => strong("is_normalized"),
         Ast::Array(_) => strong("array"),
         Ast::Tuple(_) => strong("row"),
-        Ast::Value(value) if matches!(value.value, ast::Value::Boolean(_)) => (Strength::Weak, "bool".to_owned()),
         Ast::Value(value) if matches!(value.value, ast::Value::NationalStringLiteral(_)) => {
             (Strength::Weak, "bpchar".to_owned())
         }

@@ -8,7 +8,7 @@ use super::coerce::{can_coerce, category, is_polymorphic, is_preferred};
 use super::expr::leftmost;
 use super::polymorphic::{self, Concrete};
 use crate::expr::{CallForm, Expr, ExprKind};
-use types::builtin::{self, Operator, Proc};
+use types::builtin::{self, Operator, Proc, ProcKind};
 use types::{Oid, Result, SqlError, SqlState, SqlType, oid, typename};
 
 /// Arguments that a function may have.
@@ -140,7 +140,9 @@ fn last_gasp<T: Clone>(candidates: Vec<Candidate<T>>, input: &[Oid]) -> Choice<T
     if known.any(|t| t != first) {
         return Choice::Ambiguous;
     }
-    let fitting: Vec<_> = candidates.into_iter().filter(|c| c.args.iter().all(|to| can_coerce(first, *to))).collect();
+    let alike = vec![first; input.len()];
+    let fits = |c: &Candidate<T>| c.args.iter().all(|to| can_coerce(first, *to)) && polymorphic::agree(&c.args, &alike);
+    let fitting: Vec<_> = candidates.into_iter().filter(fits).collect();
     match <[_; 1]>::try_from(fitting) {
         Ok([only]) => Choice::One(only),
         Err(_) => Choice::Ambiguous,
@@ -159,7 +161,9 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<Expr> {
         self.require_implemented(proc, position)?;
-        let (args, ty) = self.convert_args(declared, result, args)?;
+        // What takes one value of any type is told the type as it was written, be it unknown.
+        let keeps_unknown = proc.kind == ProcKind::Function && proc.variadic == 0;
+        let (args, ty) = self.converted(declared, result, args, keeps_unknown)?;
         let start = leftmost(position, &args);
         let kind = ExprKind::Call { proc, args, variadic_array: false, form };
         Ok(Expr::new(kind, ty, start))
@@ -172,6 +176,18 @@ impl Binder<'_> {
         result: Oid,
         args: Vec<Expr>,
     ) -> Result<(Vec<Expr>, SqlType)> {
+        self.converted(declared, result, args, false)
+    }
+
+    /// `keeps_unknown`: a literal of unknown type stays one where "any" type is taken. A parameter always does, so that it is
+    /// told from what stands beside it, or not at all (42P18).
+    fn converted(
+        &mut self,
+        declared: &[Oid],
+        result: Oid,
+        args: Vec<Expr>,
+        keeps_unknown: bool,
+    ) -> Result<(Vec<Expr>, SqlType)> {
         let concrete = if declared.iter().any(|d| is_polymorphic(*d)) {
             self.concrete(declared, &args)?
         } else {
@@ -180,8 +196,11 @@ impl Binder<'_> {
         let mut converted = vec![];
         for (declared, arg) in declared.iter().zip(args) {
             let target = concrete.of(*declared).unwrap_or(oid::TEXT);
-            // "any" takes a literal of unknown type as text.
-            let arg = if target == oid::ANY { self.known(arg)? } else { self.implicit(arg, SqlType::new(target))? };
+            let arg = match target {
+                oid::ANY if keeps_unknown || matches!(arg.kind, ExprKind::Parameter(_)) => arg,
+                oid::ANY => self.known(arg)?,
+                _ => self.implicit(arg, SqlType::new(target))?,
+            };
             converted.push(arg);
         }
         let result = concrete.of(result).unwrap_or(oid::TEXT);

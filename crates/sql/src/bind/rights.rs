@@ -8,7 +8,7 @@
 
 use crate::attributes::used_attributes;
 use crate::expr::{Expr, ExprKind};
-use crate::logical::{ColumnId, MergeAction, Node, PrivilegeCheck, Query};
+use crate::logical::{ColumnId, Insert, MergeAction, Node, PrivilegeCheck, Query};
 use crate::plan::columns;
 use catalog::privilege;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +68,7 @@ impl Uses {
                 let relation = insert.target.relation.id;
                 self.targets.insert(relation);
                 self.reads_new_row(relation, &insert.target.new_row, insert.returning.iter().map(|(_, e)| e));
+                self.reads_arbiters(insert);
                 if let Some(update) = insert.on_conflict.as_ref().and_then(|c| c.update.as_ref()) {
                     let assigned = update.assignments.iter().map(|(n, _)| *n);
                     self.updated.entry(relation).or_default().extend(assigned);
@@ -79,8 +80,9 @@ impl Uses {
                             _ => None,
                         })
                         .collect();
-                    let exprs = update.assignments.iter().map(|(_, e)| e).chain(&update.predicate);
-                    self.reads_new_row(relation, &existing, exprs);
+                    let exprs = || update.assignments.iter().map(|(_, e)| e).chain(&update.predicate);
+                    self.reads_new_row(relation, &existing, exprs());
+                    self.reads_new_row(relation, &update.excluded, exprs());
                 }
             }
             Node::Update(update) => {
@@ -104,6 +106,17 @@ impl Uses {
         }
         columns::expressions(node).into_iter().for_each(|e| self.expr(e));
         columns::children(node).into_iter().for_each(|child| self.node(child));
+    }
+
+    /// ON CONFLICT tells whether a row with these columns is there.
+    fn reads_arbiters(&mut self, insert: &Insert) {
+        let arbiters = insert.on_conflict.as_ref().map(|c| c.arbiters.as_slice()).unwrap_or_default();
+        for index in insert.target.indexes.iter().filter(|index| arbiters.contains(&index.id)) {
+            self.read.extend(index.columns.iter().filter_map(|column| match column.source {
+                catalog::IndexSource::Column(number) => Some((insert.target.relation.id, number)),
+                catalog::IndexSource::Expression(_) => None,
+            }));
+        }
     }
 
     /// Writes in WITH may stand in subqueries.

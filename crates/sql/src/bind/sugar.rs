@@ -127,6 +127,10 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
         };
         let operator = self.binary_operator(name, left.ty, element, position)?;
+        if operator.result != oid::BOOL {
+            let message = "op ANY/ALL (array) requires operator to yield boolean";
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
+        }
         if let Some(proc) = types::builtin::proc_by_oid(operator.proc) {
             self.require_implemented(proc, position)?;
         }

@@ -103,8 +103,9 @@ impl Dialect for HyraxDialect {
         PostgreSqlDialect {}.is_identifier_part(ch)
     }
 
+    // `U&'…'` is put together by `literals`, which knows UESCAPE.
     fn supports_unicode_string_literal(&self) -> bool {
-        PostgreSqlDialect {}.supports_unicode_string_literal()
+        false
     }
 
     fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {

@@ -67,6 +67,10 @@ fn first_token(text: &str) -> &str {
 
 pub(super) fn from_tokenizer(error: &TokenizerError, text: &str, lines: &Lines) -> SqlError {
     let message = &error.message;
+    let rest = text.get(lines.byte(text, error.location)..).unwrap_or_default();
+    if let Some(error) = super::literals::bad_escape(rest, lines.position(error.location)) {
+        return error;
+    }
     let what = if message.contains("string literal") || message.contains("encoded string") {
         "unterminated quoted string"
     } else if message.contains("dollar-quoted") || message.contains("dollar quoted") {
@@ -78,6 +82,5 @@ pub(super) fn from_tokenizer(error: &TokenizerError, text: &str, lines: &Lines) 
     } else {
         "syntax error"
     };
-    let rest = text.get(lines.byte(text, error.location)..).unwrap_or_default();
     SqlError::new(SqlState::SYNTAX_ERROR, format!("{what} at or near \"{rest}\"")).at(lines.position(error.location))
 }

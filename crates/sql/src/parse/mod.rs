@@ -10,9 +10,9 @@ mod error;
 pub(crate) mod expr;
 pub(crate) mod forms;
 mod lines;
+mod literals;
 mod maintenance;
 mod options;
-pub(crate) mod search_cycle;
 mod session;
 pub(crate) mod targets;
 
@@ -175,6 +175,7 @@ fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
 fn tokenize(text: &str, lines: &Lines) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&HyraxDialect, text).tokenize_with_location();
     let tokens = tokens.map_err(|e| error::from_tokenizer(&e, text, lines))?;
+    let tokens = literals::read(tokens, text, lines)?;
     Ok(expr::wrap_whole_rows(expr::cut_operators(tokens, text, lines)))
 }
 

@@ -261,7 +261,9 @@ impl Cursor<'_, '_> {
     fn alter_column(&mut self) -> Result<AlterColumn> {
         if self.accept_word("type") || self.accept(&["set", "data", "type"]) {
             let ty = self.type_name()?;
-            let collation = if self.accept_word("collate") { Some(self.name()?) } else { None };
+            let position = self.position();
+            let collation =
+                if self.accept_word("collate") { Some(ObjectName { position, ..self.name()? }) } else { None };
             let using = if self.accept_word("using") { Some(self.expression()?) } else { None };
             return Ok(AlterColumn::Type { ty, collation, using });
         }

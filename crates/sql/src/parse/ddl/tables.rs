@@ -163,8 +163,9 @@ impl Cursor<'_, '_> {
         let ty = self.type_name()?;
         let mut column = ColumnDefinition { name, ty, collation: None, constraints: vec![], storage: None };
         loop {
+            let position = self.position();
             if self.accept_word("collate") {
-                column.collation = Some(self.name()?);
+                column.collation = Some(ObjectName { position, ..self.name()? });
             } else if self.accept_word("storage") {
                 column.storage = Some(self.label()?.name);
             } else if self.accept_word("compression") {
