@@ -13,7 +13,7 @@ use txn::{Transaction, TxnError};
 use types::{Result, SqlError, SqlState};
 
 /// 42501 or 25006.
-pub(crate) fn admit(plan: &Plan, catalog: &Snapshot, is_read_only: bool) -> Result<()> {
+pub fn admit(plan: &Plan, catalog: &Snapshot, is_read_only: bool) -> Result<()> {
     for check in &plan.privileges {
         allowed(check, catalog)?;
     }

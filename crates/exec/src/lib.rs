@@ -39,7 +39,7 @@ mod tests;
 mod walk;
 mod window;
 
-pub use admit::enter;
+pub use admit::{admit, enter};
 pub use batch::Batch;
 pub use budget::{MemoryBudget, NodeBudget};
 pub use context::{

@@ -25,6 +25,8 @@ impl Session {
             Explained::Utility => return Ok(vec!["Utility statements have no plan structure".to_owned()]),
         };
         let planning = clock.monotonic().saturating_sub(started);
+        // Who may not run it is not told how it would run.
+        exec::admit(&prepared.plan, self.catalog.snapshot(), false)?;
         let (mut measures, mut execution) = (None, None);
         if options.analyze {
             self.before_write(&prepared).await?;

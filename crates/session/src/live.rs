@@ -90,7 +90,7 @@ fn setting_row(state: &SessionState, parameter: &Parameter) -> Vec<Datum> {
         () => "default",
     };
     let unit = match parameter.kind {
-        Kind::Time { .. } => Some("ms"),
+        Kind::Time { .. } | Kind::FineTime { .. } => Some("ms"),
         Kind::Memory { unit_kb: 8, .. } => Some("8kB"),
         Kind::Memory { .. } => Some("kB"),
         _ => None,
@@ -100,6 +100,7 @@ fn setting_row(state: &SessionState, parameter: &Parameter) -> Vec<Datum> {
         Kind::Integer { min, max } | Kind::Time { min, max } | Kind::Memory { min, max, .. } => {
             ("integer", Some(min.to_string()), Some(max.to_string()))
         }
+        Kind::FineTime { min, max } => ("real", Some(min.to_string()), Some(max.to_string())),
         Kind::Real { min, max } => ("real", Some(min.to_string()), Some(max.to_string())),
         Kind::Enum(_) => ("enum", None, None),
         _ => ("string", None, None),
@@ -179,7 +180,7 @@ fn activity_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
     let statement = s.statement_time();
     row.extend([
         optional(s.setting("application_name")),
-        optional(client.as_ref().map(|(address, _)| address.clone())),
+        client.as_ref().map_or(Datum::Null, |(address, _)| types::network::Network::of_host(address)),
         Datum::Null,
         client.map_or(Datum::Null, |(_, port)| Datum::Int4(i32::from(port))),
         Datum::TimestampTz(s.connected),

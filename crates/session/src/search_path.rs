@@ -1,7 +1,8 @@
 //! The `search_path` setting as ids of schemas, with the implicit ones where PostgreSQL puts them: the session's
 //! temporary schema and pg_catalog in front, unless the setting names them itself.
 
-use catalog::{PG_CATALOG_SCHEMA, Snapshot};
+use catalog::privileges::{self, Target};
+use catalog::{PG_CATALOG_SCHEMA, Snapshot, privilege};
 use types::Oid;
 
 /// Where unqualified names are looked up, and where new objects go.
@@ -41,16 +42,22 @@ pub fn split(setting: &str) -> Vec<String> {
     names
 }
 
-/// Names that do not exist are passed over, as PostgreSQL does; `"$user"` is the role's own name.
-pub fn resolve(setting: &str, catalog: &Snapshot, database: Oid, role: &str, temporary: Option<Oid>) -> SearchPath {
+/// Names that do not exist are passed over, as PostgreSQL does, and schemas that the role may not use; `"$user"` is the role's
+/// own name.
+pub fn resolve(setting: &str, catalog: &Snapshot, database: Oid, role: Oid, temporary: Option<Oid>) -> SearchPath {
+    let role_name = catalog.role(role).map_or("", |role| role.name.as_str());
+    let is_usable = |id: Oid| {
+        let needs_right = catalog.schema(id).filter(|schema| schema.database != 0 && Some(id) != temporary);
+        needs_right.is_none_or(|s| privileges::has_privilege(catalog, role, Target::Schema(s), privilege::USAGE))
+    };
     let mut named = Vec::new();
     for name in split(setting) {
         let id = match name.as_str() {
             "pg_temp" => temporary,
-            "$user" => catalog.schema_by_name(database, role).map(|s| s.id),
+            "$user" => catalog.schema_by_name(database, role_name).map(|s| s.id),
             name => catalog.schema_by_name(database, name).map(|s| s.id),
         };
-        if let Some(id) = id.filter(|id| !named.contains(id)) {
+        if let Some(id) = id.filter(|id| !named.contains(id) && is_usable(*id)) {
             named.push(id);
         }
     }
@@ -77,7 +84,7 @@ mod tests {
     #[test]
     fn implicit_schemas_come_first_and_missing_ones_are_passed_over() {
         let catalog = Snapshot::with_builtins();
-        let path = resolve("nowhere, information_schema", &catalog, 5, "postgres", Some(99));
+        let path = resolve("nowhere, information_schema", &catalog, 5, 10, Some(99));
         let information = catalog.schema_by_name(5, "information_schema").map(|s| s.id).unwrap();
         assert_eq!(path.schemas, [99, PG_CATALOG_SCHEMA, information]);
         assert_eq!(path.creation, Some(information));
@@ -86,9 +93,9 @@ mod tests {
     #[test]
     fn a_schema_that_is_named_keeps_its_place() {
         let catalog = Snapshot::with_builtins();
-        let path = resolve("information_schema, pg_catalog", &catalog, 5, "postgres", None);
+        let path = resolve("information_schema, pg_catalog", &catalog, 5, 10, None);
         assert_eq!(path.schemas.last(), Some(&PG_CATALOG_SCHEMA));
         assert_eq!(path.schemas.len(), 2);
-        assert_eq!(resolve("", &catalog, 5, "postgres", None).creation, None);
+        assert_eq!(resolve("", &catalog, 5, 10, None).creation, None);
     }
 }

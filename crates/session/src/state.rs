@@ -177,9 +177,7 @@ impl SessionState {
     /// After a change of the catalog, of the setting or of the role.
     pub(crate) fn resolve_path(&self, catalog: &Snapshot) -> Arc<SearchPath> {
         let setting = self.settings.lock().get("search_path").unwrap_or_default().to_owned();
-        let user = self.current_user();
-        let role = catalog.role(user).map_or("", |role| role.name.as_str());
-        let path = search_path::resolve(&setting, catalog, self.database, role, self.temporary_schema());
+        let path = search_path::resolve(&setting, catalog, self.database, self.current_user(), self.temporary_schema());
         let mut kept = self.path.lock();
         if **kept != path {
             *kept = Arc::new(path);

@@ -33,9 +33,31 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, alter: &AlterRelation) -
     let mut actions: Vec<&AlterAction> = alter.actions.iter().collect();
     actions.sort_by_key(|a| pass(a));
     for action in actions {
-        carry_out_action(context, relation.id, action).await?;
+        carry_out_action(context, relation.id, action).await.map_err(|e| without_place(e, action))?;
     }
     Ok(())
+}
+
+/// PostgreSQL tells no place of an error inside a default or a CHECK that ALTER TABLE adds.
+fn without_place(mut error: SqlError, action: &AlterAction) -> SqlError {
+    use ConstraintDefinitionKind as Kind;
+    let text_of = |kind: &ConstraintDefinitionKind| match kind {
+        Kind::Default(text) | Kind::Generated(text) | Kind::Check { expression: text, .. } => Some(text.clone()),
+        _ => None,
+    };
+    let texts: Vec<SqlText> = match action {
+        AlterAction::AddConstraint(constraint) => text_of(&constraint.kind).into_iter().collect(),
+        AlterAction::AddColumn { column, .. } => column.constraints.iter().filter_map(|c| text_of(&c.kind)).collect(),
+        AlterAction::AlterColumn { action: sql::utility::ddl::AlterColumn::SetDefault(text), .. } => vec![text.clone()],
+        _ => vec![],
+    };
+    let is_inside = |place: u32| {
+        let end = |text: &SqlText| text.position.saturating_add(u32::try_from(text.text.chars().count()).unwrap_or(0));
+        texts.iter().any(|text| (text.position..=end(text)).contains(&place))
+    };
+    let fields = error.fields_mut();
+    fields.position = fields.position.filter(|place| !is_inside(*place));
+    error
 }
 
 /// ALTER TABLE may name any relation for actions that suit it; the other forms only their own kind.

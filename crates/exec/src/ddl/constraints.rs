@@ -160,17 +160,18 @@ async fn add_check(
     Ok(AddedConstraint { name, must_validate: !placed.definition.not_valid, ..AddedConstraint::default() })
 }
 
-/// The columns of a key, found and different.
-fn key_columns(relation: &Relation, names: &[Name], what: &str) -> Result<Vec<AttributeNumber>> {
+/// The columns of a key, found and different. `place`: of the constraint, and whether it stands in CREATE TABLE.
+fn key_columns(relation: &Relation, names: &[Name], what: &str, place: (u32, bool)) -> Result<Vec<AttributeNumber>> {
+    let (position, is_new) = place;
     let mut numbers = vec![];
     for name in names {
         let Some(column) = relation.column_by_name(&name.name) else {
             let message = format!("column \"{}\" named in key does not exist", name.name);
-            return Err(error(SqlState::UNDEFINED_COLUMN, message).at(name.position));
+            return Err(error(SqlState::UNDEFINED_COLUMN, message).at(if is_new { position } else { 0 }));
         };
         if numbers.contains(&column.number) {
             let message = format!("column \"{}\" appears twice in {what} constraint", name.name);
-            return Err(error(SqlState::DUPLICATE_COLUMN, message).at(name.position));
+            return Err(error(SqlState::DUPLICATE_COLUMN, message).at(position));
         }
         numbers.push(column.number);
     }
@@ -192,7 +193,8 @@ async fn add_unique(
     let is_primary = *is_primary;
     let of_column: Vec<Name> = placed.column.iter().cloned().collect();
     let columns = if columns.is_empty() { &of_column } else { columns };
-    let numbers = key_columns(relation, columns, if is_primary { "primary key" } else { "unique" })?;
+    let what = if is_primary { "primary key" } else { "unique" };
+    let numbers = key_columns(relation, columns, what, (definition.position, is_new))?;
     let has_primary = relation.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::PrimaryKey { .. }));
     if is_primary && has_primary {
         let message = format!("multiple primary keys for table \"{}\" are not allowed", relation.name);

@@ -114,7 +114,7 @@ impl DdlContext<'_> {
         };
         if is_temporary && qualifier.is_some() && !into_temporary {
             let message = "cannot create temporary relation in non-temporary schema";
-            return Err(error(SqlState::INVALID_TABLE_DEFINITION, message).at(name.position));
+            return Err(error(SqlState::INVALID_TABLE_DEFINITION, message));
         }
         if is_temporary || into_temporary {
             return Ok((self.ensure_temporary_schema().await?, true));
@@ -123,9 +123,8 @@ impl DdlContext<'_> {
             Some(qualifier) => self.schema_named(qualifier)?,
             None => {
                 let id = self.creation_schema.filter(|id| snapshot.schema(*id).is_some());
-                let id = id.ok_or_else(|| {
-                    error(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in").at(name.position)
-                })?;
+                let id =
+                    id.ok_or_else(|| error(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in"))?;
                 snapshot.schema(id).cloned().ok_or_else(|| names::no_schema("?"))?
             }
         };
@@ -185,7 +184,10 @@ impl DdlContext<'_> {
                 self.skipping(SqlState::SUCCESSFUL_COMPLETION, missing.message());
                 return Ok(None);
             }
-            return Err(missing.at(name.position));
+            if let (Some(schema), _) = names::split(&snapshot, self.scope(), &name.parts)? {
+                self.schema_named(schema)?;
+            }
+            return Err(missing);
         };
         if snapshot.index(id).is_some() {
             return Err(error(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is an index", name.object())));
@@ -209,7 +211,7 @@ impl DdlContext<'_> {
 
     pub(super) async fn must_lock_relation(&mut self, name: &ObjectName) -> Result<Arc<Relation>> {
         let relation = self.lock_relation(name, false).await?;
-        relation.ok_or_else(|| names::no_relation(&name.parts).at(name.position))
+        relation.ok_or_else(|| names::no_relation(&name.parts))
     }
 
     pub(super) async fn lock_index_by_id(&mut self, id: Oid) -> Result<Arc<Index>> {

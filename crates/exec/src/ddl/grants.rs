@@ -62,9 +62,9 @@ fn object_rights(grant: &GrantStatement, kind: Kind) -> Result<u32> {
     }
     let is_default = matches!(grant.target, GrantTarget::Default(_));
     let mut rights = 0;
-    for (word, columns, position) in &grant.rights {
+    for (word, columns, _) in &grant.rights {
         let Some(bit) = bit(word) else {
-            return Err(error(SqlState::SYNTAX_ERROR, format!("unrecognized privilege type \"{word}\"")).at(*position));
+            return Err(error(SqlState::SYNTAX_ERROR, format!("unrecognized privilege type \"{word}\"")));
         };
         if !columns.is_empty() {
             continue;

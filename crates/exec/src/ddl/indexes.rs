@@ -24,7 +24,8 @@ pub(crate) fn has_order(snapshot: &Snapshot, ty: SqlType) -> bool {
         return has_order(snapshot, element);
     }
     match ty.oid {
-        oid::VARCHAR | oid::RECORD => true,
+        // Compared as text and inet.
+        oid::VARCHAR | oid::CIDR | oid::RECORD => true,
         other if UNORDERED.contains(&other) => false,
         other => builtin::operators_by_name("<").iter().any(|o| o.left == other && o.right == other),
     }
@@ -101,11 +102,12 @@ pub(super) async fn put_index(context: &mut DdlContext<'_>, relation: &mut Relat
 }
 
 pub(super) fn check_options(options: &Options, allowed: &[&str]) -> Result<()> {
-    for (name, _) in options {
+    for (name, value) in options {
         let known = allowed.contains(&name.as_str()) || name.starts_with("autovacuum_") || name.starts_with("toast.");
         if !known {
             return Err(error(SqlState::INVALID_PARAMETER_VALUE, format!("unrecognized parameter \"{name}\"")));
         }
+        super::options::check_value(name, value.as_deref().unwrap_or("true"))?;
     }
     Ok(())
 }

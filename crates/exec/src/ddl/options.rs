@@ -43,20 +43,76 @@ pub(super) fn of_table(options: &Options) -> Result<TableOptions> {
     }
     let is_open = match options.iter().rfind(is_open) {
         None => None,
-        Some((_, value)) => Some(boolean(value.as_deref().unwrap_or("true"))?),
+        Some((_, value)) => Some(boolean(OPEN, value.as_deref().unwrap_or("true"))?),
     };
     Ok(TableOptions { is_open, stored: stored(&others) })
 }
 
-fn boolean(value: &str) -> Result<bool> {
-    match value.to_lowercase().as_str() {
-        "true" | "on" | "yes" | "1" => Ok(true),
-        "false" | "off" | "no" | "0" => Ok(false),
-        _ => {
-            let message = format!("invalid value for boolean option \"{OPEN}\": {value}");
-            Err(error(SqlState::INVALID_PARAMETER_VALUE, message))
-        }
+/// 22023 for a value that the option's kind has not. Options that are not listed take any.
+pub(super) fn check_value(name: &str, value: &str) -> Result<()> {
+    const BOOLEANS: &[&str] = &[
+        "autovacuum_enabled",
+        "deduplicate_items",
+        "fastupdate",
+        "security_barrier",
+        "security_invoker",
+        "user_catalog_table",
+        "vacuum_truncate",
+    ];
+    const INTEGERS: &[(&str, i64, i64)] = &[
+        ("autovacuum_vacuum_cost_limit", 1, 10_000),
+        ("autovacuum_vacuum_threshold", 0, i32::MAX as i64),
+        ("autovacuum_analyze_threshold", 0, i32::MAX as i64),
+        ("fillfactor", 10, 100),
+        ("parallel_workers", 0, 1_024),
+        ("toast_tuple_target", 128, 8_160),
+    ];
+    const REALS: &[(&str, f64, f64)] = &[
+        ("autovacuum_analyze_scale_factor", 0.0, 100.0),
+        ("autovacuum_vacuum_cost_delay", -1.0, 100.0),
+        ("autovacuum_vacuum_scale_factor", 0.0, 100.0),
+    ];
+    let option = name.strip_prefix("toast.").unwrap_or(name);
+    let invalid = |kind: &str| {
+        let message = format!("invalid value for {kind} option \"{option}\": {value}");
+        error(SqlState::INVALID_PARAMETER_VALUE, message)
+    };
+    let out_of_bounds = |least: String, most: String| {
+        let message = format!("value {value} out of bounds for option \"{option}\"");
+        let detail = format!("Valid values are between \"{least}\" and \"{most}\".");
+        error(SqlState::INVALID_PARAMETER_VALUE, message).detail(detail)
+    };
+    if BOOLEANS.contains(&option) {
+        return boolean(option, value).map(drop);
     }
+    if let Some((_, min, max)) = INTEGERS.iter().find(|(name, ..)| *name == option) {
+        let given: i64 = value.parse().map_err(|_| invalid("integer"))?;
+        return if (*min..=*max).contains(&given) {
+            Ok(())
+        } else {
+            Err(out_of_bounds(min.to_string(), max.to_string()))
+        };
+    }
+    if let Some((_, min, max)) = REALS.iter().find(|(name, ..)| *name == option) {
+        let given: f64 = value.parse().map_err(|_| invalid("floating point"))?;
+        let shown = |bound: f64| format!("{bound:.6}");
+        return if (*min..=*max).contains(&given) { Ok(()) } else { Err(out_of_bounds(shown(*min), shown(*max))) };
+    }
+    Ok(())
+}
+
+/// As PostgreSQL reads a switch: a word or the beginning of one, or a digit.
+fn boolean(option: &str, value: &str) -> Result<bool> {
+    let word = value.trim().to_lowercase();
+    let begins = |whole: &str, least: usize| word.len() >= least && whole.starts_with(&word);
+    if begins("true", 1) || begins("yes", 1) || word == "on" || word == "1" {
+        return Ok(true);
+    }
+    if begins("false", 1) || begins("no", 1) || begins("off", 2) || word == "0" {
+        return Ok(false);
+    }
+    let message = format!("invalid value for boolean option \"{option}\": {value}");
+    Err(error(SqlState::INVALID_PARAMETER_VALUE, message))
 }
 
 pub(super) fn stored(options: &Options) -> Vec<(String, String)> {

@@ -15,7 +15,11 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateTable) -
     if let Some((what, position)) = create.unsupported {
         return Err(SqlError::unsupported(what).at(position));
     }
-    let (schema, is_temporary) = context.creation_schema(&create.name, create.is_temporary).await?;
+    let schema = context.creation_schema(&create.name, create.is_temporary).await;
+    // Of all that is created, PostgreSQL tells a table's place alone, and not that of one in its own schema.
+    let is_of_system = create.name.parts.iter().rev().nth(1).is_some_and(|schema| schema == "pg_catalog");
+    let place = if is_of_system { 0 } else { create.name.position };
+    let (schema, is_temporary) = schema.map_err(|e| e.at(place))?;
     if create.on_commit != sql::utility::ddl::OnCommit::PreserveRows && !is_temporary {
         return Err(error(SqlState::INVALID_TABLE_DEFINITION, "ON COMMIT can only be used on temporary tables"));
     }

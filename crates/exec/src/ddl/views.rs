@@ -10,10 +10,11 @@ use std::sync::Arc;
 use types::{Result, SqlState, oid, typename};
 
 pub(super) fn check_options(options: &Options) -> Result<()> {
-    for (name, _) in options {
+    for (name, value) in options {
         if !matches!(name.as_str(), "security_barrier" | "security_invoker" | "check_option") {
             return Err(error(SqlState::INVALID_PARAMETER_VALUE, format!("unrecognized parameter \"{name}\"")));
         }
+        super::options::check_value(name, value.as_deref().unwrap_or("true"))?;
     }
     Ok(())
 }

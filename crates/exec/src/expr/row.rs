@@ -192,11 +192,17 @@ impl Call {
     /// `f(VARIADIC array)` of a `VARIADIC "any"` function: the array's items are the arguments.
     fn apply_spread(&self, context: &EvalContext<'_>, args: &[Datum]) -> Result<Datum> {
         let Some((last, fixed)) = args.split_last() else { return self.invoke(context, &self.arg_types, args) };
-        let Datum::Array(items) = last else { return Ok(Datum::Null) };
         let mut all: Vec<Datum> = fixed.to_vec();
-        all.extend(items.values.iter().cloned());
         let mut arg_types: Vec<SqlType> = self.arg_types.iter().take(fixed.len()).copied().collect();
-        arg_types.resize(all.len(), SqlType::new(items.element));
+        match last {
+            Datum::Array(items) => {
+                all.extend(items.values.iter().cloned());
+                arg_types.resize(all.len(), SqlType::new(items.element));
+            }
+            // To `format` no array is one without items; the others have no answer.
+            _ if self.proc.name == "format" => {}
+            _ => return Ok(Datum::Null),
+        }
         self.invoke(context, &arg_types, &all)
     }
 }

@@ -50,6 +50,9 @@ impl Node {
     }
 
     async fn eval_inner(&self, mut scope: Scope<'_>, row: &[Datum], case: &Datum) -> Result<Datum> {
+        if !self.waits {
+            return self.eval(&scope.env(), RowRef::Datums(row), case);
+        }
         match &self.kind {
             Kind::And(args) | Kind::Or(args) => {
                 let stop = matches!(self.kind, Kind::Or(_));

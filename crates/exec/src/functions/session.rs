@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use txn::CancelReason;
 use types::array::Array;
+use types::network::Network;
 use types::{CallContext, Datum, Result, SqlError, SqlState, oid};
 
 /// What `version()` and `server_version` say of PostgreSQL.
@@ -34,9 +35,9 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("gen_random_uuid", uuid),
     ("pg_current_xact_id", transaction_id),
     ("pg_current_xact_id_if_assigned", transaction_id_if_assigned),
-    ("inet_client_addr", |env, _, _| Ok(env.session.client_address().map_or(Datum::Null, |a| Datum::text(a.0)))),
+    ("inet_client_addr", |env, _, _| address(env.session.client_address())),
     ("inet_client_port", |env, _, _| Ok(port(env.session.client_address()))),
-    ("inet_server_addr", |env, _, _| Ok(env.session.server_address().map_or(Datum::Null, |a| Datum::text(a.0)))),
+    ("inet_server_addr", |env, _, _| address(env.session.server_address())),
     ("inet_server_port", |env, _, _| Ok(port(env.session.server_address()))),
     ("pg_postmaster_start_time", |env, _, _| Ok(Datum::TimestampTz(env.session.server_start_time()))),
     ("pg_conf_load_time", |env, _, _| Ok(Datum::TimestampTz(env.session.server_start_time()))),
@@ -81,6 +82,10 @@ fn signal(env: &EvalContext<'_>, args: &[Datum], reason: CancelReason) -> Result
             Ok(Datum::Bool(false))
         }
     }
+}
+
+fn address(address: Option<(String, u16)>) -> Result<Datum> {
+    Ok(address.map_or(Datum::Null, |(address, _)| Network::of_host(&address)))
 }
 
 fn port(address: Option<(String, u16)>) -> Datum {

@@ -113,7 +113,7 @@ impl Settings {
         let parameter = find(name);
         check_settable(parameter, name)?;
         let value = match parameter {
-            Some(parameter) => values::check(parameter, items)?,
+            Some(parameter) => values::check(parameter, items, self.get(parameter.name).unwrap_or_default())?,
             None => match items {
                 [one] => one.clone(),
                 _ => return Err(values::one_argument(name)),

@@ -31,6 +31,11 @@ pub enum Kind {
         min: i64,
         max: i64,
     },
+    /// Milliseconds with a fraction; printed with the largest unit that divides, down to microseconds.
+    FineTime {
+        min: i64,
+        max: i64,
+    },
     /// Kilobytes (`unit_kb` of them a unit, for numbers without one); printed with the largest unit that divides.
     Memory {
         unit_kb: i64,
@@ -124,7 +129,17 @@ static PARAMETERS: &[Parameter] = &[
     user("check_function_bodies", "on", Kind::Bool),
     user("row_security", "on", Kind::Bool),
     // --- hints to what works by itself here
-    user("vacuum_cost_delay", "0", Kind::Time { min: 0, max: 100 }),
+    user("effective_io_concurrency", "1", Kind::Integer { min: 0, max: 1000 }),
+    user("maintenance_io_concurrency", "10", Kind::Integer { min: 0, max: 1000 }),
+    user("gin_fuzzy_search_limit", "0", Kind::Integer { min: 0, max: INT_MAX }),
+    user("max_stack_depth", "2MB", Kind::Memory { unit_kb: 1, min: 100, max: 2_147_483 }),
+    user("vacuum_cost_limit", "200", Kind::Integer { min: 1, max: 10_000 }),
+    user("vacuum_cost_page_hit", "1", Kind::Integer { min: 0, max: 10_000 }),
+    user("vacuum_cost_page_miss", "2", Kind::Integer { min: 0, max: 10_000 }),
+    user("vacuum_cost_page_dirty", "20", Kind::Integer { min: 0, max: 10_000 }),
+    user("vacuum_freeze_min_age", "50000000", Kind::Integer { min: 0, max: 1_000_000_000 }),
+    user("vacuum_freeze_table_age", "150000000", Kind::Integer { min: 0, max: 2_000_000_000 }),
+    user("vacuum_cost_delay", "0", Kind::FineTime { min: 0, max: 100 }),
     // --- transactions
     reported("default_transaction_read_only", "off", Kind::Bool),
     user("default_transaction_isolation", "serializable", Kind::Enum(LEVELS)),
@@ -148,6 +163,9 @@ static PARAMETERS: &[Parameter] = &[
     user("log_duration", "off", Kind::Bool),
     user("track_activities", "on", Kind::Bool),
     user("track_counts", "on", Kind::Bool),
+    user("track_functions", "none", Kind::Enum(&["none", "pl", "all"])),
+    user("stats_fetch_consistency", "cache", Kind::Enum(&["none", "cache", "snapshot"])),
+    user("compute_query_id", "auto", Kind::Enum(&["auto", "regress", "on", "off"])),
     user("track_io_timing", "off", Kind::Bool),
     user("tcp_keepalives_idle", "0", Kind::Integer { min: 0, max: INT_MAX }),
     user("tcp_keepalives_interval", "0", Kind::Integer { min: 0, max: INT_MAX }),

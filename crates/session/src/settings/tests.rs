@@ -47,7 +47,7 @@ fn every_default_is_a_value_that_set_accepts() {
             Kind::Names => continue,
             _ => vec![parameter.default.to_owned()],
         };
-        let value = values::check(parameter, &items);
+        let value = values::check(parameter, &items, parameter.default);
         assert_eq!(value.as_deref().ok(), Some(parameter.default), "{}", parameter.name);
     }
 }

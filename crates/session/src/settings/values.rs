@@ -5,11 +5,11 @@ use types::datetime::TimeZone;
 use types::{Result, SqlError, SqlState};
 
 /// The value to keep, in SHOW's form. 22023 where PostgreSQL says so.
-pub fn check(parameter: &Parameter, items: &[String]) -> Result<String> {
+pub fn check(parameter: &Parameter, items: &[String], current: &str) -> Result<String> {
     let text = match (parameter.kind, items) {
         (Kind::Names, _) => return Ok(names(items)),
         (Kind::DateStyle, _) => {
-            return date_style(&items.join(",")).ok_or_else(|| invalid(parameter, &items.join(", ")));
+            return date_style(&items.join(","), current).ok_or_else(|| invalid(parameter, &items.join(", ")));
         }
         (_, [one]) => one.as_str(),
         _ => return Err(one_argument(parameter.name)),
@@ -31,6 +31,11 @@ pub fn check(parameter: &Parameter, items: &[String]) -> Result<String> {
             let value = time_ms(text, 1.0).ok_or_else(|| unit_error(parameter, text, TIME_HINT))?;
             let value = in_range(parameter, value.round() as i64, min, max)?;
             Ok(print_units(value, TIME_UNITS))
+        }
+        Kind::FineTime { min, max } => {
+            let value = time_ms(text, 1.0).ok_or_else(|| unit_error(parameter, text, TIME_HINT))?;
+            in_range(parameter, value.ceil() as i64, min, max)?;
+            Ok(print_units((value * 1_000.0).round() as i64, FINE_TIME_UNITS))
         }
         Kind::Memory { unit_kb, min, max } => {
             let kilobytes = memory_kb(text, unit_kb as f64).ok_or_else(|| unit_error(parameter, text, MEMORY_HINT))?;
@@ -72,7 +77,7 @@ fn in_range(parameter: &Parameter, value: i64, min: i64, max: i64) -> Result<i64
         return Ok(value);
     }
     let unit = match parameter.kind {
-        Kind::Time { .. } => " ms",
+        Kind::Time { .. } | Kind::FineTime { .. } => " ms",
         Kind::Memory { unit_kb: 1, .. } => " kB",
         Kind::Memory { .. } => " 8kB",
         _ => "",
@@ -120,6 +125,8 @@ fn parse_number(text: &str) -> Option<f64> {
 
 /// (unit, how many of the smallest), largest first.
 const TIME_UNITS: &[(&str, i64)] = &[("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
+const FINE_TIME_UNITS: &[(&str, i64)] =
+    &[("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 const MEMORY_UNITS: &[(&str, i64)] = &[("TB", 1 << 30), ("GB", 1 << 20), ("MB", 1 << 10), ("kB", 1)];
 const TIME_HINT: &str = "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".";
 const MEMORY_HINT: &str = "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".";
@@ -255,8 +262,9 @@ fn names(items: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// `ISO`, `SQL, DMY`, `German`, `European`, …; a part left out keeps PostgreSQL's default for the rest.
-fn date_style(text: &str) -> Option<String> {
+/// `ISO`, `SQL, DMY`, `German`, `European`, …; a part left out is what it is now.
+fn date_style(text: &str, current: &str) -> Option<String> {
+    let (style_now, order_now) = current.split_once(", ").unwrap_or(("ISO", "MDY"));
     let (mut style, mut order) = (None, None);
     for word in text.split(',').map(|w| w.trim().to_ascii_lowercase()).filter(|w| !w.is_empty()) {
         match word.as_str() {
@@ -274,5 +282,5 @@ fn date_style(text: &str) -> Option<String> {
             _ => return None,
         }
     }
-    Some(format!("{}, {}", style.unwrap_or("ISO"), order.unwrap_or("MDY")))
+    Some(format!("{}, {}", style.unwrap_or(style_now), order.unwrap_or(order_now)))
 }
