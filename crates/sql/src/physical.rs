@@ -183,7 +183,7 @@ pub enum Op {
         filter: Option<Expr>,
         backward: bool,
     },
-    /// By primary key (`index` None) or a secondary index; rows come in key order.
+    /// By primary key (`index` None) or a secondary index.
     IndexScan {
         target: ScanTarget,
         index: Option<Arc<Index>>,
@@ -192,6 +192,8 @@ pub enum Op {
         index_only: bool,
         filter: Option<Expr>,
         backward: bool,
+        /// Rows come in the index's order. False: nobody needs it, and rows are fetched in the order in which they are stored.
+        keeps_order: bool,
     },
     /// pg_catalog and information_schema. `equal`: (attribute, value) look-ups that the source may use.
     VirtualScan {

@@ -392,7 +392,11 @@ pub fn aggregate(proc: Oid) -> Option<&'static Aggregate> {
 
 /// The element type of a true array (subscripted by `array_subscript_handler`), as `get_element_type` tells it.
 pub fn element_of(array: Oid) -> Option<Oid> {
-    type_by_oid(array).filter(|t| t.category == 'A' && t.len == -1 && t.element != 0).map(|t| t.element)
+    /// The last of `Type::procs` of true arrays.
+    const ARRAY_SUBSCRIPT_HANDLER: Oid = 6179;
+    type_by_oid(array)
+        .filter(|t| t.len == -1 && t.element != 0 && t.procs.last() == Some(&ARRAY_SUBSCRIPT_HANDLER))
+        .map(|t| t.element)
 }
 pub fn array_of(element: Oid) -> Option<Oid> {
     type_by_oid(element).map(|t| t.array).filter(|a| *a != 0)

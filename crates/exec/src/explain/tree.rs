@@ -231,7 +231,7 @@ impl<'a> Renderer<'a> {
             Op::Values { rows } => self.values(node, rows, outer),
             Op::SeqScan { target, filter, .. } => self.scan(node, target, filter.as_ref(), outer),
             Op::VirtualScan { target, filter, .. } => self.scan(node, target, filter.as_ref(), outer),
-            Op::IndexScan { target, index, bounds, index_only, filter, backward } => {
+            Op::IndexScan { target, index, bounds, index_only, filter, backward, .. } => {
                 let (mut shown, names) = self.scan(node, target, filter.as_ref(), outer);
                 let columns = key_columns(&target.relation, index.as_ref());
                 let conditions = self.bounds(&columns, bounds, outer);

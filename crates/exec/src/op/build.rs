@@ -56,15 +56,18 @@ fn leaf(node: &PlanNode) -> Result<Input> {
         Op::SeqScan { target, filter, backward } => {
             Box::new(scan::SeqScan::new(node, target, filter.as_ref(), *backward)?)
         }
-        Op::IndexScan { target, index, bounds, index_only, filter, backward } => Box::new(index_scan::IndexScan::new(
-            target,
-            types,
-            index.as_ref(),
-            bounds,
-            *index_only,
-            filter.as_ref(),
-            *backward,
-        )?),
+        Op::IndexScan { target, index, bounds, index_only, filter, backward, keeps_order } => {
+            Box::new(index_scan::IndexScan::new(
+                target,
+                types,
+                index.as_ref(),
+                bounds,
+                *index_only,
+                filter.as_ref(),
+                *backward,
+                *keeps_order,
+            )?)
+        }
         Op::VirtualScan { target, equal, filter } => {
             Box::new(virtuals::VirtualScan::new(target, types, equal, filter.as_ref())?)
         }

@@ -1,7 +1,7 @@
 //! Scans by the primary key or a secondary index, within bounds.
 //!
-//! A secondary index gives row keys, which are looked up batch by batch; where the entries hold all that is wanted, no
-//! row is read.
+//! A secondary index gives row keys, which are looked up batch by batch, in the order of the rows where nobody needs the
+//! index's; where the entries hold all that is wanted, no row is read.
 
 use super::Operator;
 use super::bounds::Bounds;
@@ -17,7 +17,7 @@ use sql::Expr;
 use sql::logical::ScanColumn;
 use sql::physical::{KeyBounds, ScanTarget};
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use txn::{KeyRange, Scan, Transaction};
 use types::key::KeyOrder;
@@ -41,6 +41,7 @@ pub(crate) struct IndexScan {
     bounds: Bounds,
     filter: ScanFilter,
     backward: bool,
+    keeps_order: bool,
     ranges: Option<VecDeque<KeyRange>>,
     scan: Option<Scan>,
 }
@@ -54,6 +55,7 @@ impl IndexScan {
         index_only: bool,
         filter: Option<&Expr>,
         backward: bool,
+        keeps_order: bool,
     ) -> Result<IndexScan> {
         let source = Source::new(target, types)?;
         let table = &source.reader.table;
@@ -83,6 +85,7 @@ impl IndexScan {
             path,
             filter: ScanFilter::new(filter)?,
             backward,
+            keeps_order,
             ranges: None,
             scan: None,
         })
@@ -98,6 +101,9 @@ impl IndexScan {
             Path::Secondary(shape) => {
                 let mut keys = RowKeys::default();
                 keys.fill(scan, shape).await?;
+                if !self.keeps_order {
+                    keys.sort();
+                }
                 let mut builders = reader.builders();
                 let count = look_up(txn, reader, &keys, &mut builders).await?;
                 run.pause(count * LOOKUP_WORK).await?;
@@ -118,12 +124,13 @@ pub(super) fn primary_columns(table: &Table) -> (Vec<SqlType>, Vec<KeyOrder>) {
     (types, orders)
 }
 
-/// Row keys found in an index, end to end.
+/// Row keys found in an index.
 #[derive(Default)]
 pub(super) struct RowKeys {
+    /// End to end, as they were found.
     bytes: Vec<u8>,
-    /// (end in `bytes`, slot).
-    rows: Vec<(usize, u16)>,
+    /// (slot, place in `bytes`).
+    rows: Vec<(u16, Range<usize>)>,
 }
 
 impl RowKeys {
@@ -133,8 +140,9 @@ impl RowKeys {
         let visited = scan
             .next(BATCH_ROWS, |key, value, _| match shape.row_of(key, value) {
                 Ok((slot, row)) => {
+                    let start = self.bytes.len();
                     self.bytes.extend_from_slice(row);
-                    self.rows.push((self.bytes.len(), slot));
+                    self.rows.push((slot, start..self.bytes.len()));
                     ControlFlow::Continue(())
                 }
                 Err(error) => {
@@ -146,10 +154,12 @@ impl RowKeys {
         failed.map_or(Ok(visited), Err)
     }
     pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
-        self.rows.iter().enumerate().map(|(i, (end, slot))| {
-            let start = if i == 0 { 0 } else { self.rows.get(i - 1).map_or(0, |r| r.0) };
-            (*slot, self.bytes.get(start..*end).unwrap_or_default())
-        })
+        self.rows.iter().map(|(slot, place)| (*slot, self.bytes.get(place.clone()).unwrap_or_default()))
+    }
+    /// Into the order in which the rows are stored.
+    pub fn sort(&mut self) {
+        let key = |place: &Range<usize>| self.bytes.get(place.clone()).unwrap_or_default();
+        self.rows.sort_unstable_by(|(a_slot, a), (b_slot, b)| a_slot.cmp(b_slot).then_with(|| key(a).cmp(key(b))));
     }
 }
 
@@ -251,4 +261,17 @@ impl Operator for IndexScan {
         self.ranges = None;
         self.scan = None;
     }
+}
+
+#[test]
+fn row_keys_are_sorted_as_rows_are_stored() {
+    let mut keys = RowKeys::default();
+    for (slot, key) in [(1, "b"), (0, "bb"), (0, "b"), (1, "")] {
+        let start = keys.bytes.len();
+        keys.bytes.extend_from_slice(key.as_bytes());
+        keys.rows.push((slot, start..keys.bytes.len()));
+    }
+    keys.sort();
+    let found: Vec<_> = keys.iter().map(|(slot, key)| (slot, std::str::from_utf8(key).unwrap())).collect();
+    assert_eq!(found, [(0, "b"), (0, "bb"), (1, ""), (1, "b")]);
 }

@@ -66,7 +66,8 @@ fn index_scan(relation: &Arc<Relation>, index: Option<Arc<catalog::Index>>, boun
         target.columns = vec![ScanColumn::Attribute(1), ScanColumn::Attribute(2)];
     }
     let types = if only { vec![INT, INT] } else { column_types(relation) };
-    let op = Op::IndexScan { target, index, bounds, index_only: only, filter: None, backward: false };
+    let op =
+        Op::IndexScan { target, index, bounds, index_only: only, filter: None, backward: false, keeps_order: true };
     plan(node_of(op, &types))
 }
 

@@ -72,7 +72,7 @@ impl Binder<'_> {
             }
             _ => return Err(unsupported("this kind of FROM item", position)),
         };
-        let columns = self.scope()?.items.iter().skip(start).flat_map(|i| i.columns.clone()).collect();
+        let columns = self.scope()?.items.iter().skip(start).flat_map(|i| i.listed().to_vec()).collect();
         Ok(Factor { node, columns })
     }
 

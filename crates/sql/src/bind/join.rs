@@ -43,8 +43,20 @@ impl Binder<'_> {
 
     pub(super) fn with_joins(&mut self, item: &TableWithJoins) -> Result<Factor> {
         let start = self.scope()?.items.len();
-        let mut left = self.factor(&item.relation)?;
-        for join in &item.joins {
+        // What stands to the left of a RIGHT or FULL JOIN is padded by it.
+        let pads_left = |join: &ast::Join| {
+            use JoinOperator::{FullOuter, Right, RightOuter};
+            matches!(join.join_operator, Right(_) | RightOuter(_) | FullOuter(_))
+        };
+        let padded = |number: usize| {
+            let is_padded = item.joins.iter().skip(number).any(pads_left);
+            is_padded.then_some(super::with::Place::OuterJoin)
+        };
+        let outer = self.enter_place(padded(0));
+        let left = self.factor(&item.relation);
+        self.leave_place(outer);
+        let mut left = left?;
+        for (number, join) in item.joins.iter().enumerate() {
             let (kind, constraint) = match &join.join_operator {
                 JoinOperator::Join(c) | JoinOperator::Inner(c) | JoinOperator::CrossJoin(c) => (JoinKind::Inner, c),
                 JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => (JoinKind::Left, c),
@@ -58,7 +70,7 @@ impl Binder<'_> {
             }
             let outer = self.enter_place(match kind {
                 JoinKind::Left | JoinKind::Full => Some(super::with::Place::OuterJoin),
-                _ => None,
+                _ => padded(number + 1),
             });
             let middle = self.scope()?.items.len();
             let right = self.factor(&join.relation);

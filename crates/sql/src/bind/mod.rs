@@ -34,6 +34,7 @@ mod resolve;
 mod rights;
 mod row;
 mod scope;
+mod search_cycle;
 mod select;
 mod set_returning;
 mod stored;

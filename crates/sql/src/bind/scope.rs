@@ -30,6 +30,8 @@ pub(super) struct Item {
     pub(super) relation: Option<Arc<Relation>>,
     /// What its rows have besides.
     pub(super) hidden: Vec<Hidden>,
+    /// How many of the last columns are found by name and not shown by `*`.
+    pub(super) unlisted: usize,
     /// Found by bare column names and by `*`: not so the sides of a join, whose item stands for them.
     pub(super) columns_visible: bool,
     /// Found by `alias.column`.
@@ -45,12 +47,18 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// The columns that `*` stands for.
+    pub(super) fn listed(&self) -> &[Name] {
+        self.columns.get(..self.columns.len().saturating_sub(self.unlisted)).unwrap_or_default()
+    }
+
     pub(super) fn new(alias: &str, columns: Vec<Name>) -> Item {
         Item {
             alias: alias.to_owned(),
             columns,
             relation: None,
             hidden: vec![],
+            unlisted: 0,
             columns_visible: true,
             name_visible: true,
             lateral_only: false,

@@ -8,7 +8,7 @@ use super::from::conjuncts;
 use super::locking;
 use super::output_name::output_name;
 use super::query::{BoundQuery, Tail};
-use super::scope::{Clause, Name, Scope, fold};
+use super::scope::{Clause, Item, Name, Scope, fold};
 use super::set_returning::expanded;
 use super::window::{has_windows, windowed};
 use super::{Binder, group, unsupported};
@@ -203,7 +203,7 @@ impl Binder<'_> {
                         let message = "SELECT * with no tables specified is not valid";
                         return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
                     }
-                    let shown = scope.items.iter().filter(|i| i.columns_visible).flat_map(|i| &i.columns);
+                    let shown = scope.items.iter().filter(|i| i.columns_visible).flat_map(Item::listed);
                     outputs.extend(shown.map(|c| (c.name.clone(), Expr { position, ..Expr::column(c.id, c.ty) })));
                 }
                 SelectItem::QualifiedWildcard(Qualified::ObjectName(name), _) => {
@@ -217,7 +217,7 @@ impl Binder<'_> {
                         }
                     }
                     let Some(from) = found else { return Err(self.no_table(&table).at(position)) };
-                    let shown = from.columns.iter();
+                    let shown = from.listed().iter();
                     outputs.extend(shown.map(|c| (c.name.clone(), Expr { position, ..Expr::column(c.id, c.ty) })));
                 }
                 _ => return Err(unsupported("this item of a select list", self.at(item.span()))),

@@ -11,6 +11,7 @@ use super::query::BoundQuery;
 use super::scope::{Item, Name, fold};
 use super::{Binder, locking, unsupported};
 use crate::logical::{ColumnId, Cte, CteId, Node};
+use crate::parse::search_cycle::{self, SearchCycle};
 use crate::plan::columns;
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(super) struct WithQuery {
     /// Enclosing scopes where it is defined, and how many names are in view for its own text.
     depth: usize,
     in_view: usize,
+    growth: Option<Arc<SearchCycle>>,
     state: State,
 }
 
@@ -49,6 +51,8 @@ enum State {
     Step {
         cte: CteId,
         columns: Vec<Name>,
+        /// The last of them, which SEARCH and CYCLE add: `*` does not show them.
+        unlisted: usize,
         is_read: bool,
     },
     Once {
@@ -83,11 +87,12 @@ impl Binder<'_> {
         let Some(with) = with else { return Ok(()) };
         let first = self.with_queries.len();
         self.with_lists += 1;
-        for (number, cte) in with.cte_tables.iter().enumerate() {
+        let queries = self.with_clauses(with)?;
+        for (number, (cte, growth)) in queries.iter().enumerate() {
             let name = fold(&cte.alias.name);
             let position = self.at(cte.alias.name.span);
             if self.with_queries.iter().skip(first).any(|q| q.name == name)
-                || with.cte_tables.iter().take(number).any(|c| fold(&c.alias.name) == name)
+                || queries.iter().take(number).any(|(c, _)| fold(&c.alias.name) == name)
             {
                 let message = format!("WITH query name \"{name}\" specified more than once");
                 return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message).at(position));
@@ -101,14 +106,14 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported(message).at(position));
             }
             if !with.recursive {
-                self.add_with_query(cte, first + number);
+                self.add_with_query(cte, growth.clone(), first + number);
                 self.bind_with_query(first + number)?;
             }
         }
         if with.recursive {
-            let end = first + with.cte_tables.len();
-            for cte in &with.cte_tables {
-                self.add_with_query(cte, end);
+            let end = first + queries.len();
+            for (cte, growth) in queries {
+                self.add_with_query(cte, growth, end);
             }
             for index in first..end {
                 self.bind_with_query(index)?;
@@ -117,13 +122,30 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn add_with_query(&mut self, cte: &ast::Cte, in_view: usize) {
+    /// The queries of a WITH clause, with what SEARCH and CYCLE say of them.
+    fn with_clauses<'w>(&self, with: &'w ast::With) -> Result<Vec<(&'w ast::Cte, Option<Arc<SearchCycle>>)>> {
+        let mut queries: Vec<(&ast::Cte, Option<Arc<SearchCycle>>)> = vec![];
+        for cte in &with.cte_tables {
+            match (search_cycle::of_cte(cte), queries.last_mut()) {
+                (Some(Ok(clauses)), Some((_, growth))) => *growth = Some(Arc::new(clauses)),
+                (Some(_), _) => {
+                    let message = "syntax error in a SEARCH or CYCLE clause";
+                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(self.at(cte.alias.name.span)));
+                }
+                (None, _) => queries.push((cte, None)),
+            }
+        }
+        Ok(queries)
+    }
+
+    fn add_with_query(&mut self, cte: &ast::Cte, growth: Option<Arc<SearchCycle>>, in_view: usize) {
         self.with_queries.push(WithQuery {
             name: fold(&cte.alias.name),
             syntax: Arc::new(cte.clone()),
             list: self.with_lists,
             depth: self.scopes.len(),
             in_view,
+            growth,
             state: State::Unbound,
         });
     }
@@ -276,6 +298,7 @@ impl Binder<'_> {
         let syntax = entry.syntax.clone();
         let is_recursive = entry.in_view > index;
         let query = &*syntax.query;
+        let (name, has_clauses) = (syntax.alias.name.span, entry.growth.is_some());
         entry.state = State::Plain;
         self.where_defined(index, |binder| match &*query.body {
             SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } if is_recursive => {
@@ -287,7 +310,10 @@ impl Binder<'_> {
                 binder.with_queries.truncate(in_view);
                 bound
             }
-            _ => binder.query(query),
+            _ => match has_clauses {
+                true => Err(SqlError::new(SqlState::SYNTAX_ERROR, "WITH query is not recursive").at(binder.at(name))),
+                false => binder.query(query),
+            },
         })
     }
 
@@ -309,8 +335,20 @@ impl Binder<'_> {
             let ty = if column.ty.oid == oid::UNKNOWN { SqlType::TEXT } else { column.ty };
             names.push(Name { id: self.new_column(&name, ty, 0, 0), name, ty });
         }
-        self.entry(index)?.state = State::Step { cte, columns: names.clone(), is_read: false };
-        let mut step = self.set_expr(right)?;
+        let width = names.len();
+        let clauses = self.entry(index)?.growth.clone();
+        let growth = clauses.map(|clauses| self.growth(&clauses, [left, right], &names)).transpose()?;
+        let added = growth.as_ref().map_or(vec![], |growth| self.grown_names(growth));
+        names.extend(added.iter().cloned());
+        let unlisted = added.len();
+        self.entry(index)?.state = State::Step { cte, columns: names.clone(), unlisted, is_read: false };
+        let mut step = match &growth {
+            None => self.set_expr(right)?,
+            Some(_) => {
+                let name = self.entry(index)?.name.clone();
+                self.set_expr(&self.with_row_before(right, &name, &added)?)?
+            }
+        };
         let is_read = matches!(self.entry(index)?.state, State::Step { is_read: true, .. });
         if !is_read {
             let bound = self.set_operation(crate::logical::SetOperation::Union, all, base, step)?;
@@ -318,6 +356,8 @@ impl Binder<'_> {
         }
         self.refuse_tail(query)?;
         let name = self.entry(index)?.name.clone();
+        let own = step.columns.len().saturating_sub(unlisted);
+        let behind: Vec<Name> = step.columns.drain(own..).collect();
         let types = self.union_types("UNION", &base, &step)?;
         for (number, (ty, declared)) in types.iter().zip(&names).enumerate() {
             if ty != &declared.ty {
@@ -327,6 +367,11 @@ impl Binder<'_> {
         }
         self.convert(&mut base, &types, "UNION")?;
         self.convert(&mut step, &types, "UNION")?;
+        if let Some(growth) = &growth {
+            base = self.grow_base(growth, base)?;
+            step.columns.extend(behind);
+            step = self.grow_step(growth, step, width)?;
+        }
         let ids = |names: &[Name]| names.iter().map(|n| n.id).collect::<Vec<_>>();
         let node = Node::RecursiveUnion {
             cte,
@@ -389,7 +434,7 @@ impl Binder<'_> {
                 let place = self.at(entry.syntax.alias.name.span);
                 Err(self.wrong_reference(index, &entry).at(place))
             }
-            State::Step { cte, columns, is_read } => {
+            State::Step { cte, columns, unlisted, is_read } => {
                 if let Some(error) = self.wrong_step(index, &entry, is_read) {
                     let place = match self.is_mutual(index, &entry) {
                         true => self.at(entry.syntax.alias.name.span),
@@ -397,11 +442,11 @@ impl Binder<'_> {
                     };
                     return Err(error.at(place));
                 }
-                self.entry(index)?.state = State::Step { cte, columns: columns.clone(), is_read: true };
+                self.entry(index)?.state = State::Step { cte, columns: columns.clone(), unlisted, is_read: true };
                 self.scope()?.reads_itself = true;
-                self.cte_scan(cte, &columns, &name, alias)
+                self.cte_scan(cte, &columns, unlisted, &name, alias)
             }
-            State::Once { cte, columns } => self.cte_scan(cte, &columns, &name, alias),
+            State::Once { cte, columns } => self.cte_scan(cte, &columns, 0, &name, alias),
             State::InPlace { is_volatile, uses } => {
                 if is_volatile && uses > 0 {
                     return Err(unsupported("a volatile WITH query that reads outer columns used twice", position));
@@ -439,7 +484,15 @@ impl Binder<'_> {
         Ok(bound.node)
     }
 
-    fn cte_scan(&mut self, cte: CteId, sources: &[Name], name: &str, alias: Option<&TableAlias>) -> Result<Node> {
+    /// `unlisted`: how many of the last columns `*` does not show.
+    fn cte_scan(
+        &mut self,
+        cte: CteId,
+        sources: &[Name],
+        unlisted: usize,
+        name: &str,
+        alias: Option<&TableAlias>,
+    ) -> Result<Node> {
         let (mut names, mut columns) = (vec![], vec![]);
         for source in sources {
             let id = self.new_column(&source.name, source.ty, 0, 0);
@@ -447,7 +500,7 @@ impl Binder<'_> {
             columns.push((id, source.id));
         }
         let columns_shown = self.renamed(name, names, alias)?;
-        self.put_item(Item::new(name, columns_shown))?;
+        self.put_item(Item { unlisted, ..Item::new(name, columns_shown) })?;
         Ok(Node::CteScan { cte, columns, alias: name.to_owned() })
     }
 

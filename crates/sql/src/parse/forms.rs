@@ -12,9 +12,10 @@
 //! GROUP BY DISTINCT a                    -> GROUP BY "\0distinct", a
 //! GROUPING SETS (GROUPING SETS (a, b), c) -> GROUPING SETS (a, b, c)
 //! ON CONFLICT (lower(a))                 -> ON CONFLICT ("\0lower(a)")
+//! q AS (…) SEARCH … CYCLE …              -> q AS (…), "\0search cycle\0SEARCH … CYCLE …" AS (SELECT 1), see `search_cycle`
 //! ```
 
-use super::Lines;
+use super::{Lines, search_cycle};
 use crate::logical::FrameExclusion;
 use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
@@ -56,11 +57,11 @@ fn word(value: String, quote_style: Option<char>, span: Span) -> TokenWithSpan {
     TokenWithSpan { token: Token::Word(Word { value, quote_style, keyword: Keyword::NoKeyword }), span }
 }
 
-fn mark(what: &str, span: Span) -> TokenWithSpan {
+pub(super) fn mark(what: &str, span: Span) -> TokenWithSpan {
     word(format!("{MARK}{what}"), Some('"'), span)
 }
 
-fn is(token: &TokenWithSpan, name: &str) -> bool {
+pub(super) fn is(token: &TokenWithSpan, name: &str) -> bool {
     matches!(&token.token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(name))
 }
 
@@ -98,7 +99,8 @@ struct Rewriter<'t> {
 /// The tokens with these forms rewritten; None where there is none of them.
 pub(super) fn rewritten(tokens: &[TokenWithSpan], text: &str, lines: &Lines) -> Option<Vec<TokenWithSpan>> {
     let has_any = tokens.iter().any(|t| {
-        ["over", "exclude", "share", "update", "rows", "group", "grouping", "conflict"].iter().any(|name| is(t, name))
+        let heads = ["over", "exclude", "share", "update", "rows", "group", "grouping", "conflict", "search", "cycle"];
+        heads.iter().any(|name| is(t, name))
     });
     if !has_any {
         return None;
@@ -157,10 +159,23 @@ impl Rewriter<'_> {
             || self.rows_from()
             || self.group_by()
             || self.nested_sets()
-            || self.conflict_target();
+            || self.conflict_target()
+            || self.search_cycle();
         if !rewritten {
             self.copy();
         }
+    }
+
+    /// Behind the parenthesis of a WITH query.
+    fn search_cycle(&mut self) -> bool {
+        if !matches!(self.output.last().map(|t| &t.token), Some(Token::RParen)) {
+            return false;
+        }
+        let rest = self.input.get(self.at..).unwrap_or_default();
+        let Some((tokens, length)) = search_cycle::rewritten(rest, self.text, self.lines) else { return false };
+        self.output.extend(tokens);
+        self.at += length;
+        true
     }
 
     fn span(&self) -> Span {

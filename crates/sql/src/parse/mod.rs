@@ -13,6 +13,7 @@ mod lines;
 mod literals;
 mod maintenance;
 mod options;
+pub(crate) mod search_cycle;
 mod session;
 pub(crate) mod targets;
 

@@ -52,6 +52,8 @@ impl Planner<'_> {
         };
         let Some(path) = path else { return self.virtual_scan(scan, target, conjuncts, &place, layout) };
         let filter = self.resolve_conjunction(&rest, &place)?;
+        let keeps_order =
+            !wanted_order.is_empty() || path.index_only || path.key.as_ref().is_none_or(|k| k.index.is_none());
         let op = match path.key {
             None => Op::SeqScan { target, filter, backward: path.backward },
             Some(key) => Op::IndexScan {
@@ -61,9 +63,11 @@ impl Planner<'_> {
                 index_only: path.index_only,
                 filter,
                 backward: path.backward,
+                keeps_order,
             },
         };
-        let order = path.order.into_iter().take_while(|key| layout.contains(&key.column)).collect();
+        let order =
+            path.order.into_iter().filter(|_| keeps_order).take_while(|key| layout.contains(&key.column)).collect();
         Ok(Lowered { node: self.node(op, &layout, path.cost), layout, order })
     }
 
