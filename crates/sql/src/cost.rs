@@ -56,6 +56,12 @@ pub(crate) fn hash_join(left: Cost, right: Cost, rows: f64) -> Cost {
     Cost::new(rows, startup, startup + (left.total - left.startup) + left.rows * OPERATOR + rows * TUPLE)
 }
 
+/// Two sides that are sorted.
+pub(crate) fn merge_join(left: Cost, right: Cost, rows: f64) -> Cost {
+    let run = left.total + right.total + (left.rows + right.rows) * OPERATOR;
+    Cost::new(rows, left.startup + right.startup, run + rows * TUPLE)
+}
+
 /// The right side is kept after the first time, or restarted (`restarted`) with each left row.
 pub(crate) fn nested_loop(left: Cost, right: Cost, rows: f64, restarted: bool) -> Cost {
     let again = if restarted { right.total } else { right.rows * OPERATOR };

@@ -55,6 +55,11 @@ impl KeyRows {
     pub fn len(&self) -> usize {
         self.ends.len()
     }
+    /// Behind the rows from this one on that have its key.
+    pub fn end_of_run(&self, row: usize) -> usize {
+        let key = self.get(row);
+        (row + 1..self.len()).find(|next| self.get(*next) != key).unwrap_or(self.len())
+    }
 }
 
 pub(crate) fn encode_columns(columns: &[Arc<Column>], types: &[SqlType], orders: &[KeyOrder], len: usize) -> KeyRows {

@@ -1,9 +1,12 @@
 //! Merge join of two sides sorted by the keys. Right rows of one key are kept while left rows of that key pass.
+//!
+//! An inner join without a further condition runs over two batches at once, and looks at whole groups only where one goes on
+//! behind a batch's end.
 
 use super::keys::encode_columns;
 use super::nested_loop::{Gatherer, concat, pad_left, pad_right};
 use super::{Input, Operator};
-use crate::batch::Batch;
+use crate::batch::{BATCH_ROWS, Batch};
 use crate::context::BoxFuture;
 use crate::expr::Program;
 use crate::run::Run;
@@ -40,26 +43,40 @@ struct Group {
 }
 
 impl Side {
+    /// Makes a batch current, unless one is or there is none.
+    async fn load(&mut self, run: &mut Run) -> Result<()> {
+        while self.current.is_none() && !self.is_done {
+            run.pause(0).await?;
+            match self.input.next(run).await? {
+                None => self.is_done = true,
+                Some(batch) if batch.is_empty() => {}
+                Some(batch) => {
+                    let mut columns = Vec::with_capacity(self.keys.len());
+                    for program in &self.keys {
+                        columns.push(program.eval(run, &batch).await?);
+                    }
+                    let keys = encode_columns(&columns, &self.key_types, &self.orders, batch.len);
+                    self.current = Some((batch, keys, 0));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on at this row of the current batch.
+    fn go_on(&mut self, at: usize) {
+        match &mut self.current {
+            Some((batch, _, place)) if at < batch.len => *place = at,
+            current => *current = None,
+        }
+    }
+
     /// The next run of equal keys.
     async fn group(&mut self, run: &mut Run) -> Result<Option<Group>> {
         let mut parts: Vec<Batch> = vec![];
         let mut key: Option<(Vec<u8>, bool)> = None;
         loop {
-            if self.current.is_none() && !self.is_done {
-                run.pause(0).await?;
-                match self.input.next(run).await? {
-                    None => self.is_done = true,
-                    Some(batch) if batch.is_empty() => continue,
-                    Some(batch) => {
-                        let mut columns = Vec::with_capacity(self.keys.len());
-                        for program in &self.keys {
-                            columns.push(program.eval(run, &batch).await?);
-                        }
-                        let keys = encode_columns(&columns, &self.key_types, &self.orders, batch.len);
-                        self.current = Some((batch, keys, 0));
-                    }
-                }
-            }
+            self.load(run).await?;
             let Some((batch, keys, at)) = &mut self.current else { break };
             let start = *at;
             if key.as_ref().is_some_and(|(k, _)| k[..] != *keys.get(start)) {
@@ -168,6 +185,46 @@ impl MergeJoin {
         Ok(())
     }
 
+    /// Pairs of the two current batches, as far as the groups lie within them; false: nothing has moved.
+    fn merge(&mut self, out: &mut Gatherer) -> bool {
+        let (Some((left, left_keys, left_at)), Some((right, right_keys, right_at))) =
+            (&self.left.current, &self.right.current)
+        else {
+            return false;
+        };
+        let (mut l, mut r) = (*left_at, *right_at);
+        let (mut left_rows, mut right_rows) = (vec![], vec![]);
+        while l < left.len && r < right.len && left_rows.len() < BATCH_ROWS {
+            match left_keys.get(l).cmp(right_keys.get(r)) {
+                Ordering::Less => l += 1,
+                Ordering::Greater => r += 1,
+                // NULL equals nothing.
+                Ordering::Equal if left_keys.nulls.get(l) == Some(&true) => l += 1,
+                Ordering::Equal => {
+                    let (left_end, right_end) = (left_keys.end_of_run(l), right_keys.end_of_run(r));
+                    let goes_on = left_end == left.len || right_end == right.len;
+                    if goes_on || (left_end - l) * (right_end - r) > BATCH_ROWS {
+                        break;
+                    }
+                    for row in l..left_end {
+                        left_rows.extend((r..right_end).map(|_| row as u32));
+                        right_rows.extend((r..right_end).map(|row| row as u32));
+                    }
+                    (l, r) = (left_end, right_end);
+                }
+            }
+        }
+        let has_moved = (l, r) != (*left_at, *right_at);
+        if !left_rows.is_empty() {
+            let mut joined = left.gather(&left_rows);
+            joined.columns.extend(right.gather(&right_rows).columns);
+            out.push(joined);
+        }
+        self.left.go_on(l);
+        self.right.go_on(r);
+        has_moved
+    }
+
     /// One step: what the smaller of the two current groups gives. False when both sides are at their end.
     async fn step(&mut self, run: &mut Run, left: &mut Option<Group>, out: &mut Gatherer) -> Result<bool> {
         if left.is_none() {
@@ -178,6 +235,7 @@ impl MergeJoin {
         }
         let order = match (&*left, &self.group) {
             (None, None) => return Ok(false),
+            (None, _) | (_, None) if self.kind == JoinKind::Inner => return Ok(false),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(l), Some(r)) => match l.key.cmp(&r.key) {
@@ -211,8 +269,20 @@ impl Operator for MergeJoin {
             let mut out = Gatherer::new();
             // A left group that was read and not used stays for the next call only through `out`: `step` always uses one.
             let mut left = None;
+            let is_plain = self.kind == JoinKind::Inner && self.residual.is_none();
             loop {
                 run.pause(0).await?;
+                if is_plain && left.is_none() && self.group.is_none() {
+                    self.left.load(run).await?;
+                    self.right.load(run).await?;
+                    let has_moved = self.merge(&mut out);
+                    if out.is_full() {
+                        break;
+                    }
+                    if has_moved {
+                        continue;
+                    }
+                }
                 let more = self.step(run, &mut left, &mut out).await?;
                 if !more || (out.is_full() && left.is_none()) {
                     break;

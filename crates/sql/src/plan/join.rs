@@ -14,12 +14,12 @@ use catalog::RelationKind;
 use types::SqlType;
 
 /// An equality between the two sides, in one type.
-struct EquiKey {
-    left: Expr,
-    right: Expr,
-    ty: SqlType,
+pub(super) struct EquiKey {
+    pub left: Expr,
+    pub right: Expr,
+    pub ty: SqlType,
     /// Index in `on`.
-    conjunct: usize,
+    pub conjunct: usize,
 }
 
 impl EquiKey {
@@ -97,6 +97,16 @@ impl Planner<'_> {
         }
         let right = self.lower(right, &need_right)?;
         let is_null_aware = self.is_null_aware(kind, &keys);
+        if !keys.is_empty() && !is_null_aware {
+            let merged = self.presorted_keys(&left, &right, &keys);
+            if !merged.is_empty() {
+                return self.merge_join(kind, left, right, on, &keys, &merged);
+            }
+            if self.sorts_to_merge(&left, &right) {
+                let (left, right, merged) = self.sorted_sides(left, right, &keys)?;
+                return self.merge_join(kind, left, right, on, &keys, &merged);
+            }
+        }
         match keys.is_empty() || (!self.context.settings.enable_hashjoin && !is_null_aware) {
             true => self.nested_loop(kind, left, right, on),
             false => self.hash_join(kind, left, right, on, keys),
@@ -391,7 +401,7 @@ fn finish_lookup(planner: &Planner, lookup: Lookup, left: Lowered) -> Lowered {
     Lowered { node: planner.node(op, &layout, cost), layout, order: left.order }
 }
 
-fn joined_layout(kind: JoinKind, left: &[ColumnId], right: &[ColumnId]) -> Vec<ColumnId> {
+pub(super) fn joined_layout(kind: JoinKind, left: &[ColumnId], right: &[ColumnId]) -> Vec<ColumnId> {
     match kind {
         JoinKind::Semi | JoinKind::Anti => left.to_vec(),
         _ => [left, right].concat(),

@@ -13,6 +13,7 @@ mod exprs;
 pub(crate) mod join;
 pub(crate) mod keys;
 mod lower;
+mod merge;
 mod number;
 mod order;
 mod scan;

@@ -97,7 +97,7 @@ impl Planner<'_> {
     }
 
     /// Sorts, unless the rows come in that order.
-    fn sorted(&mut self, input: Lowered, keys: &[SortKey], top: Option<Expr>) -> Result<Lowered> {
+    pub(super) fn sorted(&mut self, input: Lowered, keys: &[SortKey], top: Option<Expr>) -> Result<Lowered> {
         let order = column_order(keys);
         let presorted = common_prefix(&order, &input.order);
         if presorted == keys.len() {

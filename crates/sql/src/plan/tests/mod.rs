@@ -3,6 +3,7 @@
 mod direct;
 mod golden;
 mod limits;
+mod merge;
 mod show;
 
 use super::{PlanContext, PlannerSettings};
@@ -179,10 +180,19 @@ fn fold(expr: &Expr) -> Option<Datum> {
 /// The plan of a statement.
 #[track_caller]
 fn planned(catalog: &Arc<Snapshot>, text: &str) -> Plan {
+    planned_with(catalog, text, &PlannerSettings::default(), &rows_of)
+}
+
+#[track_caller]
+fn planned_with(
+    catalog: &Arc<Snapshot>,
+    text: &str,
+    settings: &PlannerSettings,
+    rows: &dyn Fn(&Relation) -> u64,
+) -> Plan {
     let statements = parse::parse(text, true).unwrap_or_else(|e| panic!("{text}: {e}"));
     let bound = bind(&statements[0], &bind_context(catalog.clone()), &[]).unwrap_or_else(|e| panic!("{text}: {e}"));
     let BoundKind::Query(query) = &bound.kind else { panic!("no query: {text}") };
-    let settings = PlannerSettings::default();
-    let context = PlanContext { catalog, rows: &rows_of, settings: &settings, fold: Some(&fold) };
+    let context = PlanContext { catalog, rows, settings, fold: Some(&fold) };
     super::plan(query, &bound.parameters, &context).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
