@@ -3,7 +3,7 @@
 //! A block is borrowed from storage, so all of this runs without waiting; conjuncts that must wait (subplans) are `late`
 //! and are evaluated over the finished batch.
 
-use crate::batch::{Batch, Column, ColumnBuilder};
+use crate::batch::{Batch, Column, ColumnBuilder, ColumnKind};
 use crate::expr::{EvalContext, Program};
 use crate::rows::{RowReader, push_stored};
 use crate::run::Run;
@@ -11,7 +11,7 @@ use catalog::layout::{LayoutVersion, Source};
 use sql::Expr;
 use sql::expr::ExprKind;
 use sql::logical::ScanColumn;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use txn::{Block, Timestamp};
 use types::Result;
 use types::builtin::Volatility;
@@ -128,10 +128,11 @@ struct StoredRow<'b> {
 struct BlockRows<'b> {
     reader: &'b RowReader,
     rows: Vec<StoredRow<'b>>,
-    /// An empty one stands for a column that has not been read.
     columns: Vec<Option<Arc<Column>>>,
-    unread: Arc<Column>,
 }
+
+/// Stands for a column that has not been read.
+static UNREAD: LazyLock<Arc<Column>> = LazyLock::new(|| Arc::new(ColumnBuilder::new(ColumnKind::Bool).finish()));
 
 impl<'b> BlockRows<'b> {
     fn new(reader: &'b RowReader, block: &'b Block<'_>) -> Result<BlockRows<'b>> {
@@ -140,8 +141,7 @@ impl<'b> BlockRows<'b> {
             let (view, layout) = reader.table.view(entry.value)?;
             rows.push(StoredRow { view, layout, key: entry.key, ts: entry.ts });
         }
-        let unread = Arc::new(ColumnBuilder::new(crate::batch::ColumnKind::Bool).finish());
-        Ok(BlockRows { reader, rows, columns: vec![None; reader.columns.len()], unread })
+        Ok(BlockRows { reader, rows, columns: vec![None; reader.columns.len()] })
     }
 
     fn load(&mut self, positions: impl Iterator<Item = usize>) -> Result<()> {
@@ -175,7 +175,7 @@ impl<'b> BlockRows<'b> {
     }
 
     fn batch(&self) -> Batch {
-        let column = |column: &Option<Arc<Column>>| column.as_ref().unwrap_or(&self.unread).clone();
+        let column = |column: &Option<Arc<Column>>| column.as_ref().unwrap_or(&UNREAD).clone();
         Batch { columns: self.columns.iter().map(column).collect(), len: self.rows.len() }
     }
 

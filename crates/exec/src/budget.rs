@@ -28,6 +28,8 @@ pub struct MemoryBudget {
     used: AtomicUsize,
 }
 
+/// How many times `work_mem` a statement may hold before operators above others spill.
+const ABOVE_FACTOR: usize = 4;
 /// How many times `work_mem` a statement may hold in operators that cannot spill, before 53200.
 const HARD_LIMIT_FACTOR: usize = 16;
 
@@ -70,6 +72,15 @@ impl Reservation {
     /// False: the operator should spill.
     pub fn try_grow(&mut self, bytes: usize) -> bool {
         let granted = self.budget.take(bytes, self.budget.limit);
+        if granted {
+            self.bytes += bytes;
+        }
+        granted
+    }
+    /// The same for what mostly stands above others that have filled the statement's memory (a window above its sort): it may
+    /// go on for as long as PostgreSQL's, where each operator has `work_mem` of its own.
+    pub fn try_grow_above(&mut self, bytes: usize) -> bool {
+        let granted = self.budget.take(bytes, self.budget.limit.saturating_mul(ABOVE_FACTOR));
         if granted {
             self.bytes += bytes;
         }

@@ -87,7 +87,11 @@ impl SpillFile {
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Readers see what has been pushed so far.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         self.file.write_all_at(&self.buffer, self.size).map_err(|e| failed("write to", &e))?;
         self.size += self.buffer.len() as u64;
         metrics::counter!("hyrax_exec_spill_bytes_total").increment(self.buffer.len() as u64);

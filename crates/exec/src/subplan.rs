@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::budget::Reservation;
-use crate::op::{self, Operator};
+use crate::op::{self, KeptRows, Operator, Place};
 use crate::run::Run;
 use foldhash::{HashSet, HashSetExt};
 use sql::expr::{Expr, ExprKind};
@@ -106,12 +106,11 @@ async fn collect(
 
 /// A CTE that is computed once: its rows as far as they have been asked for.
 pub(crate) struct CteState {
-    pub operator: Option<Box<dyn Operator>>,
-    pub output: Vec<u32>,
-    pub batches: Vec<Batch>,
-    pub is_done: bool,
-    pub is_modifying: bool,
-    memory: Option<Reservation>,
+    operator: Option<Box<dyn Operator>>,
+    output: Vec<u32>,
+    rows: KeptRows,
+    is_done: bool,
+    is_modifying: bool,
 }
 
 impl CteState {
@@ -119,52 +118,52 @@ impl CteState {
         Ok(CteState {
             operator: Some(op::build(&plan.root, measured)?),
             output: plan.output.clone(),
-            batches: vec![],
+            rows: KeptRows::new(&plan.types),
             is_done: false,
             is_modifying: plan.is_modifying,
-            memory: None,
         })
     }
 }
 
-/// The n-th batch of a CTE, computing as far as needed; None behind the last.
-pub(crate) async fn cte_batch(run: &mut Run, cte: usize, n: usize) -> Result<Option<Batch>> {
+fn state_of(run: &mut Run, cte: usize) -> Result<&mut CteState> {
+    run.ctes.get_mut(cte).ok_or_else(|| SqlError::internal("no such CTE"))
+}
+
+/// The batch of a CTE behind the place, computing as far as needed; None behind the last.
+pub(crate) async fn cte_batch(run: &mut Run, cte: usize, place: &mut Place) -> Result<Option<Batch>> {
     loop {
-        let state = run.ctes.get_mut(cte).ok_or_else(|| SqlError::internal("no such CTE"))?;
-        if let Some(batch) = state.batches.get(n) {
-            return Ok(Some(batch.clone()));
+        let state = state_of(run, cte)?;
+        if let Some(batch) = state.rows.next(place)? {
+            return Ok(Some(batch));
         }
         if state.is_done {
             return Ok(None);
         }
-        let Some(mut operator) = state.operator.take() else {
-            return Err(SqlError::internal("a CTE reads itself"));
-        };
-        // A data-modifying CTE runs to its end before anyone reads of it.
-        let to_end = state.is_modifying;
-        loop {
-            run.pause(0).await?;
-            // The rows it writes are not the statement's.
-            let affected = run.rows_affected;
-            let batch = operator.next(run).await?;
-            run.rows_affected = affected;
-            let memory = run.context.memory.clone();
-            let Some(state) = run.ctes.get_mut(cte) else { break };
-            match batch {
-                None => state.is_done = true,
-                Some(batch) if batch.is_empty() => continue,
-                Some(batch) => {
-                    let batch = batch.select(&state.output);
-                    state.memory.get_or_insert_with(|| Reservation::new(&memory)).grow(batch.size_bytes())?;
-                    state.batches.push(batch);
-                }
-            }
-            if state.is_done || !to_end {
-                break;
-            }
+        compute(run, cte).await?;
+    }
+}
+
+/// One more batch; of a data-modifying CTE all, before anyone reads of it.
+async fn compute(run: &mut Run, cte: usize) -> Result<()> {
+    let state = state_of(run, cte)?;
+    let to_end = state.is_modifying;
+    let Some(mut operator) = state.operator.take() else { return Err(SqlError::internal("a CTE reads itself")) };
+    loop {
+        run.pause(0).await?;
+        // The rows it writes are not the statement's.
+        let affected = run.rows_affected;
+        let batch = operator.next(run).await?;
+        run.rows_affected = affected;
+        let context = run.context.clone();
+        let state = state_of(run, cte)?;
+        match batch {
+            None => state.is_done = true,
+            Some(batch) if batch.is_empty() => continue,
+            Some(batch) => state.rows.push(&context, batch.select(&state.output))?,
         }
-        if let Some(state) = run.ctes.get_mut(cte) {
+        if state.is_done || !to_end {
             state.operator = Some(operator);
+            return Ok(());
         }
     }
 }
@@ -172,9 +171,8 @@ pub(crate) async fn cte_batch(run: &mut Run, cte: usize, n: usize) -> Result<Opt
 /// Data-modifying CTEs take effect whether or not anything read them. Their rows are not the statement's.
 pub(crate) async fn finish_modifying_ctes(run: &mut Run) -> Result<()> {
     for cte in 0..run.ctes.len() {
-        let is_open = run.ctes.get(cte).is_some_and(|c| c.is_modifying && !c.is_done);
-        if is_open {
-            cte_batch(run, cte, usize::MAX).await?;
+        if run.ctes.get(cte).is_some_and(|c| c.is_modifying && !c.is_done) {
+            compute(run, cte).await?;
         }
     }
     Ok(())

@@ -34,7 +34,12 @@ pub struct Scan {
     waited: Option<Timestamp>,
     /// `snapshot` is registered for this scan.
     holds: bool,
+    /// Rows of the block before: room for the next one.
+    block_rows: usize,
 }
+
+/// Room for the first block of a scan, which may be a look-up.
+const BLOCK_ROWS_FIRST: usize = 8;
 
 impl Drop for Scan {
     fn drop(&mut self) {
@@ -67,7 +72,19 @@ impl Scan {
             // The next statement takes another snapshot; what this one sees must be kept for as long as it may be asked.
             txn.gateway().snapshots().hold(txn.id(), snapshot);
         }
-        Scan { txn, relation, snapshot, is_fixed, command, range, direction, is_done: false, waited: None, holds }
+        Scan {
+            txn,
+            relation,
+            snapshot,
+            is_fixed,
+            command,
+            range,
+            direction,
+            is_done: false,
+            waited: None,
+            holds,
+            block_rows: BLOCK_ROWS_FIRST,
+        }
     }
 
     /// A scan of a part of the range, at the same snapshot and command. Parts may be read side by side; each leaves the span of
@@ -114,14 +131,16 @@ impl Scan {
             let own = self.own_rows(rows_max)?;
             let mut taken = None;
             let pass = self.on_view(at, |view, at| {
-                let mut block = Block::with_capacity(rows_max);
+                let mut block = Block::with_capacity(self.block_rows.min(rows_max));
                 let pass = self.fill(view, at, &own, (rows_max, bytes_max), &mut block)?;
                 if !block.is_empty() {
                     taken = take.take().map(|take| take(&block));
                 }
                 Ok(Some(pass))
             })?;
-            self.advance(pass.and_then(|pass| pass.ended_at));
+            let Some(pass) = pass else { break };
+            self.block_rows = pass.visited.max(BLOCK_ROWS_FIRST);
+            self.advance(pass.ended_at);
             if taken.is_some() {
                 return Ok(taken);
             }

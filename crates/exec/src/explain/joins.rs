@@ -62,7 +62,7 @@ impl<'a> Renderer<'a> {
         let (mut right_shown, right_names) = self.node(right, &inner_outer);
         let right_names = from_below(right_names);
         if let Op::HashJoin { .. } = &node.op {
-            right_shown = hash_of(right_shown);
+            right_shown = hash_of(right_shown, self.measure(node.id));
         }
         push(shown, left_shown, "Outer");
         push(shown, right_shown, "Inner");
@@ -129,8 +129,8 @@ impl<'a> Renderer<'a> {
     }
 }
 
-/// The table of a hash join's right side.
-fn hash_of(input: Shown) -> Shown {
+/// The table of a hash join's right side; what the join tells of its work is told here.
+fn hash_of(input: Shown, join: Option<NodeMeasure>) -> Shown {
     let mut hash = Shown {
         heading: "Hash".to_owned(),
         kind: vec![("Node Type", Value::Text("Hash".to_owned()))],
@@ -139,6 +139,23 @@ fn hash_of(input: Shown) -> Shown {
         output: input.output.clone(),
         ..Shown::default()
     };
+    if let (Some(join), Some(rows)) = (join.filter(|j| j.batches > 0), input.measure.map(|m| m.rows)) {
+        let buckets = rows.max(HASH_BUCKETS_MIN).next_power_of_two();
+        let (batches, kilobytes) = (u64::from(join.batches), join.memory_bytes.div_ceil(1024));
+        hash.work.push(Line {
+            text: Some(format!("Buckets: {buckets}  Batches: {batches}  Memory Usage: {kilobytes}kB")),
+            json: vec![
+                ("Hash Buckets", Value::Integer(buckets)),
+                ("Original Hash Buckets", Value::Integer(buckets)),
+                ("Hash Batches", Value::Integer(batches)),
+                ("Original Hash Batches", Value::Integer(batches)),
+                ("Peak Memory Usage", Value::Integer(kilobytes)),
+            ],
+        });
+    }
     push(&mut hash, input, "Outer");
     hash
 }
+
+/// PostgreSQL's tables have at least so many.
+const HASH_BUCKETS_MIN: u64 = 1024;

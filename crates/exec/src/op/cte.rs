@@ -1,6 +1,6 @@
 //! Reading CTEs and the working tables of recursive ones.
 
-use super::Operator;
+use super::{Operator, Place};
 use crate::batch::Batch;
 use crate::context::BoxFuture;
 use crate::run::Run;
@@ -9,26 +9,25 @@ use types::Result;
 pub(crate) struct CteScan {
     cte: usize,
     columns: Vec<u32>,
-    at: usize,
+    place: Place,
 }
 
 impl CteScan {
     pub fn new(cte: usize, columns: &[u32]) -> CteScan {
-        CteScan { cte, columns: columns.to_vec(), at: 0 }
+        CteScan { cte, columns: columns.to_vec(), place: Place::default() }
     }
 }
 
 impl Operator for CteScan {
     fn next<'a>(&'a mut self, run: &'a mut Run) -> BoxFuture<'a, Result<Option<Batch>>> {
         Box::pin(async move {
-            let batch = crate::subplan::cte_batch(run, self.cte, self.at).await?;
+            let batch = crate::subplan::cte_batch(run, self.cte, &mut self.place).await?;
             run.pause(batch.as_ref().map_or(0, |b| b.len)).await?;
-            self.at += 1;
             Ok(batch.map(|b| b.select(&self.columns)))
         })
     }
     fn rewind(&mut self, _run: &mut Run) {
-        self.at = 0;
+        self.place = Place::default();
     }
 }
 

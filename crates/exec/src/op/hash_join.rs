@@ -177,9 +177,13 @@ impl HashJoin {
                     files.push(&batch, &rows, true)?;
                 }
                 self.partitions = files.finish(0);
+                run.work.batches = self.partitions.len() as u32;
+                run.work.disk_bytes = self.partitions.iter().map(|p| p.left.size_bytes() + p.right.size_bytes()).sum();
                 return Ok(State::NextPartition);
             }
         }
+        run.work.memory_bytes = memory.bytes();
+        run.work.batches = 1;
         Ok(State::Probe(Box::new(Table::new(&self.shape, &batches, &keys, memory)), None))
     }
 
@@ -222,6 +226,7 @@ impl HashJoin {
                 return Ok(State::NextPartition);
             }
         }
+        run.work.memory_bytes = memory.bytes();
         let table = Table::new(&self.shape, &batches, &keys, memory);
         let reader = partition.left.reader()?;
         Ok(State::Probe(Box::new(table), Some((partition.left, reader))))

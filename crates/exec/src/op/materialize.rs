@@ -1,8 +1,8 @@
 //! Keeps its input's rows for repeated reading.
 
+use super::kept::{KeptRows, Place};
 use super::{Input, Operator};
 use crate::batch::Batch;
-use crate::budget::Reservation;
 use crate::context::BoxFuture;
 use crate::run::Run;
 use sql::physical::{Op, PlanNode};
@@ -10,10 +10,9 @@ use types::Result;
 
 pub(crate) struct Materialize {
     input: Input,
-    batches: Vec<Batch>,
+    kept: KeptRows,
+    place: Place,
     is_complete: bool,
-    at: usize,
-    memory: Option<Reservation>,
     /// The input reads a slot of an enclosing row: what was kept is void at each rewind.
     reads_outer: bool,
     /// The input reads a working table: what was kept is void in the next round of its recursive union.
@@ -25,10 +24,9 @@ impl Materialize {
     pub fn new(input: Input, plan: &PlanNode) -> Materialize {
         Materialize {
             input,
-            batches: vec![],
+            kept: KeptRows::new(&plan.types),
+            place: Place::default(),
             is_complete: false,
-            at: 0,
-            memory: None,
             reads_outer: crate::subplan::reads_outer(plan),
             reads_work_table: crate::walk::any(plan, &|n| matches!(n.op, Op::WorkTableScan { .. })),
             round: 0,
@@ -36,10 +34,9 @@ impl Materialize {
     }
 
     fn forget(&mut self, run: &mut Run) {
-        self.batches.clear();
-        self.memory = None;
+        self.kept.clear();
+        self.place = Place::default();
         self.is_complete = false;
-        self.at = 0;
         self.input.rewind(run);
     }
 }
@@ -50,9 +47,7 @@ impl Operator for Materialize {
             if self.reads_work_table && std::mem::replace(&mut self.round, run.round) != run.round {
                 self.forget(run);
             }
-            if let Some(batch) = self.batches.get(self.at) {
-                self.at += 1;
-                let batch = batch.clone();
+            if let Some(batch) = self.kept.next(&mut self.place)? {
                 run.pause(batch.len).await?;
                 return Ok(Some(batch));
             }
@@ -63,14 +58,14 @@ impl Operator for Materialize {
                 self.is_complete = true;
                 return Ok(None);
             };
-            self.memory.get_or_insert_with(|| Reservation::new(&run.context.memory)).grow(batch.size_bytes())?;
-            self.batches.push(batch.clone());
-            self.at = self.batches.len();
+            self.kept.push(&run.context, batch.clone())?;
+            run.work.disk_bytes = self.kept.disk_bytes();
+            self.kept.end(&mut self.place);
             Ok(Some(batch))
         })
     }
     fn rewind(&mut self, run: &mut Run) {
-        self.at = 0;
+        self.place = Place::default();
         if self.reads_outer {
             self.forget(run);
         }

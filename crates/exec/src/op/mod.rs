@@ -9,6 +9,7 @@ mod filter;
 mod function;
 mod hash_join;
 mod index_scan;
+mod kept;
 pub(crate) mod keys;
 mod limit;
 mod lock;
@@ -31,6 +32,7 @@ mod window;
 pub(crate) use build::build;
 #[cfg(test)]
 pub(crate) use function::type_of;
+pub(crate) use kept::{KeptRows, Place};
 pub(crate) use keys::{SortKeys, encode_keys};
 pub(crate) use lock::{lock_error, lock_mode, wait_policy};
 pub(crate) use lookup_join::scan_type;

@@ -24,6 +24,9 @@ pub(crate) struct RecursiveUnion {
     in_base: bool,
     is_done: bool,
     memory: Option<Reservation>,
+    /// Of `fresh` and of `working`.
+    fresh_memory: Option<Reservation>,
+    working_memory: Option<Reservation>,
 }
 
 impl RecursiveUnion {
@@ -40,6 +43,8 @@ impl RecursiveUnion {
             in_base: true,
             is_done: false,
             memory: None,
+            fresh_memory: None,
+            working_memory: None,
         }
     }
 
@@ -82,6 +87,10 @@ impl Operator for RecursiveUnion {
                     Some(batch) => {
                         let batch = self.distinct(run, batch)?;
                         if !batch.is_empty() {
+                            let memory = &run.context.memory;
+                            self.fresh_memory
+                                .get_or_insert_with(|| Reservation::new(memory))
+                                .grow(batch.size_bytes())?;
                             self.fresh.push(batch.clone());
                             return Ok(Some(batch));
                         }
@@ -89,6 +98,7 @@ impl Operator for RecursiveUnion {
                     None => {
                         self.in_base = false;
                         self.working = Arc::new(std::mem::take(&mut self.fresh));
+                        self.working_memory = self.fresh_memory.take();
                         self.is_done = self.working.is_empty();
                         run.round += 1;
                         self.step.rewind(run);
@@ -105,6 +115,6 @@ impl Operator for RecursiveUnion {
         self.working = Arc::default();
         self.in_base = true;
         self.is_done = false;
-        self.memory = None;
+        (self.memory, self.fresh_memory, self.working_memory) = (None, None, None);
     }
 }

@@ -1,15 +1,18 @@
-//! Window functions: one partition at a time, kept in memory, each call computed as a column over it.
+//! Window functions: one partition at a time, each call computed as a column over it.
+//!
+//! A partition that does not fit in memory is put into a file; what the calls read of it, and what they give, stays.
 
 use super::keys::KeyRows;
 use super::nested_loop::concat;
-use super::{Input, Operator, SortKeys, encode_keys};
-use crate::batch::{BATCH_ROWS, Batch};
+use super::{Input, KeptRows, Operator, Place, SortKeys, encode_keys};
+use crate::batch::{BATCH_ROWS, Batch, Column, ColumnBuilder};
 use crate::budget::Reservation;
 use crate::context::BoxFuture;
 use crate::expr::Program;
 use crate::run::Run;
 use crate::window::{Call, FrameSpec, Partition};
 use sql::Expr;
+use sql::expr::ExprKind;
 use sql::logical::Frame;
 use sql::physical::{PlanSortKey, PlanWindowCall};
 use std::collections::VecDeque;
@@ -32,11 +35,30 @@ pub(crate) struct Window {
     /// Order key of the last row taken.
     last_order: Vec<u8>,
     memory: Option<Reservation>,
+    /// The columns that calls and order read; None: all.
+    read: Option<Vec<usize>>,
+    types: Vec<SqlType>,
+    /// The whole rows of the partition being read, where `parts` has room for `read` only.
+    spilled: Option<KeptRows>,
+    /// A finished partition of that kind, being handed out.
+    leaving: Option<Leaving>,
     /// Finished partitions: small ones are put together before they are handed out.
     done: Vec<Batch>,
     done_rows: usize,
     ready: VecDeque<Batch>,
     is_done: bool,
+}
+
+/// What a row of a partition takes besides its values.
+const ROW_BYTES: usize = 24;
+
+/// The batch without the columns that nobody reads: empty ones stand in their places.
+fn thin(batch: &Batch, read: Option<&[usize]>) -> Batch {
+    let Some(read) = read else { return batch.clone() };
+    let empty = |column: &Column| Arc::new(ColumnBuilder::new(column.kind()).finish());
+    let columns = batch.columns.iter().enumerate();
+    let columns = columns.map(|(i, column)| if read.contains(&i) { column.clone() } else { empty(column) });
+    Batch { columns: columns.collect(), len: batch.len }
 }
 
 struct Open {
@@ -46,10 +68,44 @@ struct Open {
     at: usize,
 }
 
+/// Rows in a file, the place in it, and what the calls gave.
+struct Leaving {
+    rows: KeptRows,
+    place: Place,
+    calls: Vec<Column>,
+    at: usize,
+}
+
+impl Leaving {
+    fn next(&mut self) -> Result<Option<Batch>> {
+        let Some(mut batch) = self.rows.next(&mut self.place)? else { return Ok(None) };
+        let rows: Vec<u32> = (self.at as u32..(self.at + batch.len) as u32).collect();
+        self.at += batch.len;
+        batch.columns.extend(self.calls.iter().map(|call| Arc::new(call.gather(&rows))));
+        Ok(Some(batch))
+    }
+}
+
+/// Columns that these read; None: who knows (a subplan).
+fn columns_read<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Option<Vec<usize>> {
+    let (mut read, mut has_subplan) = (vec![], false);
+    for expr in exprs {
+        expr.any(&mut |e| {
+            match e.kind {
+                ExprKind::Input(column) => read.push(column as usize),
+                ExprKind::SubPlan(_) => has_subplan = true,
+                _ => {}
+            }
+            false
+        });
+    }
+    (!has_subplan).then_some(read)
+}
+
 impl Window {
     pub fn new(
         input: Input,
-        _types: &[SqlType],
+        types: &[SqlType],
         partition_by: &[Expr],
         order_by: &[PlanSortKey],
         frame: &Frame,
@@ -68,6 +124,12 @@ impl Window {
             begins_group: vec![],
             last_order: vec![],
             memory: None,
+            read: columns_read(
+                calls.iter().flat_map(|c| c.args.iter().chain(&c.filter)).chain(order_by.iter().map(|k| &k.expr)),
+            ),
+            types: types.to_vec(),
+            spilled: None,
+            leaving: None,
             done: vec![],
             done_rows: 0,
             ready: VecDeque::new(),
@@ -95,16 +157,45 @@ impl Window {
             self.last_order.clear();
             self.last_order.extend_from_slice(open.order.get(end - 1));
             let part = open.batch.slice(open.at, end);
-            let memory = self.memory.get_or_insert_with(|| Reservation::new(&run.context.memory));
-            memory.grow(part.size_bytes() + part.len * 24)?;
-            self.parts.push(part);
+            open.at = end;
+            self.keep(run, part)?;
         }
-        open.at = end;
+        let Some(open) = &self.open else { return Ok(false) };
         if end < open.batch.len {
             return Ok(true);
         }
         self.open = None;
         Ok(false)
+    }
+
+    fn keep(&mut self, run: &Run, part: Batch) -> Result<()> {
+        let memory = self.memory.get_or_insert_with(|| Reservation::new(&run.context.memory));
+        if self.spilled.is_none()
+            && self.read.is_some()
+            && !memory.try_grow_above(part.size_bytes() + part.len * ROW_BYTES)
+        {
+            let mut spilled = KeptRows::new(&self.types);
+            memory.release();
+            for part in &mut self.parts {
+                let thin = thin(part, self.read.as_deref());
+                memory.grow(thin.size_bytes() + thin.len * ROW_BYTES)?;
+                spilled.spill(&run.context, &std::mem::replace(part, thin))?;
+            }
+            self.spilled = Some(spilled);
+        } else if self.spilled.is_none() {
+            if self.read.is_none() {
+                memory.grow(part.size_bytes() + part.len * ROW_BYTES)?;
+            }
+            self.parts.push(part);
+            return Ok(());
+        }
+        if let Some(spilled) = &mut self.spilled {
+            let thin = thin(&part, self.read.as_deref());
+            memory.grow(thin.size_bytes() + thin.len * ROW_BYTES)?;
+            spilled.spill(&run.context, &part)?;
+            self.parts.push(thin);
+        }
+        Ok(())
     }
 
     /// Computes the calls over the partition.
@@ -116,10 +207,19 @@ impl Window {
             return Ok(());
         }
         let partition = Partition::new(run, rows, &begins_group, &self.order, &self.frame).await?;
-        let mut columns = partition.rows.columns.clone();
+        let mut calls = Vec::with_capacity(self.calls.len());
         for call in &self.calls {
-            columns.push(Arc::new(call.compute(run, &partition).await?));
+            calls.push(call.compute(run, &partition).await?);
         }
+        if let Some(rows) = self.spilled.take() {
+            run.work.disk_bytes = rows.disk_bytes();
+            self.hand_out();
+            self.leaving = Some(Leaving { rows, place: Place::default(), calls, at: 0 });
+            self.memory = None;
+            return Ok(());
+        }
+        let mut columns = partition.rows.columns.clone();
+        columns.extend(calls.into_iter().map(Arc::new));
         self.done_rows += partition.rows.len;
         self.done.push(Batch::new(columns, partition.rows.len));
         if self.done_rows >= BATCH_ROWS {
@@ -146,6 +246,13 @@ impl Operator for Window {
             loop {
                 if let Some(batch) = self.ready.pop_front() {
                     return Ok(Some(batch));
+                }
+                if let Some(leaving) = &mut self.leaving {
+                    run.pause(BATCH_ROWS).await?;
+                    match leaving.next()? {
+                        Some(batch) => return Ok(Some(batch)),
+                        None => self.leaving = None,
+                    }
                 }
                 run.pause(0).await?;
                 if self.open.is_some() {
@@ -178,7 +285,7 @@ impl Operator for Window {
         self.done.clear();
         self.done_rows = 0;
         self.ready.clear();
-        self.memory = None;
+        (self.memory, self.spilled, self.leaving) = (None, None, None);
         self.is_done = false;
     }
 }

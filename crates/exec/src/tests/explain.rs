@@ -190,6 +190,10 @@ async fn analyze_counts_rows_and_loops() {
     assert_eq!(lines[..4], expected[..4]);
     assert_eq!(lines[4], expected[4]);
     assert_eq!(lines[6], expected[6]);
+    let joined = "SELECT count(*) FROM t x JOIN t y ON x.c = y.c";
+    let lines = analyzed(&node, joined, &options).await.join("\n");
+    assert!(lines.contains("Hash (actual rows=100 loops=1)\n"), "{lines}");
+    assert!(lines.contains("Buckets: 1024  Batches: 1  Memory Usage: "), "{lines}");
     let lines = analyzed(&node, "SELECT b FROM t WHERE a = 7", &options).await;
     assert_eq!(lines, ["Index Scan using t_pkey on t (actual rows=1 loops=1)", "  Index Cond: (a = 7)"]);
 }

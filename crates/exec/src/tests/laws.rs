@@ -157,6 +157,46 @@ fn sort_join_and_aggregate_spill_and_answer_the_same() {
     });
 }
 
+/// What they keep is many times what would be an error if it had to stay in memory.
+#[test]
+fn sets_loops_and_ctes_spill_and_answer_the_same() {
+    let many = "SELECT x % 7000 AS x FROM generate_series(1, 20000) x";
+    let windows = |call: &str| {
+        let rows = format!("(SELECT x, repeat('x', 200) AS t FROM ({many}) m OFFSET 0) m");
+        (64 << 10, format!("SELECT x, length(t), {call} FROM {rows}"))
+    };
+    let small = |statement: String| (10 << 10, statement);
+    let statements = [
+        small(format!("{many} EXCEPT SELECT y FROM generate_series(1, 5000) y")),
+        small(format!("{many} EXCEPT ALL SELECT y FROM generate_series(-6000, 5000) y")),
+        small(format!("{many} INTERSECT SELECT y FROM generate_series(-6000, 5000) y")),
+        small(format!("{many} INTERSECT ALL ({many} OFFSET 500)")),
+        small(format!(
+            "SELECT a, count(*), sum(x) FROM generate_series(1, 3) a LEFT JOIN ({many}) b ON a < b.x GROUP BY a"
+        )),
+        small(format!(
+            "WITH c AS MATERIALIZED ({many}) SELECT count(*), sum(a.x) FROM c a, (SELECT x FROM c OFFSET 19990) b"
+        )),
+        windows("rank() OVER (ORDER BY x), sum(x) OVER (ORDER BY x)"),
+        windows("lag(x, 3) OVER (PARTITION BY x % 2 ORDER BY x)"),
+    ];
+    block_on(async {
+        let mut node = node(vec![]).await;
+        for (work_mem, statement) in &statements {
+            node.work_mem = 64 << 20;
+            let mut in_memory: Vec<String> = node.sql(statement).await.lines().map(str::to_owned).collect();
+            node.work_mem = *work_mem;
+            let mut spilled: Vec<String> = node.sql(statement).await.lines().map(str::to_owned).collect();
+            in_memory.sort();
+            spilled.sort();
+            assert!(in_memory == spilled, "{statement}: {:?}", spilled.first());
+            let left = node.folder.read_dir().expect("it has spilled").count();
+            assert_eq!(left, 0, "spill files go with their operators");
+        }
+        std::fs::remove_dir_all(&node.folder).expect("removed");
+    });
+}
+
 #[test]
 fn top_n_is_a_prefix_of_the_whole_sort() {
     block_on(async {
