@@ -86,6 +86,7 @@ impl<'a> RowBuffer<'a> {
         let at = self.out.len();
         self.out.extend_from_slice(&[0; 4]);
         write(self.out)?;
+        io::check_text_form(self.out.len().saturating_sub(at))?;
         patch(self.out, at, at + 4)?;
         self.column += 1;
         Ok(())

@@ -289,6 +289,7 @@ pub(crate) fn in_out(context: &EvalContext<'_>, from: SqlType, to: SqlType, valu
         (_, true) => crate::functions::reg::output(context.catalog, context.session, from, value, &mut text),
         _ => io::output(from, value, context.format, &mut text),
     }
+    io::check_text_form(text.len())?;
     let text = String::from_utf8(text).map_err(|_| {
         SqlError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\"")
     })?;

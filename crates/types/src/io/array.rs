@@ -351,6 +351,10 @@ pub fn output_with(array: &Array, out: &mut Vec<u8>, write: &mut dyn FnMut(&Datu
         } else {
             text.clear();
             write(value, &mut text);
+            // As in `record::output`.
+            if out.len() > super::TEXT_FORM_MAX || text.len() > super::TEXT_FORM_MAX {
+                return out.append(&mut text);
+            }
             write_element(&text, delimiter, out);
         }
         sizes.iter().filter(|size| (index + 1) % **size == 0).for_each(|_| out.push(b'}'));

@@ -27,6 +27,17 @@ use std::sync::Arc;
 /// The byte in front of a jsonb's binary form.
 pub const JSONB_VERSION: u8 = 1;
 
+/// Longest text form of a value: a bytea of full size (64 MiB) in hex, and room for signs around it.
+pub const TEXT_FORM_MAX: usize = 160 << 20;
+
+/// 54000 for a text form that is longer than any may be.
+pub fn check_text_form(bytes: usize) -> Result<()> {
+    match bytes > TEXT_FORM_MAX {
+        true => Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the text form of a value is too long")),
+        false => Ok(()),
+    }
+}
+
 /// Which part of the crate knows a type's formats.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Family {

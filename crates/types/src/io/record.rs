@@ -1,11 +1,12 @@
 //! Text and binary forms of rows: `(1,"a b",)`.
 
-use super::{fixed, insufficient};
+use super::{TEXT_FORM_MAX, fixed, insufficient};
 use crate::{Datum, FormatSettings, Record, Result, SqlError, SqlState, SqlType};
 use ecow::EcoString;
 use std::sync::Arc;
 
-/// Appends `(…)`.
+/// Appends `(…)`. Quotes double with each level of nesting: what becomes longer than [`TEXT_FORM_MAX`] is cut, and a caller that
+/// looks at the length refuses it.
 pub fn output(record: &Record, format: &FormatSettings, out: &mut Vec<u8>) {
     out.push(b'(');
     let mut text = Vec::new();
@@ -19,6 +20,9 @@ pub fn output(record: &Record, format: &FormatSettings, out: &mut Vec<u8>) {
         text.clear();
         let ty = record.types.get(index).copied().unwrap_or(SqlType::TEXT);
         super::output(ty, value, format, &mut text);
+        if out.len() > TEXT_FORM_MAX || text.len() > TEXT_FORM_MAX {
+            return out.append(&mut text);
+        }
         let needs_quotes = text.is_empty()
             || text
                 .iter()
