@@ -17,11 +17,16 @@ use host::Host;
 use host::files::FileLock;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Format of the folder as this program writes it.
 pub const FORMAT: u32 = 1;
 /// The node that founds a cluster.
 const FIRST_NODE: u64 = 1;
+
+/// How long a folder's last process may take to vanish: one that was killed has it until the system has taken its memory back.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
@@ -75,6 +80,10 @@ pub struct DataFolder {
 impl DataFolder {
     /// Opens a folder, or makes a new one into a node of a new cluster.
     pub fn open(host: &Host, path: &Path) -> Result<DataFolder, FolderError> {
+        DataFolder::open_within(host, path, LOCK_WAIT)
+    }
+
+    fn open_within(host: &Host, path: &Path, wait: Duration) -> Result<DataFolder, FolderError> {
         let files = host.files.as_ref();
         let failed = |what, path: &Path| {
             let path = path.to_owned();
@@ -93,7 +102,7 @@ impl DataFolder {
             return Err(FolderError::Foreign(path.to_owned()));
         }
         let lock_file = path.join(LOCK);
-        let lock = files.lock(&lock_file).map_err(failed("can not lock", &lock_file))?;
+        let lock = lock_within(host, &lock_file, wait).map_err(failed("can not lock", &lock_file))?;
         let Some(lock) = lock else { return Err(FolderError::InUse(path.to_owned())) };
         // Under the lock: another process may have founded it meanwhile.
         let is_new = !files.exists(&path.join(FIRST_SHARD));
@@ -132,6 +141,18 @@ impl DataFolder {
     }
 }
 
+/// None: another process still has it after `wait`.
+fn lock_within(host: &Host, file: &Path, wait: Duration) -> io::Result<Option<FileLock>> {
+    let until = host.clock.monotonic() + wait;
+    loop {
+        let lock = host.files.lock(file)?;
+        if lock.is_some() || host.clock.monotonic() >= until {
+            return Ok(lock);
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+}
+
 pub fn show_cluster(id: &[u8; 16]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -165,7 +186,12 @@ mod tests {
     use super::*;
 
     fn open(path: &Path) -> Result<DataFolder, String> {
-        DataFolder::open(&Host::real(), path).map_err(|e| e.to_string().replace(&path.display().to_string(), "DIR"))
+        open_within(path, Duration::ZERO)
+    }
+
+    fn open_within(path: &Path, wait: Duration) -> Result<DataFolder, String> {
+        DataFolder::open_within(&Host::real(), path, wait)
+            .map_err(|e| e.to_string().replace(&path.display().to_string(), "DIR"))
     }
 
     #[test]
@@ -182,6 +208,19 @@ mod tests {
         Host::real().files.create_folder(&path.join("meta")).unwrap();
         drop(second);
         assert!(!open(&path).unwrap().is_new);
+    }
+
+    #[test]
+    fn a_process_that_is_about_to_end_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let first = open(&path).unwrap();
+        let ends = host::spawn::thread("ends", 1 << 20, move || {
+            std::thread::sleep(LOCK_PAUSE * 3);
+            drop(first);
+        });
+        assert!(open_within(&path, Duration::from_secs(60)).is_ok());
+        ends.unwrap().join().unwrap();
     }
 
     #[test]
