@@ -2,10 +2,11 @@
 
 use super::Binder;
 use super::coerce::no_cast;
+use super::resolve::Given;
 use crate::expr::{CallForm, Expr, ExprKind, Subscript};
 use sqlparser::ast::{self, Expr as Ast};
 use types::builtin::CastContext;
-use types::{Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Datum, Result, SqlError, SqlState, SqlType, oid, typename};
 
 /// Dimensions of an array.
 const DIMENSIONS_MAX: usize = 6;
@@ -101,6 +102,11 @@ impl Binder<'_> {
             let kind = ExprKind::Subscripts { container: Box::new(container), subscripts: bound };
             return Ok(Expr::new(kind, SqlType::JSONB, start));
         }
+        if container.ty.oid == oid::NAME
+            && let [ast::Subscript::Index { index }] = subscripts.as_slice()
+        {
+            return self.letter_of_name(container, index);
+        }
         let element = element_of(container.ty).ok_or_else(|| {
             let name = self.type_name(container.ty);
             let message = format!("cannot subscript type {name} because it does not support subscripting");
@@ -126,6 +132,20 @@ impl Binder<'_> {
         let ty = if is_slice { container.ty } else { element };
         let kind = ExprKind::Subscripts { container: Box::new(container), subscripts: bound };
         Ok(Expr::new(kind, ty, start))
+    }
+
+    /// A name is an array of "char", counted from 0; pg_dump looks at the first.
+    fn letter_of_name(&mut self, name: Expr, index: &Ast) -> Result<Expr> {
+        let start = name.position;
+        let one = || Expr::constant(Datum::Int4(1), SqlType::INT4);
+        let index = self.array_subscript(index)?;
+        let from = self.binary("+", index, one(), start)?;
+        let text = self.explicit_cast(name, SqlType::TEXT, start)?;
+        let given =
+            Given { types: &[oid::TEXT, oid::INT4, oid::INT4], names: &[None, None, None], variadic_array: false };
+        let substr = self.function_for("substr", given, start)?;
+        let letter = self.complete_call(&substr, vec![text, from, one()], CallForm::Function, start)?;
+        self.explicit_cast(letter, SqlType::new(oid::CHAR), start)
     }
 
     fn known_container(&mut self, container: Expr) -> Result<Expr> {

@@ -21,6 +21,17 @@ pub(super) struct Arguments {
     pub(super) star: bool,
 }
 
+impl Arguments {
+    /// Clients of `{? = call f(?)}` send the place of the result as a parameter of type void: it is no argument.
+    fn drop_out_parameters(&mut self) {
+        let is_out = |arg: &Expr| arg.ty.oid == oid::VOID && matches!(arg.kind, ExprKind::Parameter(_));
+        if self.exprs.iter().any(is_out) {
+            let named = std::mem::take(&mut self.exprs).into_iter().zip(std::mem::take(&mut self.names));
+            (self.exprs, self.names) = named.filter(|(arg, _)| !is_out(arg)).unzip();
+        }
+    }
+}
+
 impl Binder<'_> {
     pub(super) fn function_call(&mut self, call: &ast::Function, position: u32) -> Result<Expr> {
         let parts: Vec<_> = call.name.0.iter().filter_map(|p| p.as_ident()).collect();
@@ -47,7 +58,8 @@ impl Binder<'_> {
         if !call.within_group.is_empty() {
             return self.ordered_set(&name, call, list, position);
         }
-        let args = self.call_arguments(list)?;
+        let mut args = self.call_arguments(list)?;
+        args.drop_out_parameters();
         let input: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
         let given = Given { types: &input, names: &args.names, variadic_array: args.variadic_array };
         let chosen = match self.function_for(&name, given, position) {
