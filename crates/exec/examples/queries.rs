@@ -233,7 +233,6 @@ impl Node {
             parameters: parameters.into(),
             session: Arc::new(Nobody),
             cancel: CancelFlag::new(),
-            deadline: None,
             memory: MemoryBudget::new(64 << 20, NodeBudget::new(8 << 30)),
             spill: SpillFolder::new(host.files.clone(), self.folder.join("spill")),
             workers: None,

@@ -49,6 +49,19 @@ pub trait SessionAccess: Send + Sync {
     fn virtual_source(&self) -> Option<Arc<dyn catalog::virtuals::Source>> {
         None
     }
+    /// NOTIFY: told when the transaction commits.
+    fn notify(&self, channel: &str, payload: &str) -> Result<()> {
+        let _ = (channel, payload);
+        Ok(())
+    }
+    /// The channels that the session listens to.
+    fn listening_channels(&self) -> Vec<Arc<str>> {
+        vec![]
+    }
+    /// When the statement that runs now must have ended, on `host.clock.monotonic()`; None: it may take its time.
+    fn deadline(&self) -> Option<Duration> {
+        None
+    }
     /// The statement's text as the client sent it.
     fn current_query(&self) -> String {
         String::new()
@@ -141,8 +154,6 @@ pub struct StatementContext {
     pub parameters: Arc<[Datum]>,
     pub session: Arc<dyn SessionAccess>,
     pub cancel: CancelFlag,
-    /// On `host.clock.monotonic()`; 57014 after.
-    pub deadline: Option<Duration>,
     pub memory: Arc<MemoryBudget>,
     pub spill: SpillFolder,
     /// Who helps with what is large; None: nobody.
@@ -153,10 +164,14 @@ impl StatementContext {
     /// 57014 (or 57P01) if the statement must stop. Asked once per batch.
     pub fn check(&self) -> Result<()> {
         self.cancel.check()?;
-        match self.deadline {
+        match self.deadline() {
             Some(deadline) if self.host.clock.monotonic() > deadline => Err(txn::TxnError::Deadline.to_sql()),
             _ => Ok(()),
         }
+    }
+    /// On `host.clock.monotonic()`; 57014 after. A cursor that is read by a later statement has that statement's.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.session.deadline()
     }
     pub(crate) fn env(&self) -> crate::expr::EvalContext<'_> {
         crate::expr::EvalContext {

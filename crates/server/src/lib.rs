@@ -17,6 +17,7 @@ mod folder;
 mod http;
 pub mod logging;
 mod node;
+mod parameters;
 mod tasks;
 mod threads;
 

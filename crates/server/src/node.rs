@@ -8,6 +8,7 @@ use crate::config::{Addresses, Auth, Config, ConfigError, is_loopback};
 use crate::engine::{Engine, postgres_now};
 use crate::folder::{self, DataFolder, FolderError};
 use crate::http::{self, Recorder, Stage, Status};
+use crate::parameters;
 use crate::tasks::{Event, Supervised};
 use crate::threads::Threads;
 use catalog::{Catalog, Object};
@@ -132,7 +133,15 @@ impl Server {
         let spill = SpillFolder::new(host.files.clone(), folder.spill());
         let workers: Option<Arc<dyn host::Spawn>> = Some(Arc::new(threads.workers.clone()));
         let engine = Arc::new(Engine {
-            shared: session::Shared::new(host.clone(), gateway.clone(), catalog, memory, spill, workers),
+            shared: session::Shared::new(
+                host.clone(),
+                gateway.clone(),
+                catalog,
+                memory,
+                spill,
+                workers,
+                parameters::of_sessions(&config, sql_address),
+            ),
             gateway,
             workers: threads.workers.clone(),
             started_at,

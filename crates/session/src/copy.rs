@@ -3,10 +3,11 @@
 use crate::query::Standing;
 use crate::session::{Outcome, Session};
 use crate::sink::Sink;
+use exec::SessionAccess;
 use exec::copy::{CopyIn, CopyOut};
 use sql::utility::{Copy, CopyDirection, CopyKind, Utility};
 use std::sync::Arc;
-use txn::TxnError;
+use txn::{CancelReason, TxnError};
 use types::{Oid, Result, SqlError, SqlState};
 
 /// A COPY FROM STDIN that waits for data.
@@ -107,6 +108,22 @@ impl Session {
     async fn finish_copy(&mut self, work: CopyIn, standing: Standing, sink: &mut dyn Sink) -> Result<()> {
         let rows = work.finish().await?;
         self.complete(&format!("COPY {rows}"), standing.commits(), false, sink).await
+    }
+
+    /// Ends when a COPY that waits for data must stop: with the error of its statement.
+    pub async fn copy_stopped(&mut self) -> SqlError {
+        let cancelled = self.state.cancel.wait();
+        let clock = &self.shared.host.clock;
+        let reason = match self.state.deadline() {
+            None => Some(cancelled.await),
+            Some(at) => host::clock::timeout(at.saturating_sub(clock.monotonic()), cancelled).await,
+        };
+        let error = match reason {
+            Some(CancelReason::User) => TxnError::Cancelled,
+            Some(CancelReason::Terminate) => TxnError::Terminated,
+            Some(CancelReason::StatementTimeout) | None => TxnError::Deadline,
+        };
+        error.into()
     }
 
     /// The client gave up.

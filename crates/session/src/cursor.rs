@@ -114,6 +114,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<String> {
         let mut portal = self.portals.remove(name).ok_or_else(|| missing(name))?;
+        self.set_limits()?;
         if portal.cursor.is_none() {
             self.start_portal(&mut portal).await?;
         }

@@ -2,7 +2,7 @@
 
 use crate::formats::format_settings;
 use crate::search_path::SearchPath;
-use crate::settings::Settings;
+use crate::settings::{Settings, parse_milliseconds};
 use crate::state::{SessionState, TransactionFacts};
 use catalog::Snapshot;
 use exec::SessionAccess;
@@ -23,6 +23,8 @@ pub(crate) struct Derived {
     pub work_mem: usize,
     pub statement_timeout: Option<Duration>,
     pub lock_timeout: Option<Duration>,
+    /// Statements that take as long are logged; None: none is.
+    pub slow_after: Option<Duration>,
     pub standard_conforming_strings: bool,
     pub client_min_messages: Arc<str>,
     pub idle_timeouts: IdleTimeouts,
@@ -50,6 +52,7 @@ impl Default for Derived {
             work_mem: 0,
             statement_timeout: None,
             lock_timeout: None,
+            slow_after: None,
             standard_conforming_strings: true,
             client_min_messages: Arc::from(""),
             idle_timeouts: IdleTimeouts::default(),
@@ -72,6 +75,12 @@ impl IdleTimeouts {
             outside: timeout(settings, "idle_session_timeout"),
         }
     }
+}
+
+/// `log_min_duration_statement`; -1 is never.
+pub(crate) fn slow_after(settings: &Settings) -> Option<Duration> {
+    let value = settings.get("log_min_duration_statement").filter(|value| !value.starts_with('-'));
+    value.and_then(parse_milliseconds).map(Duration::from_millis)
 }
 
 fn timeout(settings: &Settings, name: &str) -> Option<Duration> {
@@ -124,6 +133,7 @@ impl Derived {
         self.work_mem = usize::try_from(settings.bytes("work_mem")).unwrap_or(usize::MAX);
         self.statement_timeout = timeout(settings, "statement_timeout");
         self.lock_timeout = timeout(settings, "lock_timeout");
+        self.slow_after = slow_after(settings);
         self.standard_conforming_strings = settings.flag("standard_conforming_strings");
         self.client_min_messages = Arc::from(settings.get("client_min_messages").unwrap_or("notice"));
         self.idle_timeouts = IdleTimeouts::read(settings);

@@ -7,6 +7,7 @@ use crate::session::{Outcome, Session};
 use crate::shared::wall;
 use crate::sink::Sink;
 use crate::statement::PreparedStatement;
+use exec::SessionAccess;
 use exec::output::ValueFormat;
 use sql::ResultColumn;
 use std::sync::Arc;
@@ -51,8 +52,47 @@ impl Session {
         self.failing(result)
     }
 
-    fn try_parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
+    /// The same, for a text that takes long to read: on another thread than the session's.
+    pub async fn parse_long(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
+        let result = self.try_parse_long(name, text, types).await;
+        self.failing(result)
+    }
+
+    /// The time of a statement counts from the first message about it to the end of its execution, or to Sync.
+    fn keep_clock(&mut self) -> Result<()> {
         self.refresh()?;
+        if self.derived.statement_timeout.is_some() && self.state.deadline().is_none() {
+            self.start_clock();
+        }
+        Ok(())
+    }
+
+    fn try_parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
+        let given = self.before_parse(name, types)?;
+        let statement = self.statement_of(text, &given)?;
+        if self.may_plan(&statement)? {
+            self.planned(&statement)?;
+        }
+        self.statements.insert(name.to_owned(), statement);
+        Ok(())
+    }
+
+    async fn try_parse_long(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
+        let given = self.before_parse(name, types)?;
+        let text: Arc<str> = Arc::from(text);
+        let all = self.parse_anywhere(&text).await?;
+        let statement = self.single(text, all, &given)?;
+        if self.may_plan(&statement)? {
+            self.planned_anywhere(&statement).await?;
+        }
+        self.statements.insert(name.to_owned(), statement);
+        Ok(())
+    }
+
+    /// Makes room for a statement's name; the types that are given for its parameters.
+    fn before_parse(&mut self, name: &str, types: &[Oid]) -> Result<Vec<Option<SqlType>>> {
+        self.state.cancel.clear();
+        self.keep_clock()?;
         for oid in types.iter().filter(|oid| **oid != 0) {
             let is_row = || self.catalog.snapshot().relation_of_type(*oid).is_some();
             if types::builtin::type_by_oid(*oid).is_none() && !is_row() {
@@ -60,8 +100,6 @@ impl Session {
                 return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
             }
         }
-        let given: Vec<Option<SqlType>> =
-            types.iter().map(|oid| Some(SqlType::new(*oid)).filter(|_| *oid != 0)).collect();
         if name.is_empty() {
             self.statements.remove("");
         } else if self.statements.contains_key(name) {
@@ -69,13 +107,13 @@ impl Session {
             return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
         }
         self.check_count(self.statements.len(), "prepared statements")?;
-        let statement = self.statement_of(text, &given)?;
+        Ok(types.iter().map(|oid| Some(SqlType::new(*oid)).filter(|_| *oid != 0)).collect())
+    }
+
+    /// Not in a transaction that has failed, where only its end can be prepared.
+    fn may_plan(&self, statement: &PreparedStatement) -> Result<bool> {
         self.block.check_runnable(statement.is_transaction_control() || statement.syntax.is_none())?;
-        if self.block != BlockState::Failed {
-            self.planned(&statement)?;
-        }
-        self.statements.insert(name.to_owned(), statement);
-        Ok(())
+        Ok(self.block != BlockState::Failed)
     }
 
     fn statement(&self, name: &str) -> Result<Arc<PreparedStatement>> {
@@ -90,7 +128,7 @@ impl Session {
     fn try_bind(&mut self, binding: Binding<'_>) -> Result<()> {
         let statement = self.statement(binding.statement)?;
         self.block.check_runnable(statement.is_transaction_control() || statement.syntax.is_none())?;
-        self.refresh()?;
+        self.keep_clock()?;
         let planned = self.planned(&statement)?;
         if planned.parameters.len() != binding.values.len() {
             let message = format!(
@@ -188,7 +226,10 @@ impl Session {
             return Err(no_portal(name));
         };
         self.set_query(&portal.statement.text);
-        let result = self.execute_portal(&mut portal, max_rows, is_last, sink).await;
+        let result = match self.keep_clock() {
+            Ok(()) => self.execute_portal(&mut portal, max_rows, is_last, sink).await,
+            Err(error) => Err(error),
+        };
         match result {
             Ok(outcome) => {
                 let lives = self.open.is_some() || portal.is_held();
@@ -239,6 +280,8 @@ impl Session {
     ) -> Result<Outcome> {
         if matches!(portal.source, Source::Fresh) {
             portal.planned = self.planned_to_run(&portal.statement).await?;
+        } else if self.open.is_some() {
+            self.set_limits()?;
         }
         self.run_portal(portal, max_rows, standing, false, sink).await
     }

@@ -4,7 +4,7 @@
 //! sockets and no message formats: answers go to a `Sink`.
 //!
 //! Where to start: `session` (both protocols' entry), `query` (running one statement), `transaction` (what begins and ends with
-//! it), `state` (what running statements see of the session), `statement` and `portal`.
+//! it), `state` (what running statements see of the session), `planning`, `statement` and `portal`.
 
 mod advisory;
 pub mod block;
@@ -16,7 +16,9 @@ mod extended;
 mod feed;
 pub mod formats;
 mod live;
+mod mailbox;
 mod maintenance;
+mod planning;
 mod portal;
 mod prepared;
 mod query;
@@ -35,6 +37,7 @@ mod transaction;
 mod utility;
 
 pub use extended::Binding;
+pub use mailbox::Notification;
 pub use session::{Login, Outcome, Session};
 pub use shared::Shared;
 pub use sink::{Sink, SinkMark};

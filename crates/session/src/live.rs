@@ -3,7 +3,7 @@
 //! Owns no state. Rows have the columns that `catalog::virtuals` gives these relations. What a user may not see of other
 //! users' sessions is NULL, as in PostgreSQL.
 
-use crate::settings::{self, Context, Kind, Parameter};
+use crate::settings::{self, Kind, Parameter};
 use crate::state::SessionState;
 use catalog::privileges;
 use catalog::virtuals::{Source, VirtualContext};
@@ -84,14 +84,17 @@ fn in_unit(parameter: &Parameter, printed: &str) -> String {
 fn setting_row(state: &SessionState, parameter: &Parameter) -> Vec<Datum> {
     let value = state.setting(parameter.name).unwrap_or_default();
     let base = state.settings.lock().base(parameter);
+    let started_with = state.shared.settings.get(parameter.name).map_or(parameter.default, String::as_str);
     let source = match () {
         () if value != base => "session",
-        () if base != parameter.default => "client",
+        () if base != started_with => "client",
+        () if started_with != parameter.default => "configuration file",
         () => "default",
     };
     let unit = match parameter.kind {
         Kind::Time { .. } | Kind::FineTime { .. } => Some("ms"),
         Kind::Memory { unit_kb: 8, .. } => Some("8kB"),
+        Kind::Memory { unit_kb: 1024, .. } => Some("MB"),
         Kind::Memory { .. } => Some("kB"),
         _ => None,
     };
@@ -112,11 +115,6 @@ fn setting_row(state: &SessionState, parameter: &Parameter) -> Vec<Datum> {
         }
         _ => Datum::Null,
     };
-    let context = match parameter.context {
-        Context::User => "user",
-        Context::Internal => "internal",
-        Context::Start => "postmaster",
-    };
     vec![
         text(parameter.name),
         Datum::text(in_unit(parameter, &value)),
@@ -124,7 +122,7 @@ fn setting_row(state: &SessionState, parameter: &Parameter) -> Vec<Datum> {
         Datum::Null,
         Datum::Null,
         Datum::Null,
-        text(context),
+        text(parameter.context.name()),
         text(vartype),
         text(source),
         optional(least),
@@ -223,8 +221,12 @@ impl SessionState {
             true => privileges::is_superuser(&catalog, me),
             false => has(target) || has(SIGNAL_BACKEND),
         };
-        if may {
-            other.cancel.raise(reason);
+        match (may, reason, &self.shared.workers) {
+            (false, ..) => {}
+            (true, txn::CancelReason::User, Some(workers)) => {
+                workers.spawn("cancel", Box::pin(other.cancel_requested()));
+            }
+            (true, ..) => other.cancel.raise(reason),
         }
         Some(may)
     }

@@ -10,7 +10,7 @@ use crate::sink::{Sink, SinkMark};
 use crate::statement::{Planned, PreparedStatement, Work};
 use ecow::{EcoString, eco_format};
 use exec::output::{RowBuffer, ValueFormat};
-use exec::{DirectContext, MemoryBudget, Prepared, StatementContext};
+use exec::{DirectContext, MemoryBudget, Prepared, SessionAccess, StatementContext};
 use sql::ResultColumn;
 use sql::logical::CommandTag;
 use sql::utility::TransactionModes;
@@ -108,10 +108,10 @@ impl Session {
 
     /// The plan that holds now; of one that writes, nothing is changed by DDL until the transaction is over. Nothing of the
     /// statement has happened yet, so it may be planned again in the middle of a block, too.
-    pub(crate) async fn planned_to_run(&mut self, statement: &PreparedStatement) -> Result<Arc<Planned>> {
+    pub(crate) async fn planned_to_run(&mut self, statement: &Arc<PreparedStatement>) -> Result<Arc<Planned>> {
         for _ in 0..PLANS_MAX {
             self.refresh()?;
-            let planned = self.planned(statement)?;
+            let planned = self.planned_anywhere(statement).await?;
             let is_current = match &planned.work {
                 Work::Query(prepared) if !prepared.plan.is_read_only => {
                     self.ensure_transaction();
@@ -132,8 +132,7 @@ impl Session {
     /// `statement_timeout` and `lock_timeout` of the statement that begins.
     pub(crate) fn set_limits(&self) -> Result<()> {
         let txn = self.transaction()?;
-        let now = || self.shared.host.clock.monotonic();
-        txn.set_deadline(self.derived.statement_timeout.map(|timeout| now() + timeout));
+        txn.set_deadline(self.state.deadline());
         txn.set_lock_timeout(self.derived.lock_timeout);
         Ok(())
     }
@@ -183,7 +182,6 @@ impl Session {
     }
 
     pub(crate) fn statement_context(&self, parameters: Arc<[Datum]>) -> Result<Arc<StatementContext>> {
-        let deadline = self.derived.statement_timeout.map(|t| self.shared.host.clock.monotonic() + t);
         Ok(Arc::new(StatementContext {
             txn: self.transaction()?.clone(),
             gateway: self.shared.gateway.clone(),
@@ -193,7 +191,6 @@ impl Session {
             parameters,
             session: self.state.clone(),
             cancel: self.state.cancel.clone(),
-            deadline,
             memory: self.memory(),
             spill: self.shared.spill.clone(),
             workers: self.shared.workers.clone(),

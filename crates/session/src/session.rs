@@ -10,9 +10,10 @@
 
 use crate::block::BlockState;
 use crate::copy::CopyUnderway;
-use crate::derived::{Derived, IdleTimeouts};
+use crate::derived::{Derived, IdleTimeouts, slow_after};
+use crate::mailbox::Notification;
 use crate::portal::Portal;
-use crate::settings::Settings;
+use crate::settings::{Settings, check_right};
 use crate::shared::{Shared, wall};
 use crate::sink::Sink;
 use crate::state::{Identity, SessionState, is_wanted};
@@ -22,7 +23,7 @@ use crate::transaction::OpenTransaction;
 use catalog::privileges::{self, Target};
 use catalog::{TransactionCatalog, privilege};
 use foldhash::{HashMap, HashMapExt};
-use sql::StatementKind;
+use sql::{Statement, StatementKind, StopCheck};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -86,6 +87,8 @@ pub struct Session {
     /// What is left of a string of statements.
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) copy: Option<CopyUnderway>,
+    /// Whether the statement at hand must end, for what knows no session.
+    pub(crate) stop: StopCheck,
 }
 
 impl From<Arc<PreparedStatement>> for Queued {
@@ -119,7 +122,7 @@ impl Session {
                 .detail("User does not have CONNECT privilege."));
         }
         check_limits(&shared, role, database)?;
-        let settings = start_settings(database, role, &login)?;
+        let settings = start_settings(&shared, database, role, &login)?;
         let identity = Identity {
             process_id: login.process_id,
             database: database.id,
@@ -129,8 +132,11 @@ impl Session {
             server: login.server,
             encryption: login.encryption,
         };
+        let state = SessionState::new(shared.clone(), identity, settings);
+        let asked = state.clone();
         Ok(Session {
-            state: SessionState::new(shared.clone(), identity, settings),
+            state,
+            stop: Arc::new(move || asked.check_stop()),
             shared,
             catalog,
             block: BlockState::Idle,
@@ -164,10 +170,28 @@ impl Session {
         self.state.cancel.raise(CancelReason::User);
     }
 
+    /// How long a statement may take before it is logged (`log_min_duration_statement`); None: however long.
+    pub fn slow_after(&self) -> Option<Duration> {
+        match self.derived.is_stale(&self.state) {
+            true => slow_after(&self.state.settings.lock()),
+            false => self.derived.slow_after,
+        }
+    }
+
     /// Settings to tell the client of (ParameterStatus).
     pub fn parameter_changes(&mut self) -> Vec<(String, String)> {
         let changes = self.state.settings.lock().take_reported();
         changes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Notifications that have come, for a session that is in no transaction.
+    pub fn take_notifications(&mut self) -> VecDeque<Notification> {
+        self.state.mailbox.take(&self.shared)
+    }
+
+    /// Fires when notifications have come.
+    pub fn mail_signal(&self) -> Arc<tokio::sync::Notify> {
+        self.state.mailbox.signal()
     }
 
     /// Notices that no statement has sent.
@@ -190,23 +214,29 @@ impl Session {
 
     // --- statements from text
 
-    pub(crate) fn parse_all(&self, text: &str) -> Result<Vec<sql::Statement>> {
-        sql::parse(text, self.derived.standard_conforming_strings)
-    }
-
     /// The statement of a text, from memory where it has been seen.
     pub(crate) fn statement_of(&mut self, text: &str, given: &[Option<SqlType>]) -> Result<Arc<PreparedStatement>> {
         if let Some(known) = self.remembered.get(text).filter(|s| s.given() == given) {
             let known = known.clone();
             return Ok(self.fresh(known));
         }
-        let mut all = self.parse_all(text)?;
+        let all = self.parse_all(text)?;
+        self.single(Arc::from(text), all, given)
+    }
+
+    /// The one statement that a text holds.
+    pub(crate) fn single(
+        &mut self,
+        text: Arc<str>,
+        mut all: Vec<Statement>,
+        given: &[Option<SqlType>],
+    ) -> Result<Arc<PreparedStatement>> {
         if all.len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
         let syntax = all.pop().map(Arc::new);
-        let statement = PreparedStatement::new(Arc::from(text), syntax, given.to_vec(), wall(&self.shared.host));
+        let statement = PreparedStatement::new(text, syntax, given.to_vec(), wall(&self.shared.host));
         self.remember(&statement);
         Ok(statement)
     }
@@ -238,7 +268,7 @@ impl Session {
         self.templates.clear();
     }
 
-    fn statements_of(&mut self, text: &str) -> Result<VecDeque<Queued>> {
+    async fn statements_of(&mut self, text: &str) -> Result<VecDeque<Queued>> {
         if let Some(known) = self.remembered.get(text).filter(|s| s.given().is_empty()) {
             let known = known.clone();
             return Ok(VecDeque::from([Queued::from(self.fresh(known))]));
@@ -246,12 +276,13 @@ impl Session {
         if let Some(queued) = self.from_template(text) {
             return Ok(VecDeque::from([queued]));
         }
-        let all = self.parse_all(text)?;
+        let text: Arc<str> = Arc::from(text);
+        let all = self.parse_anywhere(&text).await?;
         let now = wall(&self.shared.host);
         let is_one = all.len() == 1;
         let mut statements = VecDeque::with_capacity(all.len());
         for syntax in all {
-            let own: Arc<str> = if is_one { Arc::from(text) } else { Arc::from(syntax.text()) };
+            let own: Arc<str> = if is_one { text.clone() } else { Arc::from(syntax.text()) };
             statements.push_back(Queued::from(PreparedStatement::new(own, Some(Arc::new(syntax)), vec![], now)));
         }
         if let Some(queued) = statements.front().filter(|_| is_one) {
@@ -270,7 +301,7 @@ impl Session {
         self.statements.remove("");
         self.portals.remove("");
         self.set_query(text);
-        self.queue = match self.refresh().and_then(|()| self.statements_of(text)) {
+        self.queue = match self.parsed(text).await {
             Ok(statements) => statements,
             Err(error) => {
                 self.fail();
@@ -285,11 +316,28 @@ impl Session {
         self.run_queue(is_alone, sink).await
     }
 
+    async fn parsed(&mut self, text: &str) -> Result<VecDeque<Queued>> {
+        self.refresh()?;
+        self.start_clock();
+        self.statements_of(text).await
+    }
+
+    /// `statement_timeout` begins to count.
+    pub(crate) fn start_clock(&self) {
+        let now = || self.shared.host.clock.monotonic();
+        self.state.set_deadline(self.derived.statement_timeout.map(|timeout| now() + timeout));
+    }
+
     pub(crate) async fn run_queue(&mut self, is_alone: bool, sink: &mut dyn Sink) -> Result<Outcome> {
         while let Some(queued) = self.queue.pop_front() {
             let is_last = self.queue.is_empty();
             match self.run_in_string(&queued, is_alone, is_last, sink).await {
                 Ok(Outcome::CopyIn) => return Ok(Outcome::CopyIn),
+                // It counts for each statement of a string.
+                Ok(_) if !is_last => {
+                    self.refresh()?;
+                    self.start_clock();
+                }
                 Ok(_) => {}
                 Err(error) => return Err(self.fail_statement(error, sink).await),
             }
@@ -355,8 +403,12 @@ impl Session {
         self.state.activity.fetch_or(8, Ordering::Relaxed);
     }
 
-    /// No statement runs now.
+    /// No statement runs now, if not a COPY that waits for data.
     pub fn idle(&self) {
+        if self.copy.is_some() {
+            return;
+        }
+        self.state.set_deadline(None);
         let state = match self.block {
             BlockState::Idle | BlockState::Implicit => 0,
             BlockState::InBlock => 1,
@@ -418,8 +470,13 @@ fn check_limits(shared: &Shared, role: &catalog::Role, database: &catalog::Datab
 }
 
 /// The settings a session starts with: the database's, the role's, the client's.
-fn start_settings(database: &catalog::Database, role: &catalog::Role, login: &Login) -> Result<Settings> {
-    let mut settings = Settings::default();
+fn start_settings(
+    shared: &Shared,
+    database: &catalog::Database,
+    role: &catalog::Role,
+    login: &Login,
+) -> Result<Settings> {
+    let mut settings = Settings::new(shared.settings.clone());
     let stored = |settings: &mut Settings, name: &str, value: &str| {
         // A stored value that no longer fits must not lock anybody out.
         if let Err(error) = settings.set_base(name, value) {
@@ -436,6 +493,7 @@ fn start_settings(database: &catalog::Database, role: &catalog::Role, login: &Lo
         stored(&mut settings, name, value);
     }
     for (name, value) in &login.settings {
+        check_right(name, role.is_superuser)?;
         settings.set_base(name, value)?;
     }
     settings.set_fact("session_authorization", &role.name);

@@ -1,12 +1,13 @@
 //! What all sessions of a node share.
 
+use crate::settings::ServerSettings;
 use crate::state::SessionState;
 use catalog::{Catalog, Snapshot};
 use exec::{NodeBudget, SpillFolder};
 use host::{Host, Spawn};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use txn::{Gateway, SessionId};
 use types::Oid;
@@ -26,6 +27,10 @@ pub struct Shared {
     pub workers: Option<Arc<dyn Spawn>>,
     /// Microseconds since 2000-01-01 UTC.
     pub started: i64,
+    /// What the node's own configuration says of the sessions' parameters.
+    pub settings: Arc<ServerSettings>,
+    /// What notifications that wait for their listeners take.
+    pub(crate) mail_bytes: AtomicUsize,
     next: AtomicU64,
     sessions: Mutex<BTreeMap<u64, Weak<SessionState>>>,
 }
@@ -38,10 +43,21 @@ impl Shared {
         memory: Arc<NodeBudget>,
         spill: SpillFolder,
         workers: Option<Arc<dyn Spawn>>,
+        settings: ServerSettings,
     ) -> Arc<Shared> {
-        let started = wall(&host);
-        let sessions = Mutex::default();
-        Arc::new(Shared { host, gateway, catalog, memory, spill, workers, started, next: AtomicU64::new(1), sessions })
+        Arc::new(Shared {
+            started: wall(&host),
+            host,
+            gateway,
+            catalog,
+            memory,
+            spill,
+            workers,
+            settings: Arc::new(settings),
+            mail_bytes: AtomicUsize::new(0),
+            next: AtomicU64::new(1),
+            sessions: Mutex::default(),
+        })
     }
 
     pub(crate) fn next_id(&self) -> SessionId {

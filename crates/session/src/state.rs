@@ -5,6 +5,7 @@
 
 use crate::advisory::Advisory;
 use crate::live::{Lists, Live};
+use crate::mailbox::Mailbox;
 use crate::random::SessionRandom;
 use crate::search_path::{self, SearchPath};
 use crate::settings::Settings;
@@ -16,12 +17,16 @@ use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
-use txn::{CancelFlag, CancelReason, Isolation, SessionId, Transaction};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use txn::{CancelFlag, CancelReason, Isolation, SessionId, Transaction, TxnError};
 use types::{Oid, Result, Severity, SqlError, SqlState};
 
 /// Checks that one transaction may put off (54000 beyond).
 const DEFERRED_MAX: usize = 10_000_000;
+/// How long a request to cancel waits for a statement.
+const CANCEL_LOOKS: u32 = 20;
+const CANCEL_PAUSE: Duration = Duration::from_millis(1);
 /// Notices kept for one statement; the rest is dropped.
 const NOTICES_MAX: usize = 10_000;
 
@@ -78,6 +83,8 @@ pub struct SessionState {
     /// Of the login; SET SESSION AUTHORIZATION DEFAULT goes back to it.
     pub(crate) login_user: Oid,
     temporary_schema: AtomicU32,
+    /// When the statement at hand must have ended: microseconds of the monotonic clock; 0: it may take its time.
+    deadline: AtomicU64,
     transaction_time: AtomicI64,
     statement_time: AtomicI64,
     /// 0 idle, 1 in a transaction, 2 failed; with 8: a statement runs.
@@ -93,6 +100,7 @@ pub struct SessionState {
     constraints: Mutex<ConstraintModes>,
     pub(crate) lists: Mutex<Lists>,
     pub(crate) advisory: Advisory,
+    pub(crate) mailbox: Mailbox,
 }
 
 /// Who a session is.
@@ -125,6 +133,7 @@ impl SessionState {
             session_user: AtomicU32::new(identity.user),
             login_user: identity.user,
             temporary_schema: AtomicU32::new(0),
+            deadline: AtomicU64::new(0),
             transaction_time: AtomicI64::new(now),
             statement_time: AtomicI64::new(now),
             activity: AtomicU8::new(0),
@@ -138,11 +147,44 @@ impl SessionState {
             overflow: Mutex::new(false),
             constraints: Mutex::default(),
             lists: Mutex::default(),
+            mailbox: Mailbox::default(),
             advisory: Advisory::new(shared.gateway.clone(), identity.database),
             shared: shared.clone(),
         });
         shared.enter(&state);
         state
+    }
+
+    /// 42501 for a parameter that is not the current user's to set.
+    pub(crate) fn check_settable(&self, name: &str) -> Result<()> {
+        let is_superuser = || catalog::privileges::is_superuser(&self.shared.snapshot(), self.current_user());
+        crate::settings::check_right(name, false).or_else(|error| if is_superuser() { Ok(()) } else { Err(error) })
+    }
+
+    /// Cancels the statement that runs, or that is about to: somebody who sends a statement and asks for its end on another
+    /// connection at once may be heard there first.
+    pub async fn cancel_requested(self: Arc<Self>) {
+        for _ in 0..CANCEL_LOOKS {
+            if self.activity.load(Ordering::Relaxed) & 8 != 0 {
+                break;
+            }
+            host::clock::sleep(CANCEL_PAUSE).await;
+        }
+        self.cancel.raise(CancelReason::User);
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: Option<Duration>) {
+        let micros = deadline.map_or(0, |at| u64::try_from(at.as_micros()).unwrap_or(u64::MAX).max(1));
+        self.deadline.store(micros, Ordering::Relaxed);
+    }
+
+    /// 57014 (or 57P01) if the statement at hand must stop.
+    pub(crate) fn check_stop(&self) -> Result<()> {
+        self.cancel.check()?;
+        match self.deadline() {
+            Some(deadline) if self.shared.host.clock.monotonic() > deadline => Err(TxnError::Deadline.into()),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn set_current_user(&self, role: Oid) {
@@ -269,6 +311,7 @@ impl SessionAccess for SessionState {
         }
     }
     fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
+        self.check_settable(name)?;
         self.settings.lock().set_text(name, value, local)
     }
     fn search_path(&self) -> Vec<Oid> {
@@ -281,11 +324,20 @@ impl SessionAccess for SessionState {
         let me = self.shared.session(self.id)?;
         Some(Arc::new(Live(me)))
     }
+    fn deadline(&self) -> Option<Duration> {
+        Some(self.deadline.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Duration::from_micros)
+    }
     fn current_query(&self) -> String {
         self.query.lock().to_string()
     }
     fn signal(&self, process_id: i32, reason: CancelReason) -> Option<bool> {
         self.signal_other(process_id, reason)
+    }
+    fn notify(&self, channel: &str, payload: &str) -> Result<()> {
+        self.mailbox.notify(&self.shared, channel, payload)
+    }
+    fn listening_channels(&self) -> Vec<Arc<str>> {
+        self.mailbox.channels()
     }
     fn notice(&self, notice: SqlError) {
         let mut notices = self.notices.lock();
@@ -366,6 +418,8 @@ impl SessionAccess for SessionState {
 
 impl Drop for SessionState {
     fn drop(&mut self) {
+        // What nobody has read no longer waits.
+        self.mailbox.take(&self.shared);
         self.shared.leave(self.id);
     }
 }

@@ -40,6 +40,7 @@ struct Mark {
     settings: SettingsMark,
     deferred: usize,
     advisory: usize,
+    notifications: usize,
     facts: TransactionFacts,
     /// Portals with a higher number were made later.
     portals: u64,
@@ -149,6 +150,7 @@ impl Session {
             settings: self.state.settings.lock().mark(),
             deferred: self.state.deferred_count(),
             advisory: self.state.advisory.mark(),
+            notifications: self.state.mailbox.mark(),
             facts: self.state.facts(),
             portals: self.next_portal,
         }
@@ -159,6 +161,7 @@ impl Session {
         self.state.settings.lock().rollback_to(mark.settings);
         self.state.cut_deferred(mark.deferred);
         self.state.advisory.rewind(mark.advisory);
+        self.state.mailbox.rewind(mark.notifications);
         self.restore_facts(mark.facts);
         self.portals.retain(|_, portal| portal.number <= mark.portals || portal.is_held());
         self.follow_temporary_schema();
@@ -230,12 +233,14 @@ impl Session {
                     self.follow_temporary_schema();
                 }
                 self.state.settings.lock().commit();
+                self.state.mailbox.commit(&self.state);
                 self.after_end();
                 Ok(())
             }
             Err(error) => {
                 self.catalog.after_rollback();
                 self.state.settings.lock().rollback();
+                self.state.mailbox.rewind(0);
                 self.after_end();
                 self.follow_temporary_schema();
                 Err(error.into())
@@ -267,6 +272,7 @@ impl Session {
     fn undo_session(&mut self) {
         self.catalog.after_rollback();
         self.state.settings.lock().rollback();
+        self.state.mailbox.rewind(0);
         self.after_end();
         self.follow_temporary_schema();
     }

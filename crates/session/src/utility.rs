@@ -265,7 +265,18 @@ impl Session {
             }
             Utility::Close(name) => self.close_cursor(name.as_deref())?.to_owned(),
             Utility::Maintain(maintain) => self.maintain(maintain).await?,
-            Utility::Unlisten => "UNLISTEN".to_owned(),
+            Utility::Listen(channel) => {
+                self.state.mailbox.listen(channel)?;
+                "LISTEN".to_owned()
+            }
+            Utility::Unlisten(channel) => {
+                self.state.mailbox.unlisten(channel.as_deref())?;
+                "UNLISTEN".to_owned()
+            }
+            Utility::Notify { channel, payload } => {
+                self.state.notify(channel, payload)?;
+                "NOTIFY".to_owned()
+            }
             Utility::LockTable { relations, mode, nowait } => self.lock_tables(relations, *mode, *nowait).await?,
             Utility::FinishPrepared { tag, name } => {
                 self.prevent_block(tag)?;
@@ -338,6 +349,7 @@ impl Session {
             let message = "SET LOCAL can only be used in transaction blocks";
             self.warn(Some(warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, message)));
         }
+        self.state.check_settable(name)?;
         match value {
             SetValue::Default if name.eq_ignore_ascii_case("role") => self.set_role(None, local),
             SetValue::Default if name.eq_ignore_ascii_case("session_authorization") => {
@@ -377,6 +389,7 @@ impl Session {
                 self.state.settings.lock().reset_all()?;
                 self.statements.clear();
                 self.state.advisory.unlock_all();
+                self.state.mailbox.unlisten(None)?;
                 self.forget_plans();
                 self.state.discard_sequences();
                 self.drop_temporary().await;

@@ -18,6 +18,7 @@ pub mod physical;
 pub mod plan;
 mod rules;
 mod stats;
+mod stop;
 pub mod utility;
 
 use catalog::Snapshot;
@@ -31,6 +32,7 @@ pub use deparse::{Deparser, PlanNames, Shown};
 pub use expr::{Expr, ExprKind};
 pub use parse::{Statement, StatementKind, parse};
 pub use plan::{PlanContext, PlannerSettings, plan};
+pub use stop::{StopCheck, while_wanted};
 
 /// What names and literals of a statement are resolved against. Cheap to make.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ use crate::vigil::EndFuture;
 use async_trait::async_trait;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use types::SqlError;
@@ -100,9 +101,15 @@ pub struct Bind<'a> {
     pub result_formats: SmallVec<[Format; 8]>,
 }
 
+/// What a CancelRequest waits for.
+pub type CancelFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Asks a running statement to stop. Called from any thread, at any time, also when nothing runs.
 pub trait Cancel: Send + Sync {
     fn cancel(&self);
+
+    /// The same for a client's CancelRequest, which may overtake the statement that it means. Ready when it is done.
+    fn requested(&self) -> CancelFuture;
 }
 
 /// Makes backends. One for a node.
@@ -123,6 +130,11 @@ pub trait Backend: Send {
 
     /// Prepares a statement. A type of 0 is left to inference.
     fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError>;
+
+    /// The same, for a text that takes long: other connections of the thread go on meanwhile.
+    async fn parse_long(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError> {
+        self.parse(name, text, types)
+    }
 
     fn bind(&mut self, bind: Bind<'_>) -> Result<(), SqlError>;
 
@@ -167,6 +179,12 @@ pub trait Backend: Send {
     /// The client gave up its COPY: returns 57014 `COPY from stdin failed: …`.
     async fn copy_fail(&mut self, message: &str) -> SqlError;
 
+    /// Ends when a COPY that waits for data must stop, with the error to send. Asked while there is no message, and dropped when
+    /// one comes.
+    async fn copy_stopped(&mut self) -> SqlError {
+        std::future::pending().await
+    }
+
     fn transaction_status(&self) -> TransactionStatus;
 
     /// Ready when somebody has ended the session, which the connection must follow although its client says nothing. Asked for once,
@@ -178,6 +196,14 @@ pub trait Backend: Send {
 
     /// Reported settings that changed since the last call (at first: that differ from what `wire` reports by itself).
     fn parameter_changes(&mut self) -> Vec<(String, String)>;
+
+    /// Notifications that have come: (process id of who said it, channel, payload). Asked outside of transactions.
+    fn notifications(&mut self) -> Vec<(i32, Arc<str>, Arc<str>)> {
+        vec![]
+    }
+
+    /// Fires when notifications have come.
+    fn mail_signal(&self) -> Arc<tokio::sync::Notify>;
 
     /// Notices since the last call that were not written to an [`Output`].
     fn notices(&mut self) -> Vec<SqlError>;

@@ -44,13 +44,13 @@ impl Registry {
     }
 
     /// Cancels what the connection runs if the secret is right; says whether it was.
-    pub fn cancel(&self, process_id: i32, secret: &[u8]) -> bool {
+    pub async fn cancel(&self, process_id: i32, secret: &[u8]) -> bool {
         let handle = match self.entries.lock().get(&process_id) {
             Some(entry) if same(&entry.secret, secret) => entry.handle.clone(),
             _ => return false,
         };
         if let Some(handle) = handle {
-            handle.cancel();
+            handle.requested().await;
         }
         true
     }
@@ -75,11 +75,15 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
 }
 
-#[test]
-fn only_the_right_secret_cancels() {
+#[tokio::test]
+async fn only_the_right_secret_cancels() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     struct Count(AtomicUsize);
     impl Cancel for Count {
+        fn requested(&self) -> crate::CancelFuture {
+            self.cancel();
+            Box::pin(std::future::ready(()))
+        }
         fn cancel(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
@@ -90,11 +94,11 @@ fn only_the_right_secret_cancels() {
     registration.arm(count.clone());
     let mut wrong = registration.secret.clone();
     wrong[31] ^= 1;
-    assert!(!registry.cancel(registration.process_id, &wrong));
-    assert!(!registry.cancel(registration.process_id, &registration.secret[..4]));
-    assert!(registry.cancel(registration.process_id, &registration.secret));
+    assert!(!registry.cancel(registration.process_id, &wrong).await);
+    assert!(!registry.cancel(registration.process_id, &registration.secret[..4]).await);
+    assert!(registry.cancel(registration.process_id, &registration.secret).await);
     let (id, secret) = (registration.process_id, registration.secret.clone());
     drop(registration);
-    assert!(!registry.cancel(id, &secret));
+    assert!(!registry.cancel(id, &secret).await);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
 }

@@ -12,7 +12,7 @@ use crate::listener::{Phase, Service};
 use crate::output::{Output, put_i32};
 use crate::socket::{Frame, ReadError, Reader, Socket};
 use crate::startup::{self, Opening, Startup, VERSION_3_2};
-use crate::vigil::Vigil;
+use crate::vigil::{Call, Vigil};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ async fn login(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>) -> O
             reader.enter(MESSAGE_LIMIT);
             let cancel = backend.cancel_handle();
             let phase = service.phase.clone();
-            let vigil = Vigil::new(phase.clone(), backend.end_of_session());
+            let vigil = Vigil::new(phase.clone(), backend.end_of_session(), backend.mail_signal());
             let service = service.clone();
             let (skipping, in_batch) = (false, false);
             let connection = Connection { reader, output, backend, cancel, phase, vigil, service, skipping, in_batch };
@@ -231,22 +231,45 @@ impl Connection {
     }
 
     async fn wait_for_frame(&mut self) -> Result<Option<Frame>, SqlError> {
-        let status = self.backend.transaction_status();
-        let idle = status == crate::TransactionStatus::Idle && !self.in_batch;
-        let leave = if idle { Phase::Draining } else { Phase::Closing };
+        loop {
+            let status = self.backend.transaction_status();
+            let idle = status == crate::TransactionStatus::Idle && !self.in_batch;
+            let leave = if idle { Phase::Draining } else { Phase::Closing };
+            match self.frame_or_call(leave).await {
+                Ok(frame) => return read(frame),
+                Err(Call::End(error)) => return Err(error),
+                Err(Call::Mail) if idle => {
+                    self.deliver();
+                    // A socket that fails here is noticed by reading from it.
+                    let _ = self.output.flush().await;
+                }
+                // It is delivered when the transaction or the batch is over.
+                Err(Call::Mail) => {}
+            }
+        }
+    }
+
+    async fn frame_or_call(&mut self, leave: Phase) -> Result<Result<Option<Frame>, ReadError>, Call> {
         let (reader, vigil) = (&mut self.reader, &mut self.vigil);
         let frame = reader.frame();
         tokio::pin!(frame);
-        let frame = std::future::poll_fn(|context| match frame.as_mut().poll(context) {
+        std::future::poll_fn(|context| match frame.as_mut().poll(context) {
             Poll::Ready(frame) => Poll::Ready(Ok(frame)),
             Poll::Pending => vigil.poll(leave, context).map(Err),
         })
-        .await?;
-        match frame {
-            Ok(frame) => Ok(frame),
-            Err(ReadError::Socket) => Ok(None),
-            Err(ReadError::Protocol(error)) => Err(error),
-        }
+        .await
+    }
+
+    /// The next message of a COPY, during which a statement runs: an error ends that statement.
+    pub async fn next_copy_frame(&mut self) -> Result<Option<Frame>, SqlError> {
+        let backend = self.backend.as_mut();
+        let frame = tokio::select! {
+            biased;
+            frame = self.reader.frame() => frame,
+            _ = self.phase.wait_for(|phase| *phase >= Phase::Closing) => return Err(shutting_down()),
+            error = copy_must_stop(backend) => return Err(error),
+        };
+        read(frame).map_err(|error| error.severity(Severity::Fatal))
     }
 
     async fn handle(&mut self, frame: Frame) -> Step {
@@ -340,9 +363,20 @@ impl Connection {
         }
     }
 
+    /// Sends the notifications that have come, if the session is in no transaction.
+    fn deliver(&mut self) {
+        if self.backend.transaction_status() != crate::TransactionStatus::Idle {
+            return;
+        }
+        for (process_id, channel, payload) in self.backend.notifications() {
+            self.output.notification(process_id, &channel, &payload);
+        }
+    }
+
     /// ReadyForQuery; the client may be waiting now.
     pub async fn ready(&mut self) -> Step {
         self.report();
+        self.deliver();
         let status = self.backend.transaction_status().code();
         self.output.frame(b'Z', |buffer| buffer.push(status));
         self.flush().await
@@ -379,6 +413,19 @@ pub(crate) async fn attend<T>(
     }
     cancel.cancel();
     work.await
+}
+
+/// None: the client is gone.
+fn read(frame: Result<Option<Frame>, ReadError>) -> Result<Option<Frame>, SqlError> {
+    match frame {
+        Ok(frame) => Ok(frame),
+        Err(ReadError::Socket) => Ok(None),
+        Err(ReadError::Protocol(error)) => Err(error),
+    }
+}
+
+async fn copy_must_stop(backend: &mut dyn Backend) -> SqlError {
+    backend.copy_stopped().await
 }
 
 /// A panic becomes an error that ends the connection: what it left of the backend's state is not used again.

@@ -5,7 +5,7 @@ use crate::connection::{Connection, attend};
 use crate::decode::{self, Message};
 use crate::limits::MESSAGE_LIMIT;
 use crate::socket::Frame;
-use types::{Severity, SqlError, SqlState};
+use types::{SqlError, SqlState};
 
 impl Connection {
     /// From CopyInResponse to the end of the data. None: the client is gone. After an error what the client still
@@ -14,7 +14,7 @@ impl Connection {
         self.report();
         self.output.flush().await.ok()?;
         loop {
-            let (tag, body) = match self.next_frame().await {
+            let (tag, body) = match self.next_copy_frame().await {
                 Ok(Some(Frame::Message { tag, body })) => (tag, body),
                 Ok(Some(Frame::TooLong { .. })) => {
                     let message = format!("message of more than {MESSAGE_LIMIT} bytes");
@@ -24,10 +24,7 @@ impl Connection {
                     self.backend.copy_fail("unexpected EOF on client connection").await;
                     return None;
                 }
-                Err(error) => {
-                    self.backend.copy_fail("the connection ends").await;
-                    return Some(Err(error.severity(Severity::Fatal)));
-                }
+                Err(error) => return Some(self.give_up(error).await),
             };
             let message = match decode::message(tag, &body) {
                 Ok(message) => message,

@@ -6,6 +6,10 @@ use crate::backend::Outcome;
 use crate::connection::{Connection, Step, attend, survive_now};
 use crate::decode::{Message, Target};
 use types::SqlError;
+use types::oid::Oid;
+
+/// Bytes of a text that is parsed with others waiting: about a millisecond's work.
+const LONG_TEXT: usize = 16 << 10;
 
 impl Connection {
     pub(crate) async fn extended(&mut self, message: Message<'_>) -> Step {
@@ -20,6 +24,9 @@ impl Connection {
                 Some(result) => result,
                 None => return Step::End,
             },
+            Message::Parse { name, text, types } if text.len() > LONG_TEXT => {
+                self.prepare_long(name, text, &types).await
+            }
             message => self.prepare(message),
         };
         match result {
@@ -39,7 +46,7 @@ impl Connection {
         self.fail(error)
     }
 
-    /// Everything that makes or looks at statements and portals. None of it waits.
+    /// Everything that makes or looks at statements and portals, but for long texts. None of it waits.
     fn prepare(&mut self, message: Message<'_>) -> Result<(), SqlError> {
         let (backend, output) = (self.backend.as_mut(), &mut self.output);
         survive_now(|| {
@@ -65,6 +72,13 @@ impl Connection {
             }
             Ok(())
         })
+    }
+
+    async fn prepare_long(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError> {
+        let (reader, phase, cancel, backend, output) = self.parts();
+        attend(reader, phase, cancel, backend.parse_long(name, text, types)).await?;
+        output.signal(b'1');
+        Ok(())
     }
 
     /// None: the client is gone.

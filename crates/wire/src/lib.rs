@@ -29,7 +29,8 @@ mod vigil;
 
 pub use auth::AuthMethod;
 pub use backend::{
-    Backend, BackendFactory, Bind, Cancel, Encryption, Format, Outcome, Role, StartupParameters, TransactionStatus,
+    Backend, BackendFactory, Bind, Cancel, CancelFuture, Encryption, Format, Outcome, Role, StartupParameters,
+    TransactionStatus,
 };
 pub use latency::{Latency, LatencyReport};
 pub use limits::{MESSAGE_LIMIT, OUTPUT_BUFFER, STARTUP_LIMIT};

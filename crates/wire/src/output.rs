@@ -192,6 +192,14 @@ impl Output {
         });
     }
 
+    pub(crate) fn notification(&mut self, process_id: i32, channel: &str, payload: &str) {
+        self.frame(b'A', |buffer| {
+            put_i32(buffer, process_id);
+            put_text(buffer, channel);
+            put_text(buffer, payload);
+        });
+    }
+
     /// A message with no body.
     pub(crate) fn signal(&mut self, tag: u8) {
         self.frame(tag, |_| ());

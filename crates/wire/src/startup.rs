@@ -50,7 +50,7 @@ pub(crate) async fn open(stream: TcpStream, service: &Service) -> Opening {
         match (code, socket) {
             (CANCEL, _) => {
                 if let Ok(process_id) = body.i32() {
-                    service.registry.cancel(process_id, body.0);
+                    service.registry.cancel(process_id, body.0).await;
                 }
                 return Opening::Done;
             }

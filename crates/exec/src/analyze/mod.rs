@@ -43,7 +43,7 @@ pub async fn gather(context: &StatementContext, relation: &Arc<Relation>, attrib
             };
             let txn = context.gateway.begin(options);
             txn.set_cancel(context.cancel.clone());
-            txn.set_deadline(context.deadline);
+            txn.set_deadline(context.deadline());
             txn.begin_statement().await?;
             txn
         }

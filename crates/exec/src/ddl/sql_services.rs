@@ -54,7 +54,6 @@ impl SqlServices {
             parameters: Arc::from([]),
             session: c.session.clone(),
             cancel: c.cancel.clone(),
-            deadline: c.deadline,
             memory: c.memory.clone(),
             spill: c.spill.clone(),
             workers: None,

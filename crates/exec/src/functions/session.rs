@@ -46,6 +46,8 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_trigger_depth", |_, _, _| Ok(Datum::Int4(0))),
     ("pg_client_encoding", |_, _, _| Ok(Datum::text("UTF8"))),
     ("getdatabaseencoding", |_, _, _| Ok(Datum::text("UTF8"))),
+    ("pg_notify", notify),
+    ("pg_notification_queue_usage", |_, _, _| Ok(Datum::Float8(0.0))),
     ("pg_my_temp_schema", |env, _, _| Ok(Datum::Oid(env.session.temporary_schema().unwrap_or(0)))),
 ];
 
@@ -138,6 +140,11 @@ fn setting(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result
             Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\"")))
         }
     }
+}
+
+fn notify(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let word = |index| if args.get(index).is_none_or(Datum::is_null) { "" } else { arg_str(args, index) };
+    env.session.notify(word(0), word(1)).map(|()| void())
 }
 
 fn set_config(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {

@@ -55,7 +55,7 @@ impl Source {
         };
         let past = run.context.gateway.begin(options);
         past.set_cancel(run.context.cancel.clone());
-        past.set_deadline(run.context.deadline);
+        past.set_deadline(run.context.deadline());
         past.begin_statement().await?;
         self.past = Some(past.clone());
         Ok(past)

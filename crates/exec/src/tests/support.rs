@@ -170,7 +170,6 @@ impl Node {
             parameters: parameters.into(),
             session: self.session.clone(),
             cancel: self.cancel.clone(),
-            deadline: None,
             memory: MemoryBudget::new(self.work_mem, NodeBudget::new(1 << 30)),
             spill: SpillFolder::new(host.files.clone(), self.folder.clone()),
             workers: self.workers.clone(),

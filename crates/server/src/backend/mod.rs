@@ -9,7 +9,7 @@ use crate::engine::{Engine, postgres_now};
 use async_trait::async_trait;
 use exec::SessionAccess;
 use exec::output::ValueFormat;
-use session::{Binding, Login, Session};
+use session::{Binding, Login, Session, SessionState};
 use sink::WireSink;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use txn::{CancelFlag, CancelReason};
 use types::oid::Oid;
 use types::{Severity, SqlError};
 use wire::{
-    Backend, BackendFactory, Bind, Cancel, EndFuture, Format, Outcome, Output, Role, StartupParameters,
+    Backend, BackendFactory, Bind, Cancel, CancelFuture, EndFuture, Format, Outcome, Output, Role, StartupParameters,
     TransactionStatus,
 };
 
@@ -118,26 +118,29 @@ struct SessionBackend {
 }
 
 impl SessionBackend {
-    /// None: no statement is logged, however long it takes.
+    /// When a statement starts; None: none is logged, however long it takes.
     fn started(&self) -> Option<Duration> {
-        self.engine.config.log_min_duration_statement.map(|_| self.engine.host.clock.monotonic())
+        self.session.slow_after().map(|_| self.engine.host.clock.monotonic())
     }
 
     fn log_slow(&self, started: Option<Duration>) {
-        let Some(started) = started else { return };
+        let (Some(started), Some(threshold)) = (started, self.session.slow_after()) else { return };
         let took = self.engine.host.clock.monotonic().saturating_sub(started);
-        let threshold = self.engine.config.log_min_duration_statement;
-        if threshold.is_some_and(|threshold| took >= threshold) {
+        if took >= threshold {
             self.engine.log_slow(&self.session.state().current_query(), took);
         }
     }
 }
 
-struct CancelHandle(CancelFlag);
+struct CancelHandle(Arc<SessionState>);
 
 impl Cancel for CancelHandle {
     fn cancel(&self) {
-        self.0.raise(CancelReason::User);
+        self.0.cancel.raise(CancelReason::User);
+    }
+
+    fn requested(&self) -> CancelFuture {
+        Box::pin(self.0.clone().cancel_requested())
     }
 }
 
@@ -176,6 +179,10 @@ impl Backend for SessionBackend {
 
     fn parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError> {
         self.session.parse(name, text, types)
+    }
+
+    async fn parse_long(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<(), SqlError> {
+        self.session.parse_long(name, text, types).await
     }
 
     fn bind(&mut self, bind: Bind<'_>) -> Result<(), SqlError> {
@@ -240,15 +247,27 @@ impl Backend for SessionBackend {
     }
 
     async fn copy_data(&mut self, data: &[u8]) -> Result<(), SqlError> {
-        self.session.copy_data(data).await
+        let result = self.session.copy_data(data).await;
+        if result.is_err() {
+            self.session.idle();
+        }
+        result
     }
 
     async fn copy_done(&mut self, output: &mut Output) -> Result<Outcome, SqlError> {
-        self.session.copy_done(&mut WireSink { output }).await.map(outcome)
+        let result = self.session.copy_done(&mut WireSink { output }).await;
+        self.session.idle();
+        result.map(outcome)
     }
 
     async fn copy_fail(&mut self, message: &str) -> SqlError {
-        self.session.copy_fail(message).await
+        let error = self.session.copy_fail(message).await;
+        self.session.idle();
+        error
+    }
+
+    async fn copy_stopped(&mut self) -> SqlError {
+        self.session.copy_stopped().await
     }
 
     fn transaction_status(&self) -> TransactionStatus {
@@ -261,6 +280,14 @@ impl Backend for SessionBackend {
 
     fn parameter_changes(&mut self) -> Vec<(String, String)> {
         self.session.parameter_changes()
+    }
+
+    fn notifications(&mut self) -> Vec<(i32, Arc<str>, Arc<str>)> {
+        self.session.take_notifications().into_iter().map(|n| (n.process_id, n.channel, n.payload)).collect()
+    }
+
+    fn mail_signal(&self) -> Arc<tokio::sync::Notify> {
+        self.session.mail_signal()
     }
 
     fn notices(&mut self) -> Vec<SqlError> {
@@ -276,7 +303,7 @@ impl Backend for SessionBackend {
     }
 
     fn cancel_handle(&self) -> Arc<dyn Cancel> {
-        Arc::new(CancelHandle(self.session.cancel_flag()))
+        Arc::new(CancelHandle(self.session.state().clone()))
     }
 
     async fn terminate(&mut self) {

@@ -4,21 +4,26 @@
 //! I2  A value that SHOW prints is one that SET accepts.
 //! I3  A name that PostgreSQL does not know is 42704, unless it has a prefix (`app.user`): those are free text.
 //!
-//! Values are kept as text in the form SHOW prints; `parameters` has the table of names, kinds and defaults.
+//! Values are kept as text in the form SHOW prints; `table` has their names, kinds and defaults.
 
 mod parameters;
+mod table;
 mod values;
 
 pub use parameters::{Context, Kind, Parameter, all, find};
 pub use values::{parse_bytes, parse_milliseconds};
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::HashMap;
+use std::sync::Arc;
 use types::{Result, SqlError, SqlState};
 
 /// Longest value of one parameter.
 const VALUE_BYTES_MAX: usize = 1 << 20;
 /// Parameters with a prefix that one session may make.
 const CUSTOM_MAX: usize = 1_000;
+
+/// What the node was started with, in place of the built-in defaults: by the parameters' own names, in SHOW's form.
+pub type ServerSettings = HashMap<&'static str, String>;
 
 /// Where RESET and the session's start take values from, weakest first.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +55,9 @@ struct Undo {
 pub struct SettingsMark(usize);
 
 /// All parameters of one session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
+    server: Arc<ServerSettings>,
     /// By lower-case name. Only those that differ from the built-in default, or did once.
     values: HashMap<String, Stack>,
     undo: Vec<Undo>,
@@ -61,19 +67,22 @@ pub struct Settings {
     generation: u64,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { values: HashMap::new(), undo: Vec::new(), reported: Vec::new(), generation: 0 }
-    }
-}
-
 impl Settings {
+    pub fn new(server: Arc<ServerSettings>) -> Settings {
+        Settings { server, ..Settings::default() }
+    }
+
+    /// The value before any session, database or role has a word.
+    pub fn default_of(&self, parameter: &Parameter) -> &str {
+        self.server.get(parameter.name).map_or(parameter.default, String::as_str)
+    }
+
     /// The value as SHOW prints it; None: no such parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         let parameter = find(name);
         match (self.values.get(key(parameter, name).as_ref()), parameter) {
             (Some(stack), _) => Some(stack.value()),
-            (None, Some(parameter)) => Some(parameter.default),
+            (None, Some(parameter)) => Some(self.default_of(parameter)),
             (None, None) => None,
         }
     }
@@ -100,7 +109,9 @@ impl Settings {
 
     /// What RESET goes back to.
     pub fn base(&self, parameter: &Parameter) -> String {
-        self.values.get(parameter.name).map_or_else(|| parameter.default.to_owned(), |stack| stack.base.clone())
+        self.values
+            .get(parameter.name)
+            .map_or_else(|| self.default_of(parameter).to_owned(), |stack| stack.base.clone())
     }
 
     pub fn generation(&self) -> u64 {
@@ -139,7 +150,7 @@ impl Settings {
         let mut names: Vec<String> = self.values.keys().cloned().collect();
         names.sort();
         for name in names {
-            if find(&name).is_none_or(|p| p.context == Context::User && p.is_reset_by_all) {
+            if find(&name).is_none_or(|p| p.context.is_settable() && p.is_reset_by_all) {
                 self.reset(&name, false)?;
             }
         }
@@ -202,10 +213,8 @@ impl Settings {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "too many parameters in this session"));
         }
         self.undo.push(Undo { name: key.clone(), before });
-        let stack = self.values.entry(key).or_insert_with(|| Stack {
-            base: parameter.map_or(String::new(), |p| p.default.to_owned()),
-            ..Stack::default()
-        });
+        let base = || parameter.map_or(String::new(), |p| self.server.get(p.name).map_or(p.default, |v| v).to_owned());
+        let stack = self.values.entry(key).or_insert_with(|| Stack { base: base(), ..Stack::default() });
         if local {
             stack.local = Some(value);
         } else {
@@ -265,6 +274,12 @@ impl Settings {
     }
 }
 
+/// A value in the form that SHOW prints.
+pub fn shown(name: &str, text: &str) -> Result<String> {
+    let parameter = find(name).ok_or_else(|| unrecognized(name))?;
+    values::check(parameter, &[text.to_owned()], parameter.default)
+}
+
 /// The key of a parameter: its own spelling where it is known (`TimeZone`), lower case else.
 fn key<'a>(parameter: Option<&'static Parameter>, name: &'a str) -> std::borrow::Cow<'a, str> {
     match parameter {
@@ -278,16 +293,27 @@ fn check_settable(parameter: Option<&'static Parameter>, name: &str) -> Result<(
         None if name.contains('.') && !name.starts_with('.') && !name.ends_with('.') => Ok(()),
         None => Err(unrecognized(name)),
         Some(parameter) => match parameter.context {
-            Context::User => Ok(()),
-            Context::Internal => Err(SqlError::new(
-                SqlState::CANT_CHANGE_RUNTIME_PARAM,
-                format!("parameter \"{}\" cannot be changed", parameter.name),
-            )),
-            Context::Start => Err(SqlError::new(
-                SqlState::CANT_CHANGE_RUNTIME_PARAM,
-                format!("parameter \"{}\" cannot be changed without restarting the server", parameter.name),
-            )),
+            Context::User | Context::Superuser => Ok(()),
+            Context::Internal => Err(unchangeable(parameter, "cannot be changed")),
+            Context::Login => Err(unchangeable(parameter, "cannot be set after connection start")),
+            Context::Start => Err(unchangeable(parameter, "cannot be changed without restarting the server")),
+            Context::Reload => Err(unchangeable(parameter, "cannot be changed now")),
         },
+    }
+}
+
+fn unchangeable(parameter: &Parameter, why: &str) -> SqlError {
+    SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, format!("parameter \"{}\" {why}", parameter.name))
+}
+
+/// 42501 for a parameter that only superusers may set.
+pub fn check_right(name: &str, is_superuser: bool) -> Result<()> {
+    match find(name) {
+        Some(parameter) if parameter.context == Context::Superuser && !is_superuser => {
+            let message = format!("permission denied to set parameter \"{}\"", parameter.name);
+            Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message))
+        }
+        _ => Ok(()),
     }
 }
 

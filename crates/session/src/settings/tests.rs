@@ -1,5 +1,6 @@
 use super::parameters::Kind;
 use super::*;
+use foldhash::HashMapExt;
 
 #[track_caller]
 fn check_set(name: &str, value: &str, shown: &str) {
@@ -42,7 +43,7 @@ fn values_that_do_not_fit_are_refused() {
 
 #[test]
 fn every_default_is_a_value_that_set_accepts() {
-    for parameter in all().iter().filter(|p| p.context == Context::User) {
+    for parameter in all().iter().filter(|p| p.context.is_settable()) {
         let items: Vec<String> = match parameter.kind {
             Kind::Names => continue,
             _ => vec![parameter.default.to_owned()],
@@ -132,4 +133,46 @@ fn a_list_of_names_in_one_text_is_a_list() {
     }
     settings.set("search_path", &["a,b".to_owned()], false).unwrap();
     assert_eq!(settings.get("search_path"), Some("\"a,b\""), "SET takes a string for one name");
+}
+
+#[test]
+fn a_date_style_in_parts_keeps_the_other_part() {
+    let mut settings = Settings::default();
+    let mut set = |text: &str| settings.set("datestyle", &[text.to_owned()], false).map_err(|e| e.code());
+    for (text, expected) in [
+        ("SQL", "SQL, MDY"),
+        ("dmy", "SQL, DMY"),
+        ("german", "German, DMY"),
+        ("ymd", "German, YMD"),
+        ("ISO, us", "ISO, MDY"),
+        ("postgres, european", "Postgres, DMY"),
+        ("ymd, german", "German, YMD"),
+        ("german, mdy", "German, MDY"),
+        ("default", "ISO, MDY"),
+    ] {
+        assert_eq!(set(text).as_deref(), Ok(expected), "{text}");
+    }
+    for wrong in ["iso, sql", "dmy, ymd", "martian"] {
+        assert_eq!(set(wrong), Err(SqlState::INVALID_PARAMETER_VALUE), "{wrong}");
+    }
+}
+
+#[test]
+fn what_the_node_was_started_with_is_the_default() {
+    let mut server = ServerSettings::new();
+    server.insert("max_connections", "60".to_owned());
+    server.insert("log_min_duration_statement", "5s".to_owned());
+    let mut settings = Settings::new(Arc::new(server));
+    assert_eq!(settings.get("max_connections"), Some("60"));
+    settings.set("log_min_duration_statement", &["0".to_owned()], false).unwrap();
+    assert_eq!(settings.get("log_min_duration_statement"), Some("0"));
+    settings.reset("log_min_duration_statement", false).unwrap();
+    assert_eq!(settings.get("log_min_duration_statement"), Some("5s"));
+}
+
+#[test]
+fn superusers_parameters_are_theirs() {
+    let error = check_right("LOG_STATEMENT", false).unwrap_err();
+    assert_eq!(error.message(), "permission denied to set parameter \"log_statement\"");
+    assert!(check_right("log_statement", true).is_ok() && check_right("work_mem", false).is_ok());
 }

@@ -8,9 +8,7 @@ use types::{Result, SqlError, SqlState};
 pub fn check(parameter: &Parameter, items: &[String], current: &str) -> Result<String> {
     let text = match (parameter.kind, items) {
         (Kind::Names, _) => return Ok(names(items)),
-        (Kind::DateStyle, _) => {
-            return date_style(&items.join(","), current).ok_or_else(|| invalid(parameter, &items.join(", ")));
-        }
+        (Kind::DateStyle, _) => return date_style(parameter, items, current),
         (_, [one]) => one.as_str(),
         _ => return Err(one_argument(parameter.name)),
     };
@@ -262,25 +260,33 @@ fn names(items: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// `ISO`, `SQL, DMY`, `German`, `European`, …; a part left out is what it is now.
-fn date_style(text: &str, current: &str) -> Option<String> {
-    let (style_now, order_now) = current.split_once(", ").unwrap_or(("ISO", "MDY"));
+/// `ISO`, `SQL, DMY`, `German`, `European`, …; a part that is not said stays as it is in `now`.
+fn date_style(parameter: &Parameter, items: &[String], now: &str) -> Result<String> {
+    let error = || invalid(parameter, &items.join(", "));
     let (mut style, mut order) = (None, None);
-    for word in text.split(',').map(|w| w.trim().to_ascii_lowercase()).filter(|w| !w.is_empty()) {
-        match word.as_str() {
-            "iso" => style = Some("ISO"),
-            "sql" => style = Some("SQL"),
-            w if w.starts_with("postgres") => style = Some("Postgres"),
-            "german" => {
-                style = Some("German");
-                order = order.or(Some("DMY"));
+    let (mut style_else, mut order_else) = now.split_once(", ").unwrap_or((now, "MDY"));
+    for word in items.iter().flat_map(|item| item.split(',')) {
+        let (part, value) = match word.trim().to_ascii_lowercase().as_str() {
+            "iso" => (&mut style, "ISO"),
+            "sql" => (&mut style, "SQL"),
+            w if w.starts_with("postgres") => (&mut style, "Postgres"),
+            w if w.starts_with("german") => {
+                order_else = "DMY";
+                (&mut style, "German")
             }
-            "ymd" => order = Some("YMD"),
-            w if w == "dmy" || w.starts_with("euro") => order = Some("DMY"),
-            w if w == "mdy" || w == "us" || w.starts_with("noneuro") => order = Some("MDY"),
-            "default" => {}
-            _ => return None,
+            "ymd" => (&mut order, "YMD"),
+            w if w == "dmy" || w.starts_with("euro") => (&mut order, "DMY"),
+            w if w == "mdy" || w == "us" || w.starts_with("noneuro") => (&mut order, "MDY"),
+            "default" => {
+                (style_else, order_else) = parameter.default.split_once(", ").unwrap_or((style_else, order_else));
+                continue;
+            }
+            _ => return Err(error()),
+        };
+        if part.is_some_and(|said| said != value) {
+            return Err(error().detail("Conflicting \"datestyle\" specifications."));
         }
+        *part = Some(value);
     }
-    Some(format!("{}, {}", style.unwrap_or(style_now), order.unwrap_or(order_now)))
+    Ok(format!("{}, {}", style.unwrap_or(style_else), order.unwrap_or(order_else)))
 }

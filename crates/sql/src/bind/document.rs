@@ -30,9 +30,9 @@ impl Binder<'_> {
             return Err(SqlError::internal("a document is a value"));
         };
         let mut rows = vec![];
-        for row in &values.rows {
+        for row in crate::parse::rows::of(values) {
             let mut bound = vec![];
-            for document in &row.content {
+            for document in row {
                 bound.push(self.document(document)?);
             }
             rows.push(bound);

@@ -10,6 +10,7 @@ use types::{Datum, Result, SqlError, SqlState, SqlType, oid, typename};
 
 impl Binder<'_> {
     pub(super) fn expr(&mut self, syntax: &Ast) -> Result<Expr> {
+        crate::stop::check()?;
         match syntax {
             Ast::Prefixed { prefix, value } => {
                 let position = self.at(prefix.span);

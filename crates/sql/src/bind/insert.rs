@@ -117,7 +117,7 @@ impl Binder<'_> {
         if let SetExpr::Values(values) = &*source.body
             && is_plain
         {
-            let rows: Vec<_> = values.rows.iter().map(|r| &r.content).collect();
+            let rows = crate::parse::rows::of(values);
             return self.insert_values(relation, &columns, &rows, &insert.columns, overriding);
         }
         let mut bound = self.open_query(source, vec![])?;
@@ -180,7 +180,7 @@ impl Binder<'_> {
         &mut self,
         relation: &Relation,
         columns: &[Given<'_>],
-        rows: &[&Vec<ast::Expr>],
+        rows: &[&[ast::Expr]],
         names: &[ast::ObjectName],
         overriding: Option<Overriding>,
     ) -> Result<(Node, Vec<(i16, ColumnId)>)> {

@@ -6,6 +6,7 @@ use super::with::Place;
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, Node, SetOperation, SortKey};
+use crate::parse::rows;
 use crate::plan::columns;
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned};
 use std::borrow::Cow;
@@ -165,7 +166,7 @@ impl Binder<'_> {
             SetExpr::Select(select) => self.select(select, Tail::default()),
             SetExpr::Query(query) => self.open_query(query, vec![]),
             SetExpr::Values(values) => {
-                let rows: Vec<_> = values.rows.iter().map(|r| &r.content).collect();
+                let rows = rows::of(values);
                 self.values(&rows, self.at(body.span()))
             }
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
@@ -310,7 +311,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    pub(super) fn values(&mut self, rows: &[&Vec<ast::Expr>], position: u32) -> Result<BoundQuery> {
+    pub(super) fn values(&mut self, rows: &[&[ast::Expr]], position: u32) -> Result<BoundQuery> {
         let width = rows.first().map_or(0, |r| r.len());
         self.scopes.push(Scope::of(Clause::Values));
         let bound = self.value_columns(rows, width, position);
@@ -331,7 +332,7 @@ impl Binder<'_> {
         Ok(BoundQuery::new(Node::Values { rows: by_row, columns }, names, positions))
     }
 
-    fn value_columns(&mut self, rows: &[&Vec<ast::Expr>], width: usize, position: u32) -> Result<Vec<Vec<Expr>>> {
+    fn value_columns(&mut self, rows: &[&[ast::Expr]], width: usize, position: u32) -> Result<Vec<Vec<Expr>>> {
         let mut columns: Vec<Vec<Expr>> = (0..width).map(|_| Vec::with_capacity(rows.len())).collect();
         for row in rows {
             if row.len() != width {

@@ -15,6 +15,8 @@ const DEPTH_MAX: u32 = 1_000;
 
 /// What the error of a chain that is too long says, to be known again.
 pub(super) const TOO_DEEP: &str = "expression chain too long";
+/// The same, of a statement that nobody wants any more.
+pub(super) const STOPPED: &str = "statement stopped";
 
 thread_local! {
     /// Depth of the deepest expression that has been parsed inside the one being parsed: the dialect is asked by shared reference.
@@ -42,6 +44,9 @@ impl Depth {
     /// An operand, or an infix operator with what stands to its right, has been parsed.
     pub(super) fn grow(&mut self) -> Result<(), ParserError> {
         self.own = self.own.max(DEPTH.replace(0)) + 1;
+        if crate::stop::must_stop() {
+            return Err(ParserError::ParserError(STOPPED.to_owned()));
+        }
         match self.own > DEPTH_MAX {
             true => Err(ParserError::ParserError(TOO_DEEP.to_owned())),
             false => Ok(()),

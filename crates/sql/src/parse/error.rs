@@ -1,6 +1,7 @@
 //! sqlparser's errors as PostgreSQL words and places them.
 
 use super::{Lines, dialect};
+use crate::stop;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenizerError};
 use types::{SqlError, SqlState};
@@ -39,6 +40,9 @@ pub(super) fn from_parser(error: &ParserError, parser: &Parser<'_>, text: &str, 
     let message = match error {
         ParserError::RecursionLimitExceeded => return too_deep(),
         ParserError::ParserError(message) if message == dialect::TOO_DEEP => return too_deep(),
+        ParserError::ParserError(message) if message == dialect::STOPPED => {
+            return stop::take_error().unwrap_or_else(|| SqlError::internal("a statement was stopped by nobody"));
+        }
         ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
     };
     if message.contains("found: EOF") {

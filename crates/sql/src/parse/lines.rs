@@ -3,11 +3,16 @@
 use sqlparser::tokenizer::{Location, Span};
 use std::sync::Arc;
 
+/// Characters between two of them whose bytes are known.
+const MARK_EVERY: usize = 256;
+
 /// Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines {
     /// (byte, character) offset of each line's start; then those of the end.
     starts: Arc<[(u32, u32)]>,
+    /// Byte offset of each `MARK_EVERY`th character; none where all characters are one byte long.
+    marks: Arc<[u32]>,
 }
 
 fn count(n: usize) -> u32 {
@@ -17,7 +22,11 @@ fn count(n: usize) -> u32 {
 impl Lines {
     pub(crate) fn new(text: &str) -> Lines {
         let mut starts = vec![(0, 0)];
+        let mut marks = vec![];
         let mut characters = 0;
+        if !text.is_ascii() {
+            marks.extend(text.char_indices().step_by(MARK_EVERY).map(|(byte, _)| count(byte)));
+        }
         for (byte, c) in text.char_indices() {
             characters += 1;
             if c == '\n' {
@@ -25,7 +34,7 @@ impl Lines {
             }
         }
         starts.push((count(text.len()), characters));
-        Lines { starts: starts.into() }
+        Lines { starts: starts.into(), marks: marks.into() }
     }
 
     /// 1-based character index of a location; 0 where it has none, or for text that is not the client's.
@@ -46,9 +55,32 @@ impl Lines {
     /// Byte offset of a location in `text`; its end where it has none.
     pub(crate) fn byte(&self, text: &str, location: Location) -> usize {
         let line = usize::try_from(location.line).ok().and_then(|line| self.starts.get(line.checked_sub(1)?));
-        let Some((start, _)) = line else { return text.len() };
-        let rest = text.get(*start as usize..).unwrap_or_default();
+        let Some((_, start)) = line else { return text.len() };
         let column = usize::try_from(location.column).unwrap_or(1).saturating_sub(1);
-        *start as usize + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+        self.byte_of_character(text, *start as usize + column)
     }
+
+    /// In constant time: a text of many tokens asks for each of them.
+    fn byte_of_character(&self, text: &str, character: usize) -> usize {
+        if self.marks.is_empty() {
+            return character.min(text.len());
+        }
+        let Some(mark) = self.marks.get(character / MARK_EVERY) else { return text.len() };
+        let rest = text.get(*mark as usize..).unwrap_or_default();
+        *mark as usize + rest.char_indices().nth(character % MARK_EVERY).map_or(rest.len(), |(at, _)| at)
+    }
+}
+
+#[test]
+fn bytes_of_characters_are_found_behind_long_ones() {
+    for unit in ["x", "é", "aé\n"] {
+        let text = unit.repeat(700);
+        let lines = Lines::new(&text);
+        for (character, (byte, _)) in text.char_indices().enumerate() {
+            assert_eq!(lines.byte_of_character(&text, character), byte);
+        }
+        assert_eq!(lines.byte_of_character(&text, text.len()), text.len());
+    }
+    let text = "é\nab";
+    assert_eq!(Lines::new(text).byte(text, Location::new(2, 2)), 4);
 }

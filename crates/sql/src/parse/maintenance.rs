@@ -1,5 +1,5 @@
-//! The grammar of LOCK, ANALYZE, VACUUM, CLUSTER, REINDEX and CHECKPOINT, and of what is refused when it is its turn: LISTEN,
-//! NOTIFY, LOAD, DO, CALL.
+//! The grammar of LOCK, ANALYZE, VACUUM, CLUSTER, REINDEX, CHECKPOINT, LISTEN and NOTIFY, and of what is refused when it is its
+//! turn: LOAD, DO, CALL.
 
 use super::ddl::Cursor;
 use super::options::GivenOption;
@@ -65,13 +65,7 @@ impl Front<'_, '_> {
             "cluster" => cursor.cluster()?,
             "reindex" => cursor.reindex()?,
             "checkpoint" => Maintenance::Checkpoint,
-            "unlisten" => {
-                if !cursor.accept_token(&Token::Mul) {
-                    cursor.identifier()?;
-                }
-                // Nobody listens to anything.
-                return Ok(Syntax::Utility(Box::new(Utility::Unlisten)));
-            }
+            "listen" | "unlisten" | "notify" => return Ok(Syntax::Utility(Box::new(cursor.notification(word)?))),
             _ => return cursor.refused_statement(word, position),
         };
         Ok(Syntax::Maintenance(Box::new(maintenance)))
@@ -82,13 +76,6 @@ impl Cursor<'_, '_> {
     /// What PostgreSQL would do and Hyrax does not: read as far as the grammar goes, refused by the binder.
     fn refused_statement(&mut self, word: &str, position: u32) -> Result<Syntax> {
         match word {
-            "listen" => drop(self.identifier()?),
-            "notify" => {
-                self.identifier()?;
-                if self.accept_token(&Token::Comma) {
-                    self.string()?;
-                }
-            }
             "load" => drop(self.string()?),
             "do" => {
                 let mut has_body = false;
@@ -114,6 +101,22 @@ impl Cursor<'_, '_> {
         }
         let what = format!("{} is not supported", word.to_uppercase());
         Ok(Syntax::Ddl(Arc::new(Ddl::Unsupported { what, position })))
+    }
+
+    /// What follows LISTEN, UNLISTEN or NOTIFY.
+    fn notification(&mut self, word: &str) -> Result<Utility> {
+        if word == "unlisten" && self.accept_token(&Token::Mul) {
+            return Ok(Utility::Unlisten(None));
+        }
+        let channel = self.identifier()?.name;
+        Ok(match word {
+            "listen" => Utility::Listen(channel),
+            "unlisten" => Utility::Unlisten(Some(channel)),
+            _ => {
+                let payload = if self.accept_token(&Token::Comma) { self.string()? } else { String::new() };
+                Utility::Notify { channel, payload }
+            }
+        })
     }
 
     /// `[ONLY] name [*]`, `ONLY (name)`. Nothing inherits, so that all of them mean the same.

@@ -13,6 +13,7 @@ mod lines;
 mod literals;
 mod maintenance;
 mod options;
+pub(crate) mod rows;
 pub(crate) mod search_cycle;
 mod session;
 pub(crate) mod targets;
@@ -140,6 +141,7 @@ pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statem
     let tokens = targets::with_documents(&tokens).unwrap_or(tokens);
     let tokens = targets::marked(&tokens, text, &lines).unwrap_or(tokens);
     let tokens = forms::rewritten(&tokens, text, &lines).unwrap_or(tokens);
+    let tokens = rows::gathered(tokens);
     let mut parser = parser(tokens);
     let source = ddl::Source::new(text, &lines);
     let mut statements = vec![];
@@ -151,6 +153,7 @@ pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statem
         if statements.len() == STATEMENTS_MAX {
             return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "too many statements in one string"));
         }
+        crate::stop::check()?;
         statements.push(statement(&mut parser, &source, text, &lines)?);
     }
 }

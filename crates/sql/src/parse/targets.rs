@@ -10,6 +10,9 @@ use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
 const MARK: &str = "\0target ";
 
+/// Tokens between UPDATE and SET, white space and comments among them: names, an alias.
+const TABLE_TOKENS_MAX: usize = 200;
+
 /// The column that DOCUMENT stands for.
 const DOCUMENT: &str = "\0document";
 
@@ -175,7 +178,7 @@ fn set_targets(tokens: &[TokenWithSpan], update: usize, found: &mut Vec<(usize, 
     let (mut at, mut depth) = (update + 1, 0);
     // SET follows the name of the table and its alias.
     loop {
-        let Some(token) = tokens.get(at) else { return };
+        let Some(token) = tokens.get(at).filter(|_| at - update < TABLE_TOKENS_MAX) else { return };
         depth += depth_change(&token.token);
         if depth < 0 || matches!(token.token, Token::SemiColon | Token::Eq) {
             return;

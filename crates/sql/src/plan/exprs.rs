@@ -11,6 +11,7 @@ use types::{Datum, Oid, SqlError, SqlState, SqlType, oid};
 impl Planner<'_> {
     /// The expression as its operator evaluates it.
     pub(super) fn resolve(&mut self, expr: &Expr, place: &Positions) -> Result<Expr> {
+        crate::stop::check()?;
         let mut expr = expr.clone();
         self.resolve_in_place(&mut expr, place)?;
         Ok(expr)

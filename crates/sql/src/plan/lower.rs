@@ -18,6 +18,7 @@ impl Planner<'_> {
         if self.depth > MAX_DEPTH {
             return Err(too_deep());
         }
+        crate::stop::check()?;
         let lowered = self.dispatch(node, need);
         self.depth -= 1;
         lowered

@@ -105,8 +105,14 @@ pub enum Utility {
     },
     /// ANALYZE, VACUUM, CLUSTER, REINDEX, CHECKPOINT.
     Maintain(Box<Maintain>),
-    /// Any channel: nothing is ever listened to (LISTEN and NOTIFY are refused).
-    Unlisten,
+    /// To a channel.
+    Listen(String),
+    /// None: all channels.
+    Unlisten(Option<String>),
+    Notify {
+        channel: String,
+        payload: String,
+    },
 
     Ddl(Arc<ddl::Ddl>),
 }

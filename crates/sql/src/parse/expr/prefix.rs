@@ -6,6 +6,7 @@ use super::{
     Result, at, call, expect, expect_token, here, is_token, is_word, list, named, nested, own_syntax, tokens, typed,
     unexpected, word_at,
 };
+use crate::parse::rows;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
     AccessExpr, Array, CastKind, Expr as Ast, Function, FunctionArguments, Ident, ObjectName, Query, Subscript,
@@ -22,6 +23,7 @@ pub(super) fn operand(parser: &mut Parser<'_>) -> Result<Ast> {
             let keyword = word.keyword;
             word_operand(parser, keyword, span)
         }
+        Token::Word(word) if rows::is_mark(word) => rows::parse(parser, |parser| nested(parser, level::ANY)),
         Token::Word(_) => name(parser),
         Token::LParen => parenthesis(parser),
         Token::Number(..)

@@ -169,13 +169,15 @@ pub(in crate::parse) fn wrap_whole_rows(tokens: Vec<TokenWithSpan>) -> Vec<Token
         return tokens;
     }
     let mut out = Vec::with_capacity(tokens.len() + 2 * wraps.len());
+    // In order, and apart from each other.
+    let mut wraps = wraps.into_iter().peekable();
     for (at, token) in tokens.into_iter().enumerate() {
         let span = token.span;
-        if wraps.iter().any(|(start, _)| *start == at) {
+        if wraps.peek().is_some_and(|(start, _)| *start == at) {
             out.push(TokenWithSpan { token: Token::LParen, span });
         }
         out.push(token);
-        if wraps.iter().any(|(_, end)| *end == at) {
+        if wraps.next_if(|(_, end)| *end == at).is_some() {
             out.push(TokenWithSpan { token: Token::RParen, span });
         }
     }
