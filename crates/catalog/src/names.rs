@@ -179,6 +179,24 @@ pub fn row_type(catalog: &Snapshot, scope: NameScope<'_>, name: &[String]) -> Re
     Ok(found.map(SqlType::new))
 }
 
+/// Whether the search path finds the function by its bare name and argument types, before any other like it.
+pub fn function_is_visible(catalog: &Snapshot, scope: NameScope<'_>, function: &Function) -> bool {
+    let args = function.input_types();
+    for schema in scope.search_path {
+        if *schema == function.schema {
+            return true;
+        }
+        let is_hidden = match *schema {
+            PG_CATALOG_SCHEMA => builtin::procs_by_name(&function.name).iter().any(|p| *p.args == *args),
+            schema => catalog.functions_by_name(schema, &function.name).any(|f| f.input_types() == args),
+        };
+        if is_hidden {
+            return false;
+        }
+    }
+    false
+}
+
 /// `format_type` for any type: built-in, or of a relation's rows.
 pub fn format_type(catalog: &Snapshot, scope: NameScope<'_>, oid: Oid, typmod: Option<i32>) -> String {
     if builtin::type_by_oid(oid).is_some() {

@@ -15,6 +15,7 @@ pub enum Target<'a> {
     Column(&'a Relation, &'a Column),
     Schema(&'a Schema),
     Database(&'a Database),
+    Function(&'a Function),
 }
 
 /// Levels of membership that are followed.
@@ -26,6 +27,7 @@ impl Target<'_> {
             Target::Relation(r) | Target::Column(r, _) => r.owner,
             Target::Schema(s) => s.owner,
             Target::Database(d) => d.owner,
+            Target::Function(f) => f.owner,
         }
     }
 
@@ -36,11 +38,12 @@ impl Target<'_> {
             Target::Column(_, c) => return c.privileges.clone().flatten_list(),
             Target::Schema(s) => &s.privileges,
             Target::Database(d) => &d.privileges,
+            Target::Function(f) => &f.privileges,
         };
         stored.clone().unwrap_or_else(|| self.default_list())
     }
 
-    /// PostgreSQL's default: the owner has all; PUBLIC may connect to databases and make TEMP tables there.
+    /// PostgreSQL's default: the owner has all; PUBLIC may connect to databases and make TEMP tables there, and execute functions.
     pub fn default_list(&self) -> Vec<Grant> {
         let owner = self.owner();
         let own = Grant { grantee: owner, grantor: owner, rights: self.all(), grantable: 0 };
@@ -49,6 +52,9 @@ impl Target<'_> {
             Target::Database(_) => {
                 let rights = privilege::CREATE_TEMP | privilege::CONNECT;
                 vec![Grant { grantee: 0, grantor: owner, rights, grantable: 0 }, own]
+            }
+            Target::Function(_) => {
+                vec![Grant { grantee: 0, grantor: owner, rights: privilege::EXECUTE, grantable: 0 }, own]
             }
             _ => vec![own],
         }
@@ -62,6 +68,7 @@ impl Target<'_> {
             Target::Column(..) => privilege::ALL_COLUMN,
             Target::Schema(_) => privilege::ALL_SCHEMA,
             Target::Database(_) => privilege::ALL_DATABASE,
+            Target::Function(_) => privilege::EXECUTE,
         }
     }
 
@@ -71,6 +78,7 @@ impl Target<'_> {
             Target::Relation(r) | Target::Column(r, _) => format!("{} {}", r.kind_name(), r.name),
             Target::Schema(s) => format!("schema {}", s.name),
             Target::Database(d) => format!("database {}", d.name),
+            Target::Function(f) => format!("function {}", f.name),
         }
     }
 
@@ -79,6 +87,7 @@ impl Target<'_> {
             Target::Relation(r) | Target::Column(r, _) => r.database,
             Target::Schema(s) => s.database,
             Target::Database(d) => d.id,
+            Target::Function(f) => f.database,
         }
     }
 }

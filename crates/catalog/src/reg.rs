@@ -4,7 +4,7 @@
 //! shown with its schema. The binder reads literals with it, the executor all other text.
 
 use crate::Snapshot;
-use crate::descriptor::{INFORMATION_SCHEMA, PG_CATALOG_SCHEMA};
+use crate::descriptor::{Function, INFORMATION_SCHEMA, PG_CATALOG_SCHEMA};
 use crate::names::{self, NameScope};
 use types::functions::quote_ident;
 use types::{Oid, SqlError, SqlState, SqlType, builtin, oid, typename};
@@ -48,15 +48,24 @@ pub fn output(catalog: &Snapshot, scope: NameScope<'_>, ty: Oid, id: Oid) -> Str
         oid::REGTYPE => Some(type_name(id)),
         oid::REGROLE => catalog.role(id).map(|r| quote_ident(&r.name).to_string()),
         oid::REGNAMESPACE => catalog.schema(id).map(|s| quote_ident(&s.name).to_string()),
-        // An overloaded name would not be read back without its schema, so it is shown with it.
-        oid::REGPROC => builtin::proc_by_oid(id).map(|p| match builtin::procs_by_name(p.name).len() {
-            1 => quote_ident(p.name).to_string(),
-            _ => format!("pg_catalog.{}", quote_ident(p.name)),
-        }),
-        oid::REGPROCEDURE => builtin::proc_by_oid(id).map(|p| {
-            let args: Vec<String> = p.args.iter().map(|ty| type_name(*ty)).collect();
-            format!("{}({})", quote_ident(p.name), args.join(","))
-        }),
+        oid::REGPROC => match catalog.function(id) {
+            Some(f) => Some(user_function_name(catalog, f, !is_alone(catalog, scope, f))),
+            // An overloaded name would not be read back without its schema, so it is shown with it.
+            None => builtin::proc_by_oid(id).map(|p| match builtin::procs_by_name(p.name).len() {
+                1 => quote_ident(p.name).to_string(),
+                _ => format!("pg_catalog.{}", quote_ident(p.name)),
+            }),
+        },
+        oid::REGPROCEDURE => {
+            let list = |args: &[Oid]| args.iter().map(|ty| type_name(*ty)).collect::<Vec<_>>().join(",");
+            match catalog.function(id) {
+                Some(f) => {
+                    let is_hidden = !names::function_is_visible(catalog, scope, f);
+                    Some(format!("{}({})", user_function_name(catalog, f, is_hidden), list(&f.input_types())))
+                }
+                None => builtin::proc_by_oid(id).map(|p| format!("{}({})", quote_ident(p.name), list(&p.args))),
+            }
+        }
         oid::REGOPER => builtin::operator_by_oid(id).map(|o| match builtin::operators_by_name(o.name).len() {
             1 => o.name.to_owned(),
             _ => format!("pg_catalog.{}", o.name),
@@ -141,21 +150,40 @@ pub fn type_by_text(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Res
     found.filter(|ty| ty.oid != 0).ok_or(error)
 }
 
-/// The bare name of a function; None where its schema, which must exist, has no functions.
-fn builtin_name(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Option<String>> {
+fn user_function_name(catalog: &Snapshot, function: &Function, qualified: bool) -> String {
+    match qualified {
+        true => names::qualified(catalog, function.schema, &function.name),
+        false => quote_ident(&function.name).to_string(),
+    }
+}
+
+/// Whether the bare name means this function and no other.
+fn is_alone(catalog: &Snapshot, scope: NameScope<'_>, function: &Function) -> bool {
+    matches!(functions_named(catalog, scope, &function.name).as_deref(), Ok([(only, _)]) if *only == function.id)
+}
+
+/// (id, input types) of all functions that a name, qualified or along the search path, may mean.
+fn functions_named(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Vec<(Oid, Vec<Oid>)>> {
     let mut name = names::parse_qualified(text)?;
-    let last = name.pop();
-    let Some(schema) = name.pop() else { return Ok(last) };
-    let schema = names::schema(catalog, scope, &schema)?.id;
-    Ok(last.filter(|_| matches!(schema, PG_CATALOG_SCHEMA | INFORMATION_SCHEMA)))
+    let last = name.pop().unwrap_or_default();
+    let schemas = match name.pop() {
+        Some(schema) => vec![names::schema(catalog, scope, &schema)?.id],
+        None => scope.search_path.to_vec(),
+    };
+    let mut found = vec![];
+    for schema in schemas {
+        if matches!(schema, PG_CATALOG_SCHEMA | INFORMATION_SCHEMA) {
+            found.extend(builtin::procs_by_name(&last).iter().map(|p| (p.oid, p.args.to_vec())));
+        }
+        found.extend(catalog.functions_by_name(schema, &last).map(|f| (f.id, f.input_types())));
+    }
+    Ok(found)
 }
 
 fn one_proc(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Oid> {
-    let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"));
-    let name = builtin_name(catalog, scope, text)?.ok_or_else(missing)?;
-    match builtin::procs_by_name(&name) {
-        [proc] => Ok(proc.oid),
-        [] => Err(missing()),
+    match functions_named(catalog, scope, text)?.as_slice() {
+        [(id, _)] => Ok(*id),
+        [] => Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"))),
         _ => Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("more than one function named \"{text}\""))),
     }
 }
@@ -198,9 +226,8 @@ fn arguments(list: &str) -> Vec<&str> {
 fn one_procedure(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Oid> {
     let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"));
     let (name, types) = signature(catalog, scope, text)?;
-    let name = builtin_name(catalog, scope, name)?.ok_or_else(missing)?;
-    let found = builtin::procs_by_name(&name).iter().find(|p| p.args[..] == types[..]);
-    found.map(|p| p.oid).ok_or_else(missing)
+    let found = functions_named(catalog, scope, name)?;
+    found.into_iter().find(|(_, args)| *args == types).map(|(id, _)| id).ok_or_else(missing)
 }
 
 fn operator_name(text: &str) -> &str {

@@ -15,6 +15,7 @@
 
 use crate::descriptor::*;
 use bytes::Bytes;
+use std::borrow::Cow;
 use txn::{Home, Mutation, RelationRef, StorageId};
 use types::{Oid, SqlError, SqlState};
 
@@ -44,6 +45,8 @@ pub enum NameSpace {
     Schemas = 3,
     /// Scope: the schema. Relations, views, sequences and indexes.
     Relations = 4,
+    /// Scope: the schema. The name is a signature: `f(23,25)`.
+    Functions = 6,
 }
 
 pub fn object_key(key: ObjectKey) -> Vec<u8> {
@@ -76,6 +79,7 @@ pub fn parse_object_key(key: &[u8]) -> Option<ObjectKey> {
         5 => ObjectKind::Role,
         6 => ObjectKind::Statistics,
         7 => ObjectKind::DefaultPrivileges,
+        9 => ObjectKind::Function,
         _ => return None,
     };
     Some(ObjectKey { kind, id: u32::from_be_bytes(rest.try_into().ok()?) })
@@ -109,15 +113,16 @@ pub fn decode_id(bytes: &[u8]) -> Result<Oid, SqlError> {
 }
 
 /// The names that an object occupies.
-pub fn names_of(object: &Object) -> Option<(NameSpace, Oid, &str)> {
-    match object {
-        Object::Database(o) => Some((NameSpace::Databases, 0, &o.name)),
-        Object::Schema(o) => Some((NameSpace::Schemas, o.database, &o.name)),
-        Object::Relation(o) => Some((NameSpace::Relations, o.schema, &o.name)),
-        Object::Index(o) => Some((NameSpace::Relations, o.schema, &o.name)),
-        Object::Role(o) => Some((NameSpace::Roles, 0, &o.name)),
-        Object::Statistics(_) | Object::DefaultPrivileges(_) => None,
-    }
+pub fn names_of(object: &Object) -> Option<(NameSpace, Oid, Cow<'_, str>)> {
+    Some(match object {
+        Object::Database(o) => (NameSpace::Databases, 0, Cow::from(&o.name)),
+        Object::Schema(o) => (NameSpace::Schemas, o.database, Cow::from(&o.name)),
+        Object::Relation(o) => (NameSpace::Relations, o.schema, Cow::from(&o.name)),
+        Object::Index(o) => (NameSpace::Relations, o.schema, Cow::from(&o.name)),
+        Object::Role(o) => (NameSpace::Roles, 0, Cow::from(&o.name)),
+        Object::Function(o) => (NameSpace::Functions, o.schema, Cow::from(o.signature())),
+        Object::Statistics(_) | Object::DefaultPrivileges(_) => return None,
+    })
 }
 
 /// The rows of an object that is there from the start.
@@ -129,7 +134,7 @@ pub fn mutations(object: &Object) -> Result<Vec<Mutation>, SqlError> {
     };
     let mut rows = vec![row(object_key(object.key()), encode_object(object)?)];
     if let Some((space, scope, name)) = names_of(object) {
-        rows.push(row(name_key(space, scope, name), encode_id(object.key().id)));
+        rows.push(row(name_key(space, scope, &name), encode_id(object.key().id)));
     }
     Ok(rows)
 }

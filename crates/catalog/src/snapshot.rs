@@ -56,6 +56,9 @@ pub struct Snapshot {
     roles: IdMap<Role>,
     statistics: IdMap<Statistics>,
     default_privileges: IdMap<DefaultPrivileges>,
+    functions: IdMap<Function>,
+    /// Of one name, in order of id.
+    function_names: HashMap<Name, Vec<Oid>, RandomState>,
     names: HashMap<Name, Oid, RandomState>,
     /// Row types and their arrays, to the relation.
     row_types: HashMap<Oid, Oid, RandomState>,
@@ -154,6 +157,21 @@ impl Snapshot {
     pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
         self.roles.values()
     }
+    pub fn function(&self, id: Oid) -> Option<&Arc<Function>> {
+        self.functions.get(&id)
+    }
+    /// The functions of that name, in order of id.
+    pub fn functions_by_name<'a>(
+        &'a self,
+        schema: Oid,
+        name: &str,
+    ) -> impl Iterator<Item = &'a Arc<Function>> + use<'a> {
+        let ids = self.function_names.get(&NameRef(schema, name)).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| self.functions.get(id))
+    }
+    pub fn functions(&self) -> impl Iterator<Item = &Arc<Function>> {
+        self.functions.values()
+    }
     pub fn default_privileges(&self) -> impl Iterator<Item = &Arc<DefaultPrivileges>> {
         self.default_privileges.values()
     }
@@ -171,6 +189,7 @@ impl Snapshot {
             ObjectKind::Role => get(&self.roles, key.id, Object::Role),
             ObjectKind::Statistics => get(&self.statistics, key.id, Object::Statistics),
             ObjectKind::DefaultPrivileges => get(&self.default_privileges, key.id, Object::DefaultPrivileges),
+            ObjectKind::Function => get(&self.functions, key.id, Object::Function),
         }
     }
 
@@ -187,7 +206,28 @@ impl Snapshot {
                 self.names.insert(Name { schema: o.schema, name: o.name.clone() }, o.id);
                 self.indexes.insert(o.id, Arc::new(o));
             }
+            Object::Function(o) => self.put_function(o),
             Object::Relation(o) => self.put_relation(o),
+        }
+    }
+
+    fn put_function(&mut self, function: Function) {
+        let name = Name { schema: function.schema, name: function.name.clone() };
+        let ids = self.function_names.entry(name).or_default();
+        if let Err(at) = ids.binary_search(&function.id) {
+            ids.insert(at, function.id);
+        }
+        self.functions.insert(function.id, Arc::new(function));
+    }
+
+    fn remove_function(&mut self, id: Oid) {
+        let Some(old) = self.functions.remove(&id) else { return };
+        let name = NameRef(old.schema, &old.name);
+        if let Some(ids) = self.function_names.get_mut(&name) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.function_names.remove(&name);
+            }
         }
     }
 
@@ -217,6 +257,7 @@ impl Snapshot {
             ObjectKind::Role => drop(self.roles.remove(&key.id)),
             ObjectKind::Statistics => drop(self.statistics.remove(&key.id)),
             ObjectKind::DefaultPrivileges => drop(self.default_privileges.remove(&key.id)),
+            ObjectKind::Function => self.remove_function(key.id),
             ObjectKind::Index => {
                 if let Some(old) = self.indexes.remove(&key.id) {
                     self.forget_name(old.schema, &old.name, old.id);

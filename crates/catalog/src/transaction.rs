@@ -162,8 +162,11 @@ impl TransactionCatalog {
         scope: Oid,
         name: &str,
     ) -> Result<Option<Oid>, SqlError> {
-        if space == NameSpace::Relations && self.is_temporary_schema(scope) {
-            return Ok(self.current.id_by_name(scope, name));
+        if self.is_temporary_schema(scope) {
+            return Ok(match space {
+                NameSpace::Relations => self.current.id_by_name(scope, name),
+                _ => None,
+            });
         }
         self.lock_name(txn, space, scope, name).await
     }
@@ -194,10 +197,10 @@ impl TransactionCatalog {
             let (new_name, old_name) = (rows::names_of(&object), old.as_ref().and_then(rows::names_of));
             if new_name != old_name {
                 if let Some((space, scope, name)) = old_name {
-                    txn.delete(relation, rows::SLOT, &rows::name_key(space, scope, name))?;
+                    txn.delete(relation, rows::SLOT, &rows::name_key(space, scope, &name))?;
                 }
                 if let Some((space, scope, name)) = new_name {
-                    let row = rows::name_key(space, scope, name);
+                    let row = rows::name_key(space, scope, &name);
                     txn.put(relation, rows::SLOT, &row, &rows::encode_id(key.id))?;
                 }
             }
@@ -222,6 +225,7 @@ impl TransactionCatalog {
         match object {
             Object::Relation(r) => r.is_temporary,
             Object::Index(i) => self.current.relation(i.relation).is_some_and(|r| r.is_temporary),
+            Object::Function(f) => self.is_temporary_schema(f.schema),
             Object::Statistics(s) => self.current.relation(s.relation).is_some_and(|r| r.is_temporary),
             _ => false,
         }
@@ -234,7 +238,7 @@ impl TransactionCatalog {
         if !is_temporary {
             let relation = &rows::DESCRIPTOR_ROWS;
             if let Some((space, scope, name)) = rows::names_of(&old) {
-                txn.delete(relation, rows::SLOT, &rows::name_key(space, scope, name))?;
+                txn.delete(relation, rows::SLOT, &rows::name_key(space, scope, &name))?;
             }
             txn.delete(relation, rows::SLOT, &rows::object_key(key))?;
             if let Object::Relation(old) = &old {

@@ -11,7 +11,19 @@ use types::{CallContext, Datum, Result, SqlType, builtin, cast};
 
 /// Binds stored text. Names in it are qualified where a search path decided them.
 pub(crate) fn expression(env: &EvalContext<'_>, relation: &Relation, text: &str) -> Result<Expr> {
-    let context = BindContext {
+    let context = bind_context(env);
+    let mut expr = parse_bind_expr(text, relation, &context)?;
+    expr.rewrite(&mut |e| {
+        if let ExprKind::Column(column) = &e.kind {
+            e.kind = ExprKind::Input(column.0);
+        }
+    });
+    Ok(expr)
+}
+
+/// What names are looked up against for the session.
+pub(crate) fn bind_context(env: &EvalContext<'_>) -> BindContext {
+    BindContext {
         catalog: env.catalog.clone(),
         database: env.session.database(),
         search_path: env.session.search_path(),
@@ -22,14 +34,12 @@ pub(crate) fn expression(env: &EvalContext<'_>, relation: &Relation, text: &str)
         format: Arc::new(env.format.clone()),
         standard_conforming_strings: true,
         is_implemented: crate::functions::is_implemented,
-    };
-    let mut expr = parse_bind_expr(text, relation, &context)?;
-    expr.rewrite(&mut |e| {
-        if let ExprKind::Column(column) = &e.kind {
-            e.kind = ExprKind::Input(column.0);
-        }
-    });
-    Ok(expr)
+    }
+}
+
+/// For each of a view's columns whether a value can be given to it; None: the view is not updatable.
+pub(crate) fn updatable_columns(env: &EvalContext<'_>, view: &Arc<Relation>) -> Option<Vec<bool>> {
+    sql::updatable_columns(view, &bind_context(env))
 }
 
 /// The value of a stored expression without columns, as a column's type.

@@ -125,6 +125,7 @@ impl Deparser<'_> {
                 self.enclosed(format!("ROW({left}) {} ROW({right})", row_compare(*op)))
             }
             Field { row, index } => self.field(row, *index)?,
+            Inlined(call) => format!("{}({})", self.function_name(&call.function), join(&self.list(&call.args)?)),
             other => match self.plan.and_then(|names| self.leaf(other, names)) {
                 Some(text) => text,
                 None => return Err(SqlError::unsupported("this kind of expression cannot be stored").at(expr.position)),
@@ -211,6 +212,15 @@ impl Deparser<'_> {
         let mut out = vec![];
         types::io::output(ty, value, &FormatSettings::default(), &mut out);
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// Of a user's function: qualified where the text is stored, and where the search path does not find it.
+    fn function_name(&self, function: &catalog::Function) -> String {
+        let is_seen = |scope: names::NameScope<'_>| names::function_is_visible(self.catalog, scope, function);
+        match self.shown {
+            Some(shown) if is_seen(shown.scope) => quote_ident(&function.name).to_string(),
+            _ => names::qualified(self.catalog, function.schema, &function.name),
+        }
     }
 
     /// Qualified where the text is stored, and where the search path does not find it.

@@ -5,7 +5,9 @@
 //! into `Outer(slot)`.
 
 use crate::logical::{ColumnId, Subquery};
-use types::builtin::{Operator, Proc};
+use catalog::{Function, FunctionVolatility};
+use std::sync::Arc;
+use types::builtin::{Operator, Proc, Volatility};
 use types::{Datum, SqlType};
 
 #[derive(Clone, Debug)]
@@ -184,6 +186,28 @@ pub enum ExprKind {
     },
     /// DEFAULT in VALUES/SET, replaced by the binder before planning.
     DefaultMarker,
+    /// A user's function as its body. In stored expressions and while a statement is bound; plans have the body alone.
+    Inlined(Box<Inlined>),
+}
+
+/// What a call of a user's function has become. Its child is the body; the call is kept to be shown.
+#[derive(Clone, Debug)]
+pub struct Inlined {
+    pub function: Arc<Function>,
+    pub args: Vec<Expr>,
+    pub body: Expr,
+}
+
+impl Inlined {
+    /// How far its value can be relied on, with its arguments'.
+    pub fn volatility(&self) -> Volatility {
+        let own = match self.function.volatility {
+            FunctionVolatility::Immutable => Volatility::Immutable,
+            FunctionVolatility::Stable => Volatility::Stable,
+            FunctionVolatility::Volatile => Volatility::Volatile,
+        };
+        self.args.iter().map(crate::volatility).fold(own, Ord::max)
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -284,6 +308,7 @@ impl Expr {
                 .collect(),
             DocumentPath { document, .. } => vec![document],
             Grouping { set_id, .. } => vec![set_id],
+            Inlined(call) => vec![&call.body],
         }
     }
 
@@ -336,6 +361,7 @@ impl Expr {
                 .collect(),
             DocumentPath { document, .. } => vec![document],
             Grouping { set_id, .. } => vec![set_id],
+            Inlined(call) => vec![&mut call.body],
         }
     }
 

@@ -27,7 +27,10 @@ use types::builtin::Proc;
 use types::{FormatSettings, Oid, SqlType};
 
 pub use attributes::used_attributes;
-pub use bind::{StoredUse, bind, bind_stored, coerce_arguments, parse_bind_expr, volatility};
+pub use bind::{
+    StoredUse, bind, bind_stored, check_function, coerce_arguments, parse_bind_expr, require_updatable,
+    updatable_columns, volatility,
+};
 pub use deparse::{Deparser, PlanNames, Shown};
 pub use expr::{Expr, ExprKind};
 pub use parse::{Statement, StatementKind, parse};
@@ -74,6 +77,8 @@ pub struct Bound {
     pub columns: Vec<ResultColumn>,
     /// Relations it depends on, with the schema versions it saw; a cached plan is void when one has changed.
     pub depends_on: Vec<(Oid, u32)>,
+    /// Users' functions that it calls.
+    pub functions: Vec<Oid>,
 }
 
 #[derive(Debug)]

@@ -2,6 +2,10 @@
 //!
 //! Every id is the object's OID: a counter of the meta shard, never reused; ids below 16,384 are compiled in.
 
+mod function;
+
+pub use function::*;
+
 use serde::{Deserialize, Serialize};
 use types::key::KeyOrder;
 use types::{Oid, SqlType};
@@ -422,6 +426,7 @@ pub enum Object {
     Role(Role),
     Statistics(Statistics),
     DefaultPrivileges(DefaultPrivileges),
+    Function(Function),
 }
 
 /// `ALTER DEFAULT PRIVILEGES`: what objects made by `role` (in `schema`, or 0) get besides the built-in default.
@@ -448,6 +453,7 @@ pub enum ObjectKind {
     Role = 5,
     Statistics = 6,
     DefaultPrivileges = 7,
+    Function = 9,
 }
 
 /// Names a descriptor.
@@ -467,6 +473,9 @@ impl ObjectKey {
     pub fn index(id: Oid) -> ObjectKey {
         ObjectKey::new(ObjectKind::Index, id)
     }
+    pub fn function(id: Oid) -> ObjectKey {
+        ObjectKey::new(ObjectKind::Function, id)
+    }
 }
 
 impl Object {
@@ -479,6 +488,7 @@ impl Object {
             Object::Role(o) => ObjectKey::new(ObjectKind::Role, o.id),
             Object::Statistics(o) => ObjectKey::new(ObjectKind::Statistics, o.relation),
             Object::DefaultPrivileges(o) => ObjectKey::new(ObjectKind::DefaultPrivileges, o.id),
+            Object::Function(o) => ObjectKey::new(ObjectKind::Function, o.id),
         }
     }
 }

@@ -10,6 +10,7 @@ pub(super) const RELATIONS: &[(&str, RowsFn)] =
 const PG_CLASS: Oid = 1259;
 const PG_CONSTRAINT: Oid = 2606;
 const PG_NAMESPACE: Oid = 2615;
+const PG_PROC: Oid = 1255;
 const PG_DATABASE: Oid = 1262;
 const PG_AUTHID: Oid = 1260;
 
@@ -22,6 +23,9 @@ fn push(scan: &mut Scan<'_>, object: Oid, class: Oid, column: i32, comment: Opti
 fn pg_description(scan: &mut Scan<'_>) {
     for schema in scan.schemas() {
         push(scan, schema.id, PG_NAMESPACE, 0, schema.comment.as_ref());
+    }
+    for function in scan.functions() {
+        push(scan, function.id, PG_PROC, 0, function.comment.as_ref());
     }
     for relation in scan.user_relations(None) {
         push(scan, relation.id, PG_CLASS, 0, relation.comment.as_ref());

@@ -44,7 +44,7 @@ const TABLES: &[(&str, Origin)] = &[
     ("pg_ts_template", Origin::Text(include_str!("fixed/pg_ts_template.tsv"))),
     ("pg_cast", Origin::Made(routines::casts)),
     ("pg_operator", Origin::Made(routines::operators)),
-    ("pg_proc", Origin::Made(routines::procs)),
+    (routines::BUILTIN, Origin::Made(routines::procs)),
 ];
 
 pub(super) fn table(schema: Oid, name: &str) -> Option<Table> {
@@ -85,6 +85,11 @@ fn parse(relation: &VirtualRelation, line: &str) -> Option<Vec<Datum>> {
         text => types::io::input(column.ty, text, &format).ok(),
     };
     line.split('\t').zip(&relation.columns).map(cell).collect()
+}
+
+/// Those of a table that has others besides.
+pub(super) fn rows_of(relation: &VirtualRelation, name: &str, equal: &[(AttributeNumber, Datum)]) -> Vec<Row> {
+    table(PG_CATALOG_SCHEMA, name).map_or(vec![], |table| rows(relation, table, equal))
 }
 
 /// The rows of a fixed table: those of the key asked for, where it is the first column's or the name.

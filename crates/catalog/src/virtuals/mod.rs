@@ -57,8 +57,8 @@ pub struct VirtualContext<'a> {
     pub size: &'a dyn Fn(&Relation) -> (u64, u64),
     /// The last value of a sequence, None before the first; where it is known without waiting.
     pub last_value: &'a dyn Fn(&Relation) -> Option<i64>,
-    /// What can be done with a view, in `pg_relation_is_updatable`'s bits (4 update, 8 insert, 16 delete).
-    pub updatable: &'a dyn Fn(&Relation) -> i32,
+    /// For each of a view's columns whether a value can be given to it; None: the view is not updatable.
+    pub updatable: &'a dyn Fn(&Arc<Relation>) -> Option<Vec<bool>>,
     /// Start of the statement, microseconds since 2000-01-01 UTC.
     pub now: i64,
     /// The live state behind pg_stat_activity, pg_locks, pg_settings, …; None where there is no server (tests).
@@ -168,6 +168,7 @@ fn rows_of(schema: Oid, name: &str) -> RowsOf {
             dependencies::RELATIONS,
             listings::RELATIONS,
             roles::RELATIONS,
+            routines::RELATIONS,
             statistics::RELATIONS,
             time_zones::RELATIONS,
             types_of::RELATIONS,

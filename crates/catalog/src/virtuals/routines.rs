@@ -1,11 +1,77 @@
-//! pg_proc, pg_operator and pg_cast, from the tables that the binder resolves calls with.
+//! pg_proc, pg_operator and pg_cast, from the tables that the binder resolves calls with; pg_proc also has users' functions.
 
 use super::row::{array_or_null, row, vector};
-use crate::descriptor::{INFORMATION_SCHEMA, PG_CATALOG_SCHEMA, POSTGRES_ROLE};
+use super::{RowsFn, Scan};
+use crate::descriptor::*;
 use types::builtin::{self, CastContext, CastMethod, Proc, ProcKind, Volatility};
 use types::{Datum, Oid, oid};
 
+pub(super) const RELATIONS: &[(&str, RowsFn)] = &[("pg_proc", pg_proc)];
+
+/// The fixed part of pg_proc.
+pub(super) const BUILTIN: &str = "pg_proc: built-in";
+
+const PG_PROC: Oid = 1255;
 const LANGUAGE_INTERNAL: Oid = 12;
+pub(super) const LANGUAGE_SQL: Oid = 14;
+
+fn pg_proc(scan: &mut Scan<'_>) {
+    scan.push_fixed(PG_PROC, BUILTIN);
+    for f in scan.functions() {
+        if scan.wants(1, f.id) && scan.wants_text(2, &f.name) {
+            let row = function(scan, f);
+            scan.push(row);
+        }
+    }
+}
+
+fn function(scan: &Scan<'_>, f: &Function) -> Vec<Datum> {
+    let inputs = f.input_types();
+    let has_modes = f.parameters.iter().any(|p| p.mode != ParameterMode::In);
+    let has_names = f.parameters.iter().any(|p| !p.name.is_empty());
+    let defaults: Vec<&str> = f.inputs().filter_map(|p| p.default.as_deref()).collect();
+    let all = |of: bool| f.parameters.iter().filter(move |_| of);
+    let (source, sql_body) = match &f.body {
+        FunctionBody::Text(text) => (text.as_str(), None),
+        FunctionBody::Return { expression, .. } => ("", Some(format!("RETURN {expression}"))),
+    };
+    row![
+        f.id,
+        &f.name,
+        f.schema,
+        f.owner,
+        LANGUAGE_SQL,
+        f.cost,
+        f.rows,
+        f.variadic(),
+        0u32,
+        'f',
+        f.security_definer,
+        f.leakproof,
+        f.strict,
+        f.returns_set,
+        match f.volatility {
+            FunctionVolatility::Immutable => 'i',
+            FunctionVolatility::Stable => 's',
+            FunctionVolatility::Volatile => 'v',
+        },
+        f.parallel,
+        inputs.len() as i16,
+        defaults.len() as i16,
+        f.result,
+        vector(oid::OID, inputs.iter().copied()),
+        array_or_null(oid::OID, all(has_modes).map(|p| p.ty)),
+        array_or_null(oid::CHAR, all(has_modes).map(|p| p.mode.letter())),
+        array_or_null(oid::TEXT, all(has_names).map(|p| &p.name)),
+        Some(defaults.join(", ")).filter(|text| !text.is_empty()),
+        (),
+        source,
+        (),
+        sql_body,
+        (),
+        scan.acl(f.privileges.as_deref()),
+    ]
+}
 
 pub(super) fn procs() -> Vec<Vec<Datum>> {
     builtin::procs().iter().map(proc).collect()

@@ -145,6 +145,19 @@ impl<'a> Scan<'a> {
         })
     }
 
+    /// Adds the rows of a fixed table.
+    pub fn push_fixed(&mut self, relation: Oid, table: &str) {
+        if let Some(relation) = super::relation(relation) {
+            self.rows.extend(super::fixed::rows_of(relation, table, self.equal));
+        }
+    }
+
+    /// Functions of this database that users made.
+    pub fn functions(&self) -> impl Iterator<Item = &'a Arc<Function>> + use<'a> {
+        let database = self.database;
+        self.catalog.functions().filter(move |f| f.database == database)
+    }
+
     /// Whether rows with this OID there are wanted.
     pub fn wants(&self, attribute: AttributeNumber, id: Oid) -> bool {
         self.oid(attribute).is_none_or(|wanted| wanted == id)

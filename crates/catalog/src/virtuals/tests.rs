@@ -98,7 +98,7 @@ fn read(catalog: &Arc<Snapshot>, id: Oid, equal: &[(AttributeNumber, Datum)]) ->
         role: POSTGRES_ROLE,
         size: &|_| (3, 100),
         last_value: &|_| None,
-        updatable: &|_| 0,
+        updatable: &|_| None,
         now: 0,
         source: None,
     };

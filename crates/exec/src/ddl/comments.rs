@@ -55,6 +55,12 @@ pub(super) async fn comment(context: &mut DdlContext<'_>, target: &CommentTarget
             changed.comment = comment;
             context.catalog.put(context.txn, Object::Database(changed))
         }
+        CommentTarget::Function(named) => {
+            let found = super::functions::find(context, named)?;
+            let function = super::functions::lock(context, found.id).await?;
+            context.require_owner(Target::Function(&function))?;
+            super::functions::change(context, &function, |f| f.comment = comment)
+        }
         CommentTarget::Role(name) => {
             let role = context.role_by_name(&name.name)?;
             let may =

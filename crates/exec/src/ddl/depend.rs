@@ -20,6 +20,7 @@ pub(super) enum Part {
     Constraint(Oid, Oid),
     Column(Oid, AttributeNumber),
     Default(Oid, AttributeNumber),
+    Function(Oid),
 }
 
 /// A drop worked out: what goes, in the order in which it was found.
@@ -51,8 +52,20 @@ pub(super) fn describe(snapshot: &Snapshot, scope: NameScope<'_>, part: Part) ->
             format!("constraint {name} on {}", relation(id))
         }
         Part::Column(id, number) => format!("column {} of {}", column(id, number), relation(id)),
+        Part::Function(id) => format!("function {}", function_text(snapshot, scope, id)),
         Part::Default(id, number) => format!("default value for column {} of {}", column(id, number), relation(id)),
     }
+}
+
+/// `f(integer)`, qualified where the search path does not find it.
+fn function_text(snapshot: &Snapshot, scope: NameScope<'_>, id: Oid) -> String {
+    let Some(function) = snapshot.function(id) else { return id.to_string() };
+    let name = match names::function_is_visible(snapshot, scope, function) {
+        true => quote_ident(&function.name).to_string(),
+        false => names::qualified(snapshot, function.schema, &function.name),
+    };
+    let types = function.inputs().map(|p| names::format_type(snapshot, scope, p.ty, None));
+    format!("{name}({})", types.collect::<Vec<_>>().join(","))
 }
 
 /// Works out what goes with `targets`. 2BP01 without CASCADE if anything normal is among it.
@@ -136,6 +149,9 @@ fn describe_used(snapshot: &Snapshot, scope: NameScope<'_>, dependent: Part, on:
     {
         return format!("type {}", names::format_type(snapshot, scope, column.ty.oid, None));
     }
+    if let (Part::Function(_), Part::Relation(id)) = (dependent, on) {
+        return format!("type {}", names::regclass_text(snapshot, scope, id));
+    }
     describe(snapshot, scope, on)
 }
 
@@ -175,6 +191,7 @@ fn dependents(snapshot: &Snapshot, part: Part) -> Vec<(Part, bool)> {
         Part::Index(id) => of_index(snapshot, id),
         Part::Constraint(relation, constraint) => of_constraint(snapshot, relation, constraint),
         Part::Default(..) => vec![],
+        Part::Function(id) => of_function(snapshot, id),
     }
 }
 
@@ -185,7 +202,49 @@ fn of_schema(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
         let owner = r.sequence.as_ref().and_then(|s| s.owned_by).and_then(|(owner, _)| snapshot.relation(owner));
         owner.is_none_or(|owner| owner.schema != id)
     });
-    inside.map(|r| (Part::Relation(r.id), false)).collect()
+    let functions = snapshot.functions().filter(|f| f.schema == id).map(|f| (Part::Function(f.id), false));
+    inside.map(|r| (Part::Relation(r.id), false)).chain(functions).collect()
+}
+
+fn of_function(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
+    let Some(function) = snapshot.function(id) else { return vec![] };
+    let views = snapshot.relations().filter(|r| views_on(r).any(|(on, _)| on == id)).map(|r| Part::Relation(r.id));
+    views.chain(stored_calls(snapshot, function)).map(|part| (part, false)).collect()
+}
+
+/// Stored expressions that call the function: of defaults, generated columns, checks, indexes and other functions' parameters.
+pub(super) fn stored_calls(snapshot: &Snapshot, function: &Function) -> Vec<Part> {
+    let Some(schema) = snapshot.schema(function.schema) else { return vec![] };
+    let call = function.call_text(&schema.name);
+    let calls = |text: &String| text.split('\'').step_by(2).any(|outside| outside.contains(&call));
+    let mut all = vec![];
+    for relation in snapshot.relations().filter(|r| r.database == function.database) {
+        for column in relation.live_columns().filter(|c| c.default.as_ref().is_some_and(calls)) {
+            all.push(match column.is_generated {
+                true => Part::Column(relation.id, column.number),
+                false => Part::Default(relation.id, column.number),
+            });
+        }
+        for constraint in &relation.constraints {
+            if matches!(&constraint.kind, ConstraintKind::Check { expression, .. } if calls(expression)) {
+                all.push(Part::Constraint(relation.id, constraint.id));
+            }
+        }
+        for index in snapshot.indexes_of(relation) {
+            let in_key =
+                index.columns.iter().any(|c| matches!(&c.source, IndexSource::Expression(text) if calls(text)));
+            if in_key || index.predicate.as_ref().is_some_and(calls) {
+                all.push(Part::Index(index.id));
+            }
+        }
+    }
+    let others = snapshot.functions().filter(|f| f.id != function.id);
+    all.extend(
+        others
+            .filter(|f| f.parameters.iter().any(|p| p.default.as_ref().is_some_and(calls)))
+            .map(|f| Part::Function(f.id)),
+    );
+    all
 }
 
 fn of_relation(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
@@ -206,6 +265,11 @@ fn of_relation(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
                 all.push((Part::Column(other.id, column.number), false));
             }
         }
+    }
+    if relation.row_type != 0 {
+        let is_of = |ty: Oid| ty == relation.row_type || ty == relation.row_array_type;
+        let using = snapshot.functions().filter(|f| is_of(f.result) || f.parameters.iter().any(|p| is_of(p.ty)));
+        all.extend(using.map(|f| (Part::Function(f.id), false)));
     }
     for (other, constraint, _) in snapshot.foreign_keys_to(id).filter(|(other, _, _)| other.id != id) {
         all.push((Part::Constraint(other.id, constraint.id), false));

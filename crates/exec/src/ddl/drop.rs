@@ -18,7 +18,6 @@ fn word(kind: DropKind) -> &'static str {
         DropKind::Index => "index",
         DropKind::Schema => "schema",
         DropKind::Type | DropKind::Domain => "type",
-        DropKind::Function => "function",
         DropKind::Procedure => "procedure",
         DropKind::Aggregate => "aggregate",
         DropKind::Trigger => "trigger",
@@ -166,7 +165,7 @@ fn drop_of_nothing(
     if_exists: bool,
 ) -> Result<()> {
     let missing = |name: &ObjectName| match kind {
-        DropKind::Function | DropKind::Procedure | DropKind::Aggregate => {
+        DropKind::Procedure | DropKind::Aggregate => {
             let message = match if_exists {
                 true => format!("{} {}() does not exist", word(kind), name.parts.join(".")),
                 false => format!("could not find a {} named \"{}\"", word(kind), name.parts.join(".")),
@@ -221,6 +220,12 @@ pub(super) async fn carry_out(context: &mut DdlContext<'_>, plan: DropPlan) -> R
                 }
             }
             Part::Column(relation, number) => remove_column(context, relation, number, &plan).await?,
+            Part::Function(id) => {
+                let key = ObjectKey::function(id);
+                if context.catalog.lock(context.txn, key).await? {
+                    context.catalog.remove(context.txn, key)?;
+                }
+            }
             Part::Schema(id) => {
                 let key = ObjectKey::new(ObjectKind::Schema, id);
                 if context.catalog.lock(context.txn, key).await? {

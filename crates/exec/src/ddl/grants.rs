@@ -1,4 +1,4 @@
-//! GRANT and REVOKE on tables, columns, sequences, schemas and databases; ALTER DEFAULT PRIVILEGES.
+//! GRANT and REVOKE on tables, columns, sequences, schemas, databases and functions; ALTER DEFAULT PRIVILEGES.
 
 use super::columns::column_mut;
 use super::context::{DdlContext, error};
@@ -16,6 +16,7 @@ enum Kind {
     Sequence,
     Schema,
     Database,
+    Function,
 }
 
 impl Kind {
@@ -25,6 +26,7 @@ impl Kind {
             Kind::Sequence => privilege::ALL_SEQUENCE,
             Kind::Schema => privilege::ALL_SCHEMA,
             Kind::Database => privilege::ALL_DATABASE,
+            Kind::Function => privilege::EXECUTE,
         }
     }
     fn word(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Kind {
             Kind::Sequence => "sequence",
             Kind::Schema => "schema",
             Kind::Database => "database",
+            Kind::Function => "function",
         }
     }
 }
@@ -143,6 +146,22 @@ pub(super) async fn grant(context: &mut DdlContext<'_>, grant: &GrantStatement) 
         GrantTarget::Schemas(schemas) => {
             for name in schemas {
                 grant_on_schema(context, grant, name, &grantees).await?;
+            }
+        }
+        GrantTarget::Functions(functions) => {
+            for named in functions {
+                let id = super::functions::find(context, named)?.id;
+                grant_on_function(context, grant, id, &grantees).await?;
+            }
+        }
+        GrantTarget::AllFunctionsIn(schemas) => {
+            for name in schemas {
+                let schema = context.schema_named(&name.name)?.id;
+                let ids: Vec<Oid> =
+                    context.snapshot().functions().filter(|f| f.schema == schema).map(|f| f.id).collect();
+                for id in ids {
+                    grant_on_function(context, grant, id, &grantees).await?;
+                }
             }
         }
         GrantTarget::Unsupported { what, position } => {
@@ -342,6 +361,19 @@ async fn grant_on_schema(
     let mut changed = Schema::clone(&schema);
     changed.privileges = Some(list);
     context.catalog.put(context.txn, Object::Schema(changed))
+}
+
+async fn grant_on_function(
+    context: &mut DdlContext<'_>,
+    grant: &GrantStatement,
+    id: Oid,
+    grantees: &[Oid],
+) -> Result<()> {
+    refuse_columns(grant)?;
+    let rights = object_rights(grant, Kind::Function)?;
+    let function = super::functions::lock(context, id).await?;
+    let list = changed_list(context, grant, Target::Function(&function), &function.name, rights, grantees)?;
+    super::functions::change(context, &function, |f| f.privileges = Some(list))
 }
 
 // --- defaults

@@ -21,6 +21,7 @@ mod databases;
 mod depend;
 mod drop;
 mod foreign_keys;
+mod functions;
 mod grants;
 mod indexes;
 mod options;
@@ -95,6 +96,11 @@ pub async fn execute(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutco
         }
         Ddl::ReassignOwned { from, to } => owned::reassign(context, from, to).await?,
         Ddl::DropOwned { roles, cascade } => owned::drop(context, roles, *cascade).await?,
+        Ddl::CreateFunction(create) => functions::create(context, create).await?,
+        Ddl::AlterFunction { function, action } => functions::alter(context, function, action).await?,
+        Ddl::DropFunctions { functions, if_exists, cascade } => {
+            functions::drop(context, functions, *if_exists, *cascade).await?;
+        }
         Ddl::Unsupported { what, position } => return Err(SqlError::unsupported(what.clone()).at(*position)),
     }
     Ok(outcome)

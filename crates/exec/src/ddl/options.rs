@@ -142,7 +142,12 @@ pub(super) async fn set(context: &mut DdlContext<'_>, id: Oid, options: &Options
     if let Some(is_open) = is_open {
         open(context, &relation, is_open).await?;
     }
-    context.change_relation(id, |r| merge(&mut r.options, stored)).map(drop)
+    context
+        .change_relation(id, |r| {
+            merge(&mut r.options, stored);
+            super::views::follow_options(r);
+        })
+        .map(drop)
 }
 
 pub(super) async fn reset(context: &mut DdlContext<'_>, id: Oid, names: &[String]) -> Result<()> {
@@ -150,7 +155,12 @@ pub(super) async fn reset(context: &mut DdlContext<'_>, id: Oid, names: &[String
     if names.iter().any(|name| name == OPEN) {
         open(context, &relation, false).await?;
     }
-    context.change_relation(id, |r| r.options.retain(|(name, _)| !names.contains(name))).map(drop)
+    context
+        .change_relation(id, |r| {
+            r.options.retain(|(name, _)| !names.contains(name));
+            super::views::follow_options(r);
+        })
+        .map(drop)
 }
 
 /// A table becomes a collection, or a collection whose documents have no undeclared fields a table.

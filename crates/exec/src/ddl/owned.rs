@@ -53,6 +53,14 @@ pub(super) fn uses(context: &DdlContext<'_>, role: Oid) -> Vec<String> {
             }
         }
     }
+    for function in snapshot.functions().filter(|f| f.database == context.database) {
+        let what = depend::describe(snapshot, context.scope(), Part::Function(function.id));
+        if function.owner == role {
+            lines.push(format!("owner of {what}"));
+        } else if mentions(&function.privileges) {
+            lines.push(format!("privileges for {what}"));
+        }
+    }
     for default in
         snapshot.default_privileges().filter(|d| d.role == role || d.grants.iter().any(|g| g.grantee == role))
     {
@@ -107,6 +115,10 @@ pub(super) async fn reassign(context: &mut DdlContext<'_>, from: &[RoleSpec], to
     for relation in snapshot.relations().filter(|r| r.database == here && from.contains(&r.owner)) {
         give(context, relation.id, to).await?;
     }
+    for function in snapshot.functions().filter(|f| f.database == here && from.contains(&f.owner)) {
+        let function = super::functions::lock(context, function.id).await?;
+        super::functions::give(context, &function, to)?;
+    }
     Ok(())
 }
 
@@ -131,6 +143,8 @@ pub(super) async fn drop(context: &mut DdlContext<'_>, roles: &[RoleSpec], casca
     parts.extend(
         snapshot.relations().filter(|r| here(r.database, r.owner)).filter(is_free).map(|r| Part::Relation(r.id)),
     );
+    let functions = snapshot.functions().filter(|f| here(f.database, f.owner));
+    parts.extend(functions.map(|f| Part::Function(f.id)));
     if parts.is_empty() {
         return Ok(());
     }
@@ -156,6 +170,10 @@ async fn revoke_all(context: &mut DdlContext<'_>, roles: &[Oid]) -> Result<()> {
             strip(&mut r.privileges);
             r.columns.iter_mut().filter_map(|c| c.privileges.as_mut()).for_each(strip);
         })?;
+    }
+    for function in snapshot.functions().filter(|f| f.database == here && mentions(&f.privileges)) {
+        let function = super::functions::lock(context, function.id).await?;
+        super::functions::change(context, &function, |f| strip(&mut f.privileges))?;
     }
     for schema in snapshot.schemas().filter(|s| s.database == here && mentions(&s.privileges)) {
         context.catalog.lock(context.txn, ObjectKey::new(ObjectKind::Schema, schema.id)).await?;

@@ -97,6 +97,9 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, name: &Name, action: &Al
 async fn rename(context: &mut DdlContext<'_>, changed: Schema) -> Result<()> {
     let before = context.snapshot();
     let id = changed.id;
+    for function in before.functions().filter(|f| f.schema == id) {
+        super::functions::check_not_stored(context, function)?;
+    }
     context.catalog.put(context.txn, Object::Schema(changed))?;
     let inside: Vec<Arc<Relation>> = before.relations().filter(|r| r.schema == id).cloned().collect();
     for relation in inside {
@@ -116,6 +119,9 @@ async fn rename(context: &mut DdlContext<'_>, changed: Schema) -> Result<()> {
             }
         }
         super::rename::rename_in_views(context, &before, relation.id).await?;
+    }
+    for function in before.functions().filter(|f| f.schema == id) {
+        super::rename::rename_in_views(context, &before, function.id).await?;
     }
     Ok(())
 }

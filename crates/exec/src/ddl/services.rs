@@ -1,6 +1,6 @@
 //! What DDL needs of the binder and of the executor.
 
-use catalog::{Index, Relation, Snapshot};
+use catalog::{Function, Index, Relation, Snapshot};
 use sql::ResultColumn;
 use sql::utility::ddl::SqlText;
 use std::future::Future;
@@ -63,6 +63,13 @@ pub trait DdlServices: Send + Sync {
     ) -> Result<BoundExpression>;
 
     fn bind_query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<BoundQuery>;
+
+    /// 0A000 for a view whose WITH CHECK OPTION nothing could ask for, as it cannot be written through.
+    fn require_updatable(&self, catalog: &Arc<Snapshot>, view: &Arc<Relation>) -> Result<()>;
+
+    /// Whether a new function's body, which is `text`, means something (unless `check_function_bodies` is off). Gives the
+    /// expression of RETURN as it is kept, where that can be told.
+    fn check_function(&self, catalog: &Arc<Snapshot>, function: &Function, text: &SqlText) -> Result<Option<String>>;
 
     /// A stored expression over `old` as it reads over `new`: same attributes, other names.
     fn rename_expression(&self, catalog: &Arc<Snapshot>, old: &Relation, new: &Relation, text: &str) -> Result<String>;

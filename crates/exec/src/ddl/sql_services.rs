@@ -7,7 +7,7 @@ use crate::dml::foreign_key::Pending;
 use crate::expr::{Program, RowRef};
 use crate::rows::Table;
 use crate::run::{Execution, Prepared, execute};
-use catalog::{ConstraintKind, Index, IndexSource, Relation, Snapshot};
+use catalog::{ConstraintKind, Function, Index, IndexSource, Relation, Snapshot};
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::utility::ddl::SqlText;
 use sql::{BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, PlannerSettings, StoredUse};
@@ -60,7 +60,8 @@ impl SqlServices {
         })
     }
 
-    fn query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<(sql::logical::Query, Vec<(Oid, u32)>)> {
+    /// A query, and the ids of what it names: relations and users' functions.
+    fn query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<(sql::logical::Query, Vec<Oid>)> {
         let inside = |e| text.relocate(e);
         let statements = sql::parse(&text.text, true).map_err(inside)?;
         let Some(statement) = statements.first().filter(|s| s.is_select()) else {
@@ -71,7 +72,10 @@ impl SqlServices {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
         match bound.kind {
-            BoundKind::Query(query) => Ok((*query, bound.depends_on)),
+            BoundKind::Query(query) => {
+                let relations = bound.depends_on.iter().map(|(id, _)| *id);
+                Ok((*query, relations.chain(bound.functions).collect()))
+            }
             BoundKind::Utility(_) => Err(SqlError::internal("a query was expected")),
         }
     }
@@ -266,14 +270,32 @@ impl DdlServices for SqlServices {
     }
 
     fn bind_query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<BoundQuery> {
-        let (query, relations) = self.query(catalog, text)?;
-        let mut depends_on: Vec<(Oid, i16)> = relations.iter().map(|(id, _)| (*id, 0)).collect();
+        let (query, named) = self.query(catalog, text)?;
+        let mut depends_on: Vec<(Oid, i16)> = named.iter().map(|id| (*id, 0)).collect();
         depends_on.extend(sql::used_attributes(&query));
         depends_on.sort_unstable();
         depends_on.dedup();
         // Virtual relations cannot be dropped.
         depends_on.retain(|(id, _)| *id >= types::oid::FIRST_USER_OID);
         Ok(BoundQuery { text: text.text.clone(), columns: query.result, depends_on })
+    }
+
+    fn require_updatable(&self, catalog: &Arc<Snapshot>, view: &Arc<Relation>) -> Result<()> {
+        sql::require_updatable(view, &self.bind_context(catalog))
+    }
+
+    fn check_function(&self, catalog: &Arc<Snapshot>, function: &Function, text: &SqlText) -> Result<Option<String>> {
+        if self.context.session.setting("check_function_bodies").as_deref() == Some("off") {
+            return Ok(None);
+        }
+        let expr = sql::check_function(function, &self.bind_context(catalog)).map_err(|e| text.relocate(e))?;
+        // The inputs stand in for columns.
+        let mut inputs = catalog::new_relation(0, &function.name, catalog::RelationKind::Virtual);
+        let column = |(number, p): (i16, &catalog::Parameter)| catalog::new_column(number, &p.name, SqlType::new(p.ty));
+        inputs.columns = (1..).zip(function.inputs()).map(column).collect();
+        let is_named = inputs.columns.iter().all(|c| !c.name.is_empty());
+        let deparser = Deparser { catalog, relation: Some(&inputs), shown: None, plan: None };
+        Ok(expr.filter(|_| is_named).and_then(|expr| deparser.expr(&expr).ok()))
     }
 
     fn rename_expression(&self, catalog: &Arc<Snapshot>, old: &Relation, new: &Relation, text: &str) -> Result<String> {
@@ -302,8 +324,8 @@ impl DdlServices for SqlServices {
 
     fn has_rows<'a>(&'a self, catalog: &'a Arc<Snapshot>, query: String) -> BoxFuture<'a, Result<Option<Vec<Datum>>>> {
         Box::pin(async move {
-            let (query, relations) = self.query(catalog, &SqlText { text: query, position: 0 })?;
-            let relations = relations.iter().filter_map(|(id, _)| catalog.relation(*id));
+            let (query, named) = self.query(catalog, &SqlText { text: query, position: 0 })?;
+            let relations = named.iter().filter_map(|id| catalog.relation(*id));
             let _newest = self.exclude(relations.map(|relation| &**relation)).await?;
             let batch = self.start(catalog, &query)?.next().await?;
             Ok(batch.map(|batch| batch.row(0)))

@@ -86,6 +86,12 @@ impl DdlServices for Services {
     fn rename_expression(&self, _: &Arc<Snapshot>, _: &Relation, _: &Relation, text: &str) -> Result<String> {
         Ok(text.to_owned())
     }
+    fn require_updatable(&self, _: &Arc<Snapshot>, _: &Arc<Relation>) -> Result<()> {
+        Ok(())
+    }
+    fn check_function(&self, _: &Arc<Snapshot>, _: &catalog::Function, _: &SqlText) -> Result<Option<String>> {
+        Ok(None)
+    }
     fn rename_query(&self, _: &Arc<Snapshot>, _: &Arc<Snapshot>, text: &str) -> Result<String> {
         Ok(text.to_owned())
     }

@@ -50,13 +50,21 @@ fn result_columns(
     Ok(())
 }
 
-fn definition(context: &DdlContext<'_>, query: &BoundQuery, check_option: Option<&str>) -> ViewDefinition {
+/// CHECK OPTION is one of a view's options, however it was written; the definition has it as well.
+pub(super) fn follow_options(view: &mut Relation) {
+    let option = view.options.iter().find(|(name, _)| name == "check_option").map(|(_, value)| value.to_uppercase());
+    if let Some(definition) = &mut view.view {
+        definition.check_option = option;
+    }
+}
+
+fn definition(context: &DdlContext<'_>, query: &BoundQuery) -> ViewDefinition {
     let snapshot = context.catalog.snapshot();
     let path = context.search_path.iter().filter_map(|id| snapshot.schema(*id)).map(|s| s.name.clone());
     ViewDefinition {
         query: query.text.clone(),
         search_path: path.collect(),
-        check_option: check_option.map(str::to_owned),
+        check_option: None,
         depends_on: query.depends_on.clone(),
     }
 }
@@ -78,28 +86,29 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateView) ->
     let mut made = new_relation(0, name, RelationKind::View);
     let too_many = (SqlState::SYNTAX_ERROR, "CREATE VIEW specifies more column names than columns");
     result_columns(&mut made, &query, &create.columns, too_many)?;
-    let definition = definition(context, &query, create.check_option);
+    let mut options = super::options::stored(&create.options);
+    options.extend(create.check_option.map(|option| ("check_option".to_owned(), option.to_lowercase())));
+    made.options = options;
+    made.view = Some(definition(context, &query));
+    follow_options(&mut made);
+    if made.view.as_ref().is_some_and(|v| v.check_option.is_some()) {
+        context.services.require_updatable(&snapshot, &Arc::new(made.clone()))?;
+    }
     if let Some(id) = context.catalog.snapshot().id_by_name(schema.id, name)
         && create.or_replace
     {
-        return replace(context, id, made, definition, create).await;
+        return replace(context, id, made, create).await;
     }
     context.claim_relation_name(schema.id, name).await?;
     let mut view = context.new_relation(&schema, name, RelationKind::View, is_temporary).await?;
     view.columns = made.columns;
-    view.view = Some(definition);
-    view.options = super::options::stored(&create.options);
+    view.view = made.view;
+    view.options = made.options;
     context.catalog.put(context.txn, Object::Relation(view))
 }
 
 /// CREATE OR REPLACE: the old columns stay, new ones come behind them.
-async fn replace(
-    context: &mut DdlContext<'_>,
-    id: types::Oid,
-    made: Relation,
-    definition: ViewDefinition,
-    create: &CreateView,
-) -> Result<()> {
+async fn replace(context: &mut DdlContext<'_>, id: types::Oid, made: Relation, create: &CreateView) -> Result<()> {
     let invalid = |message: String| error(SqlState::INVALID_TABLE_DEFINITION, message);
     let Some(old) = context.lock_relation_by_id(id).await? else { return Err(already_exists(create.name.object())) };
     if old.kind != RelationKind::View {
@@ -127,15 +136,15 @@ async fn replace(
             return Err(invalid(message));
         }
     }
-    if depends_on(context.catalog.snapshot(), &definition, id) {
+    if made.view.as_ref().is_some_and(|definition| depends_on(context.catalog.snapshot(), definition, id)) {
         let message = format!("infinite recursion detected in rules for relation \"{}\"", old.name);
         return Err(error(SqlState::INVALID_OBJECT_DEFINITION, message));
     }
     context.change_relation(id, |view| {
         let added = made.columns.into_iter().skip(view.columns.len());
         view.columns.extend(added);
-        view.view = Some(definition);
-        view.options = super::options::stored(&create.options);
+        view.view = made.view;
+        view.options = made.options;
     })?;
     Ok(())
 }
@@ -193,7 +202,7 @@ pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &Creat
         sql::utility::ddl::OnCommit::Drop => catalog::OnCommit::Drop,
     };
     if create.is_materialized_view {
-        table.view = Some(definition(context, &query, None));
+        table.view = Some(definition(context, &query));
     }
     let id = table.id;
     context.catalog.put(context.txn, Object::Relation(table))?;

@@ -92,6 +92,7 @@ fn kind(expr: &Expr) -> Result<Kind> {
         })),
         ExprKind::DocumentPath { document, path } => Kind::DocumentPath(boxed(document)?, path.clone()),
         ExprKind::Grouping { set_id, groups } => Kind::Grouping(boxed(set_id)?, groups.clone()),
+        ExprKind::Inlined(call) => kind(&call.body)?,
         ExprKind::Column(_) | ExprKind::Subquery(_) | ExprKind::DefaultMarker => {
             return Err(SqlError::internal("a logical expression reached execution"));
         }

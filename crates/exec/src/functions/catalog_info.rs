@@ -24,7 +24,11 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
         }
         Ok(env.catalog.relation_of_type(id).map_or(Datum::Null, |r| is_visible(env, r.id)))
     }),
-    ("pg_function_is_visible", |_, _, args| {
+    ("pg_function_is_visible", |env, _, args| {
+        if let Some(function) = env.catalog.function(arg_oid(args, 0)) {
+            let is_visible = |scope: names::NameScope<'_>| names::function_is_visible(env.catalog, scope, function);
+            return Ok(Datum::Bool(with_scope(env.session, is_visible)));
+        }
         Ok(builtin::proc_by_oid(arg_oid(args, 0)).map_or(Datum::Null, |_| Datum::Bool(true)))
     }),
     ("pg_operator_is_visible", |_, _, args| {
@@ -145,6 +149,9 @@ fn description(env: &EvalContext<'_>, id: Oid, class: &str) -> Datum {
         () if is("pg_class") && index().is_some() => index(),
         () if is("pg_namespace") && catalog.schema(id).is_some() => {
             catalog.schema(id).and_then(|s| s.comment.as_deref())
+        }
+        () if is("pg_proc") && catalog.function(id).is_some() => {
+            catalog.function(id).and_then(|f| f.comment.as_deref())
         }
         () if class == "pg_database" => catalog.database(id).and_then(|d| d.comment.as_deref()),
         () if class == "pg_authid" => catalog.role(id).and_then(|r| r.comment.as_deref()),

@@ -14,8 +14,17 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_sequence_parameters", sequence_parameters),
     ("pg_relation_is_updatable", |env, _, args| Ok(Datum::Int4(abilities(env, arg_oid(args, 0))))),
     ("pg_column_is_updatable", |env, _, args| {
-        let is_column = args.get(1).map_or(0, Datum::as_i64) > 0;
-        Ok(Datum::Bool(is_column && abilities(env, arg_oid(args, 0)) & CAN_UPDATE != 0))
+        let (id, number) = (arg_oid(args, 0), args.get(1).map_or(0, Datum::as_i64));
+        let Some(index) = usize::try_from(number).ok().and_then(|n| n.checked_sub(1)) else {
+            return Ok(Datum::Bool(false));
+        };
+        let can = match env.catalog.relation(id).filter(|r| r.kind == RelationKind::View) {
+            Some(view) => {
+                crate::stored::updatable_columns(env, view).is_some_and(|columns| columns.get(index) == Some(&true))
+            }
+            None => abilities(env, id) & CAN_UPDATE != 0,
+        };
+        Ok(Datum::Bool(can))
     }),
     // There are no partitions.
     ("pg_partition_root", |_, _, _| Ok(Datum::Null)),
@@ -45,12 +54,18 @@ const CAN_UPDATE: i32 = 1 << 2;
 const CAN_INSERT: i32 = 1 << 3;
 const CAN_DELETE: i32 = 1 << 4;
 
-/// What can be done with a relation. Views cannot be written through.
+/// What can be done with a relation.
 fn abilities(env: &EvalContext<'_>, id: Oid) -> i32 {
-    let is_table = |r: &Arc<catalog::Relation>| matches!(r.kind, RelationKind::Table | RelationKind::Collection);
-    match env.catalog.relation(id).is_some_and(is_table) {
-        true => CAN_UPDATE | CAN_INSERT | CAN_DELETE,
-        false => 0,
+    let all = CAN_UPDATE | CAN_INSERT | CAN_DELETE;
+    let Some(relation) = env.catalog.relation(id) else { return 0 };
+    match relation.kind {
+        RelationKind::Table | RelationKind::Collection => all,
+        RelationKind::View => match crate::stored::updatable_columns(env, relation) {
+            Some(columns) if columns.contains(&true) => all,
+            Some(_) => CAN_DELETE,
+            None => 0,
+        },
+        _ => 0,
     }
 }
 
@@ -93,6 +108,13 @@ fn describe(env: &EvalContext<'_>, args: &[Datum]) -> Option<String> {
         PG_TYPE => {
             builtin::type_by_oid(id).map(|_| ()).or_else(|| env.catalog.relation_of_type(id).map(|_| ()))?;
             Some(format!("type {}", type_name(env, id)))
+        }
+        PG_PROC if env.catalog.function(id).is_some() => {
+            let ty = types::oid::REGPROCEDURE;
+            Some(format!(
+                "function {}",
+                with_scope(env.session, |scope| catalog::reg::output(env.catalog, scope, ty, id))
+            ))
         }
         PG_PROC => {
             let proc = builtin::proc_by_oid(id)?;

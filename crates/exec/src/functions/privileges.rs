@@ -258,7 +258,7 @@ fn database(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Resul
     Ok(found.map_or(Datum::Null, |d| Datum::Bool(any(env, role, Target::Database(d), &wanted))))
 }
 
-/// Built-in types and functions are everybody's to use.
+/// Types are everybody's to use.
 fn r#type(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
     let (_, at) = role(env, args, 2)?;
     rights(text(args, at + 1), &[("USAGE", privilege::USAGE)])?;
@@ -271,8 +271,8 @@ fn r#type(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<
 }
 
 fn function(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
-    let (_, at) = role(env, args, 2)?;
-    rights(text(args, at + 1), &[("EXECUTE", privilege::EXECUTE)])?;
+    let (role, at) = role(env, args, 2)?;
+    let wanted = rights(text(args, at + 1), &[("EXECUTE", privilege::EXECUTE)])?;
     let id = match args.get(at) {
         Some(Datum::Text(name)) => {
             let ty = types::SqlType::new(types::oid::REGPROCEDURE);
@@ -284,6 +284,9 @@ fn function(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Resul
         Some(Datum::Oid(id)) => *id,
         _ => 0,
     };
+    if let Some(function) = env.catalog.function(id) {
+        return Ok(Datum::Bool(any(env, role, Target::Function(function), &wanted)));
+    }
     Ok(builtin::proc_by_oid(id).map_or(Datum::Null, |_| Datum::Bool(true)))
 }
 

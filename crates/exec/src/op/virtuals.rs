@@ -73,7 +73,7 @@ impl VirtualScan {
             role: context.session.current_user(),
             size: &size,
             last_value: &|sequence| last_values.get(&sequence.id).copied(),
-            updatable: &|_| 0,
+            updatable: &|view| crate::stored::updatable_columns(&context.env(), view),
             now: context.session.statement_time(),
             source: source.as_deref(),
         };

@@ -37,15 +37,7 @@ impl Binder<'_> {
         let parts: Vec<_> = call.name.0.iter().filter_map(|p| p.as_ident()).collect();
         let Some(last) = parts.last() else { return Err(unsupported("this function name", position)) };
         let name = fold(last);
-        // Helpers of information_schema's views live there, and are called by drivers (`_pg_expandarray`).
-        let is_home = |schema: &ast::Ident| match fold(schema).as_str() {
-            "pg_catalog" => true,
-            "information_schema" => name.starts_with("_pg_"),
-            _ => false,
-        };
-        if parts.len() > 1 && !parts.first().is_some_and(|schema| is_home(schema)) {
-            return Err(self.no_such_schema_or_function(call, position));
-        }
+        let schema = schema_of(&call.name);
         let list = match &call.args {
             FunctionArguments::List(list) => list,
             FunctionArguments::None => return self.named_value(&name, None, position),
@@ -62,6 +54,11 @@ impl Binder<'_> {
         args.drop_out_parameters();
         let input: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
         let given = Given { types: &input, names: &args.names, variadic_array: args.variadic_array };
+        if let Some(user) = self.user_function(schema.as_deref(), &name, given, position)? {
+            refuse_aggregate_clauses(&name, call, list).map_err(|e| e.at(position))?;
+            let call = self.user_call(user, args, position)?;
+            return self.user_value(call);
+        }
         let chosen = match self.function_for(&name, given, position) {
             Ok(chosen) => chosen,
             Err(error) => return self.cast_call_form(&name, args.exprs, position).unwrap_or(Err(error)),
@@ -106,17 +103,6 @@ impl Binder<'_> {
             Some(over) => self.window_call(chosen, parts, over, position),
             None if is_aggregate => self.aggregate(chosen, parts, position),
             None => Err(wrong(format!("window function {name} requires an OVER clause"))),
-        }
-    }
-
-    fn no_such_schema_or_function(&self, call: &ast::Function, position: u32) -> SqlError {
-        let parts: Vec<_> = call.name.0.iter().filter_map(|p| p.as_ident().map(fold)).collect();
-        let schema = parts.first().cloned().unwrap_or_default();
-        match self.context.catalog.schema_by_name(self.context.database, &schema) {
-            Some(_) => unsupported("a function outside pg_catalog", position),
-            None => {
-                SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist")).at(position)
-            }
         }
     }
 
@@ -239,7 +225,7 @@ impl Binder<'_> {
         let proc = chosen.item;
         if let Some(gathered) = chosen.gathered {
             let tail = args.split_off(args.len().saturating_sub(gathered));
-            args.push(self.gathered(proc, tail, position)?);
+            args.push(self.gathered(proc.variadic, tail, position)?);
             return self.call(proc, &proc.args, proc.result, args, form, position);
         }
         let is_incomplete = args.len() < proc.args.len() && (proc.variadic == 0 || chosen.variadic_array);
@@ -260,21 +246,6 @@ impl Binder<'_> {
             *variadic_array = chosen.variadic_array;
         }
         Ok(bound)
-    }
-
-    /// The items of a VARIADIC parameter as an array.
-    fn gathered(&mut self, proc: &'static Proc, items: Vec<Expr>, position: u32) -> Result<Expr> {
-        let is_open = matches!(proc.variadic, oid::ANYELEMENT | oid::ANYCOMPATIBLE);
-        let element = match is_open {
-            true => {
-                let types: Vec<_> = items.iter().map(|e| (e.ty, e.position)).collect();
-                self.common_type(&types, "VARIADIC")?
-            }
-            false => SqlType::new(proc.variadic),
-        };
-        let elements = items.into_iter().map(|e| self.implicit(e, element)).collect::<Result<_>>()?;
-        let array = element.array().ok_or_else(|| unsupported("an array of this type", position))?;
-        Ok(Expr::new(ExprKind::Array { elements, nested: false }, SqlType::new(array.oid), 0))
     }
 
     fn with_defaults(&mut self, chosen: &Candidate<&'static Proc>, args: Vec<Expr>) -> Result<Vec<Expr>> {
@@ -417,6 +388,18 @@ impl Binder<'_> {
         }
         first.extend(second);
         Ok(first)
+    }
+}
+
+/// The schema that a call names, if functions are looked for there: built-in ones are where they have always been, and so are
+/// the helpers of information_schema's views, which drivers call (`_pg_expandarray`).
+pub(super) fn schema_of(name: &ast::ObjectName) -> Option<String> {
+    let parts: Vec<_> = name.0.iter().filter_map(|p| p.as_ident().map(fold)).collect();
+    let [.., schema, function] = parts.as_slice() else { return None };
+    match schema.as_str() {
+        "pg_catalog" => None,
+        "information_schema" if function.starts_with("_pg_") => None,
+        _ => Some(schema.clone()),
     }
 }
 

@@ -5,6 +5,7 @@ use super::from::cross;
 use super::query::BoundQuery;
 use super::scope::{Clause, Item, Scope, fold};
 use super::target::{is_default, no_such_column, refuse_generated, write};
+use super::view_target::{ViewRow, WriteRelation, resolve_computed};
 use super::{Binder, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Delete, Node, ScanColumn, Subquery, SubqueryKind, Update};
@@ -16,6 +17,9 @@ use types::{Result, SqlError, SqlState, SqlType};
 /// The target of a change, scanned with the keys of its rows.
 pub(super) struct Scanned {
     pub(super) relation: Arc<Relation>,
+    pub(super) written: WriteRelation,
+    /// The row as the statement sees it.
+    pub(super) seen: ViewRow,
     pub(super) alias: String,
     pub(super) node: Node,
     pub(super) row_key: ColumnId,
@@ -55,19 +59,25 @@ impl Binder<'_> {
     fn update_in_scope(&mut self, update: &ast::Update, from: &[TableWithJoins]) -> Result<BoundQuery> {
         let scanned = self.changed(&update.table, privilege::UPDATE)?;
         let relation = scanned.relation.clone();
-        let (input, recheck) = self.change_input(scanned.node.clone(), from, update.selection.as_ref())?;
+        let (input, recheck) = self.change_input(&scanned, from, update.selection.as_ref())?;
         self.scope()?.clause = Clause::Set;
-        let assignments = self.assignments(&relation, &update.assignments)?;
-        let (target, new_row) = self.write_target(&relation)?;
+        let assignments = self.assignments(&scanned.written, &update.assignments)?;
+        let (mut target, new_row) = self.write_target(&relation)?;
+        target.view_checks = self.view_checks(&scanned.written, &new_row)?;
         let generated = self.generated(&relation, &new_row)?;
+        let seen_new = self.seen_row(&scanned.written, &new_row)?;
         // RETURNING reads the new row where the old one stood.
         if let Some(item) = self.scope()?.items.iter_mut().find(|i| i.alias == scanned.alias) {
-            *item = Item::new(&scanned.alias, new_row);
+            *item = Item::new(&scanned.alias, seen_new.names.clone());
         }
         let (returning, names) = self.returning(update.returning.as_deref())?;
         let read = recheck.iter().chain(assignments.iter().map(|(_, e)| e)).chain(returning.iter().map(|(_, e)| e));
+        let read: Vec<&Expr> = read.collect();
+        let assigned: Vec<i16> = assignments.iter().map(|(n, _)| *n).collect();
+        let seen: Vec<_> = scanned.seen.names.iter().cloned().chain(seen_new.names).collect();
+        self.need_on_views(&scanned.written, privilege::UPDATE, &assigned, &seen, &read);
         let node = Update {
-            old_row: scanned.old_row_for(read),
+            old_row: scanned.old_row_for(read.into_iter()),
             target,
             input,
             row_key: scanned.row_key,
@@ -77,7 +87,10 @@ impl Binder<'_> {
             recheck,
             returning,
         };
-        Ok(write(Node::Update(Box::new(node)), names))
+        let mut node = Node::Update(Box::new(node));
+        let computed: Vec<_> = scanned.seen.computed.into_iter().chain(seen_new.computed).collect();
+        resolve_computed(&mut node, &computed);
+        Ok(write(node, names))
     }
 
     pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<BoundQuery> {
@@ -95,13 +108,17 @@ impl Binder<'_> {
     fn delete_in_scope(&mut self, delete: &ast::Delete, table: &TableWithJoins) -> Result<BoundQuery> {
         let scanned = self.changed(table, privilege::DELETE)?;
         let using = delete.using.as_deref().unwrap_or_default();
-        let (input, recheck) = self.change_input(scanned.node.clone(), using, delete.selection.as_ref())?;
+        let (input, recheck) = self.change_input(&scanned, using, delete.selection.as_ref())?;
         let (returning, names) = self.returning(delete.returning.as_deref())?;
         let (target, _) = self.write_target(&scanned.relation)?;
         let row_key = scanned.row_key;
-        let old_row = scanned.old_row_for(recheck.iter().chain(returning.iter().map(|(_, e)| e)));
+        let read: Vec<&Expr> = recheck.iter().chain(returning.iter().map(|(_, e)| e)).collect();
+        self.need_on_views(&scanned.written, privilege::DELETE, &[], &scanned.seen.names, &read);
+        let old_row = scanned.old_row_for(read.into_iter());
         let node = Delete { target, input, row_key, old_row, recheck, returning };
-        Ok(write(Node::Delete(Box::new(node)), names))
+        let mut node = Node::Delete(Box::new(node));
+        resolve_computed(&mut node, &scanned.seen.computed);
+        Ok(write(node, names))
     }
 
     pub(super) fn changed(&mut self, table: &TableWithJoins, rights: u32) -> Result<Scanned> {
@@ -113,27 +130,37 @@ impl Binder<'_> {
             return Err(unsupported("this target", position));
         }
         let position = self.at(name.span());
-        let relation = self.writable(name, rights, position)?;
-        self.need(&relation, privilege::SELECT);
-        let alias = alias.as_ref().map_or_else(|| relation.name.clone(), |a| fold(&a.name));
+        let written = self.write_relation(name, rights, position)?;
+        let relation = written.base.clone();
+        self.need_to_read(&written);
+        let alias = alias.as_ref().map_or_else(|| written.shown.name.clone(), |a| fold(&a.name));
         let (mut scan, names) = self.scan(&relation, &alias);
         let row_key = self.new_column("row key", SqlType::BYTEA, 0, 0);
         scan.columns.push((ScanColumn::RowKey, row_key));
         let old_row = scan.columns.iter().filter(|(what, _)| *what != ScanColumn::RowKey).copied().collect();
         let hidden = if relation.kind == catalog::RelationKind::Collection { self.hide(&mut scan) } else { vec![] };
         let fields = hidden.iter().map(|h| (h.what, h.id)).collect();
-        self.put_item(Item { relation: Some(relation.clone()), hidden, ..Item::new(&alias, names) })?;
-        Ok(Scanned { relation, alias, node: Node::Scan(scan), row_key, old_row, fields })
+        let seen = self.seen_row(&written, &names)?;
+        let whole = (!written.is_view()).then(|| relation.clone());
+        self.put_item(Item { relation: whole, hidden, ..Item::new(&alias, seen.names.clone()) })?;
+        self.mention(written.named())?;
+        let predicate = Self::view_predicate(&seen);
+        let node = match predicate.is_empty() {
+            true => Node::Scan(scan),
+            false => Node::Filter { input: Box::new(Node::Scan(scan)), predicate },
+        };
+        Ok(Scanned { relation, written, seen, alias, node, row_key, old_row, fields })
     }
 
     /// Target and FROM joined and filtered, and the predicate for the check on a newer version.
     fn change_input(
         &mut self,
-        target: Node,
+        scanned: &Scanned,
         from: &[TableWithJoins],
         selection: Option<&ast::Expr>,
     ) -> Result<(Node, Vec<Expr>)> {
-        let mut node = target;
+        let mut node = scanned.node.clone();
+        let mut recheck = Self::view_predicate(&scanned.seen);
         if !from.is_empty() {
             // FROM may not read the target, not even LATERAL.
             self.scope()?
@@ -144,21 +171,20 @@ impl Binder<'_> {
             self.scope()?.items.iter_mut().for_each(|i| i.lateral_allowed = true);
             node = cross(node, right);
         }
-        let Some(condition) = selection else { return Ok((node, vec![])) };
-        let filtered = self.filter(node, condition)?;
-        let recheck = match &filtered {
-            Node::Filter { predicate, .. } => predicate.clone(),
-            _ => vec![],
-        };
-        Ok((filtered, recheck))
+        let Some(condition) = selection else { return Ok((node, recheck)) };
+        let predicate = self.condition(condition)?;
+        recheck.extend(predicate.iter().cloned());
+        Ok((Node::Filter { input: Box::new(node), predicate }, recheck))
     }
 
     /// SET, over the innermost scope.
     pub(super) fn assignments(
         &mut self,
-        relation: &Arc<Relation>,
+        written: &WriteRelation,
         syntax: &[ast::Assignment],
     ) -> Result<Vec<(i16, Expr)>> {
+        let relation = &written.shown;
+        let column_of = |number: i16| relation.columns.iter().find(|c| c.number == number);
         let mut assigned: Vec<(i16, Expr)> = vec![];
         for assignment in syntax {
             if let AssignmentTarget::ColumnName(name) = &assignment.target
@@ -168,15 +194,18 @@ impl Binder<'_> {
             }
             for (number, value) in self.assigned(relation, assignment)? {
                 if assigned.iter().any(|(n, _)| *n == number) {
-                    let name = relation.column(number).map(|c| c.name.clone()).unwrap_or_default();
+                    let name = column_of(number).map(|c| c.name.clone()).unwrap_or_default();
                     let message = format!("multiple assignments to same column \"{name}\"");
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+                }
+                if let Some(column) = column_of(number) {
+                    written.refuse_computed(column, "update")?;
                 }
                 assigned.push((number, value));
             }
         }
         // DEFAULT of a generated column: it is computed anyway.
-        assigned.retain(|(n, _)| relation.column(*n).is_some_and(|c| !c.is_generated));
+        assigned.retain(|(n, _)| column_of(*n).is_some_and(|c| !c.is_generated));
         Ok(assigned)
     }
 
@@ -222,7 +251,7 @@ impl Binder<'_> {
         let scope = self.scope()?;
         let item = scope.items.iter().find(|i| i.relation.as_ref().is_some_and(|r| r.id == relation.id));
         let found = item.and_then(|i| i.columns.iter().find(|c| c.name == column.name));
-        let found = found.ok_or_else(|| SqlError::internal("the target of an assignment is in scope"))?;
+        let found = found.ok_or_else(|| unsupported("assigning to a part of a view's column", 0))?;
         Ok(Expr::column(found.id, found.ty))
     }
 

@@ -175,6 +175,11 @@ impl Binder<'_> {
                 SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {name}")).at(position)
             );
         };
+        if let Some(scope) = &self.function {
+            return Self::body_parameter(scope, index).map(|value| Expr { position, ..value }).ok_or_else(|| {
+                SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {name}")).at(position)
+            });
+        }
         if self.parameters.len() <= index {
             self.parameters.resize(index + 1, None);
         }

@@ -135,6 +135,14 @@ impl Binder<'_> {
         Ok(())
     }
 
+    /// The last item is that relation, though its row is not.
+    pub(super) fn mention(&mut self, relation: types::Oid) -> Result<()> {
+        if let Some((_, id)) = self.scope()?.mentioned.last_mut() {
+            *id = relation;
+        }
+        Ok(())
+    }
+
     pub(super) fn relation(&mut self, name: &ObjectName, position: u32) -> Result<Arc<Relation>> {
         let parts: Vec<_> = name.0.iter().filter_map(|p| p.as_ident().map(fold)).collect();
         let found = catalog::names::relation(&self.context.catalog, self.name_scope(), &parts);
@@ -230,34 +238,20 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<Node> {
         let Some(definition) = &view.view else { return Err(SqlError::internal("a view has a query")) };
-        let mut context = self.context.clone();
-        let path = definition.search_path.iter();
-        context.search_path =
-            path.filter_map(|s| context.catalog.schema_by_name(context.database, s).map(|s| s.id)).collect();
-        context.role = view.owner;
+        let context = self.view_context(view);
         let statements = crate::parse::parse(&definition.query, true)?;
         let Some(query) = statements.first().and_then(crate::Statement::as_query) else {
             return Err(SqlError::internal("a view's query is one SELECT"));
         };
-        let mut inner = Binder::new(&context, crate::parse::Lines::default());
-        std::mem::swap(&mut inner.columns, &mut self.columns);
-        inner.ctes = std::mem::take(&mut self.ctes);
-        inner.next_cte = self.next_cte;
-        let bound = inner.query_locked(query, locks);
-        std::mem::swap(&mut inner.columns, &mut self.columns);
-        self.ctes = std::mem::take(&mut inner.ctes);
-        self.materialized.append(&mut inner.materialized);
-        self.next_cte = inner.next_cte;
-        self.is_read_only &= inner.is_read_only;
+        let bound = self.inside(&context, crate::parse::Lines::default(), |inner| inner.query_locked(query, locks));
         let bound = bound.map_err(|e| e.at(position))?;
-        self.privileges.append(&mut inner.privileges);
-        self.depends_on.append(&mut inner.depends_on);
         let mut columns = bound.columns;
         for (column, shown) in columns.iter_mut().zip(view.live_columns()) {
             column.name.clone_from(&shown.name);
         }
         let columns = self.renamed(name, columns, alias)?;
         self.put_item(Item::new(name, columns))?;
+        self.mention(view.id)?;
         Ok(bound.node)
     }
 }

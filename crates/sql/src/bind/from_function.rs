@@ -1,10 +1,15 @@
 //! Functions in FROM: `generate_series(1, 3) AS g(n)`, `unnest(a, b)`, `ROWS FROM (f(x), g(y))`, `f(x) WITH ORDINALITY`.
 
+use super::call::schema_of;
+use super::callee::UserCall;
+use super::function_result::Shape;
 use super::resolve::Given;
 use super::scope::{Clause, Item, Name, fold};
 use super::{Binder, locking, unsupported};
 use crate::expr::{Expr, ExprKind};
-use crate::logical::{FunctionCallItem, Node};
+use crate::logical::{
+    Frame, FrameBound, FrameExclusion, FrameUnits, FunctionCallItem, Node, WindowCall, WindowFunction, WindowSpec,
+};
 use crate::parse::forms;
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableAliasColumnDef, TableFactor};
 use types::builtin::{Proc, ProcKind};
@@ -13,8 +18,12 @@ use types::{Oid, Result, SqlError, SqlState, SqlType, oid};
 /// A call with the name that its column gets.
 struct Called {
     name: String,
-    proc: &'static Proc,
-    call: Expr,
+    what: CalledFunction,
+}
+
+enum CalledFunction {
+    Builtin { proc: &'static Proc, call: Expr },
+    User(UserCall),
 }
 
 impl Binder<'_> {
@@ -58,13 +67,13 @@ impl Binder<'_> {
         }
         let function = ident.map(fold).unwrap_or_default();
         if function == "unnest" && args.len() > 1 {
-            let each = args.iter().map(|arg| self.called(&function, std::slice::from_ref(arg), position));
+            let each = args.iter().map(|arg| self.called(None, &function, std::slice::from_ref(arg), position));
             return each.collect();
         }
-        Ok(vec![self.called(&function, args, position)?])
+        Ok(vec![self.called(schema_of(name).as_deref(), &function, args, position)?])
     }
 
-    fn called(&mut self, name: &str, args: &[FunctionArg], position: u32) -> Result<Called> {
+    fn called(&mut self, schema: Option<&str>, name: &str, args: &[FunctionArg], position: u32) -> Result<Called> {
         let clause = self.enter(Clause::FromFunction);
         let bound = self.argument_list(args);
         self.enter(clause);
@@ -75,6 +84,10 @@ impl Binder<'_> {
         }
         let input: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
         let given = Given { types: &input, names: &args.names, variadic_array: args.variadic_array };
+        if let Some(user) = self.user_function(schema, name, given, position)? {
+            let what = CalledFunction::User(self.user_call(user, args, position)?);
+            return Ok(Called { name: name.to_owned(), what });
+        }
         let chosen = self.function_for(name, given, position)?;
         match chosen.item.kind {
             ProcKind::Function => {}
@@ -88,7 +101,7 @@ impl Binder<'_> {
             }
         }
         let call = self.plain_call(&chosen, args.exprs, position)?;
-        Ok(Called { name: name.to_owned(), proc: chosen.item, call })
+        Ok(Called { name: name.to_owned(), what: CalledFunction::Builtin { proc: chosen.item, call } })
     }
 
     fn function_item(
@@ -106,7 +119,13 @@ impl Binder<'_> {
         let definitions = alias.map(|a| a.columns.as_slice()).unwrap_or_default();
         let is_defined = definitions.iter().any(|c| c.data_type.is_some());
         let (mut names, mut calls) = (vec![], vec![]);
-        for Called { name, proc, call } in called {
+        if let [Called { what: CalledFunction::User(_), .. }] = called.as_slice() {
+            return self.user_item(called, &item, with_ordinality, alias, position);
+        }
+        for Called { name, what } in called {
+            let CalledFunction::Builtin { proc, call } = what else {
+                return Err(unsupported(&format!("function {name} in ROWS FROM with others"), position));
+            };
             let column_name = if is_one { &item } else { &name };
             let mut columns = vec![];
             for (column, ty) in self.result_columns(proc, &call, column_name, definitions, position)? {
@@ -125,6 +144,101 @@ impl Binder<'_> {
         }
         self.put_item(Item::new(&item, names))?;
         Ok(Node::Functions { calls, ordinality })
+    }
+
+    /// One user's function.
+    fn user_item(
+        &mut self,
+        called: Vec<Called>,
+        item: &str,
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+        position: u32,
+    ) -> Result<Node> {
+        let definitions = alias.map(|a| a.columns.as_slice()).unwrap_or_default();
+        let is_defined = definitions.iter().any(|c| c.data_type.is_some());
+        let Some(Called { what: CalledFunction::User(call), .. }) = called.into_iter().next() else {
+            return Err(SqlError::internal("a user's function was expected"));
+        };
+        let shape = self.shape(&call);
+        let wrong = |message: &str| Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+        match (&shape, is_defined) {
+            (Shape::Open, false) => {
+                return wrong("a column definition list is required for functions returning \"record\"");
+            }
+            (Shape::Open, true) | (_, false) => {}
+            (Shape::Row { .. }, true) if !call.outputs.is_empty() => {
+                return wrong("a column definition list is redundant for a function with OUT parameters");
+            }
+            (Shape::Row { .. }, true) => {
+                return wrong("a column definition list is redundant for a function returning a named composite type");
+            }
+            _ => return wrong("a column definition list is only allowed for functions returning \"record\""),
+        }
+        let (mut node, mut names) = self.user_rows(call, item)?;
+        if is_defined {
+            names = self.defined_columns(names, definitions, position)?;
+        }
+        if with_ordinality {
+            node = self.numbered(node, &mut names)?;
+        }
+        if !is_defined {
+            names = self.renamed(item, names, alias)?;
+        }
+        self.put_item(Item::new(item, names))?;
+        Ok(node)
+    }
+
+    /// `AS t(a integer, …)`: the rows must be of these types.
+    fn defined_columns(
+        &mut self,
+        mut names: Vec<Name>,
+        definitions: &[TableAliasColumnDef],
+        position: u32,
+    ) -> Result<Vec<Name>> {
+        let mismatch = |detail: String| {
+            let message = "function return row and query-specified return row do not match";
+            Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).detail(detail))
+        };
+        if names.len() != definitions.len() {
+            return mismatch(format!(
+                "Returned row contains {} attribute{}, but query expects {}.",
+                names.len(),
+                if names.len() == 1 { "" } else { "s" },
+                definitions.len()
+            ));
+        }
+        for (number, (name, definition)) in names.iter_mut().zip(definitions).enumerate() {
+            let Some(ty) = &definition.data_type else { continue };
+            let ty = self.data_type(ty, position)?;
+            if ty.oid != name.ty.oid {
+                let (is, wanted) = (self.type_name(name.ty), self.type_name(ty));
+                return mismatch(format!(
+                    "Returned type {is} at ordinal position {}, but query expects {wanted}.",
+                    number + 1
+                ));
+            }
+            name.name = fold(&definition.name);
+        }
+        Ok(names)
+    }
+
+    /// WITH ORDINALITY over rows as they come.
+    fn numbered(&mut self, node: Node, names: &mut Vec<Name>) -> Result<Node> {
+        let id = self.new_column("ordinality", SqlType::INT8, 0, 0);
+        names.push(Name { name: "ordinality".to_owned(), id, ty: SqlType::INT8 });
+        let row_number = self.function("row_number", &[], 0)?.item;
+        let call = WindowCall {
+            function: WindowFunction::Builtin(row_number),
+            args: vec![],
+            filter: None,
+            output: id,
+            ty: SqlType::INT8,
+        };
+        let (start, end) = (FrameBound::UnboundedPreceding, FrameBound::CurrentRow);
+        let frame = Frame { units: FrameUnits::Rows, start, end, exclusion: FrameExclusion::None, in_range: None };
+        let spec = WindowSpec { partition_by: vec![], order_by: vec![], frame, calls: vec![call] };
+        Ok(Node::Window { input: Box::new(node), spec })
     }
 
     /// Names and types of a function's OUT arguments, called with these.

@@ -50,6 +50,9 @@ pub(super) fn same(a: &Expr, b: &Expr) -> bool {
         let mut e = e.clone();
         e.rewrite(&mut |n| {
             n.position = 0;
+            if let ExprKind::Inlined(call) = &mut n.kind {
+                *n = call.body.clone();
+            }
             // A cast is the same, asked for or not.
             if let ExprKind::Call { form, .. } | ExprKind::Relabel(_, form) | ExprKind::InOut(_, form) = &mut n.kind
                 && matches!(form, CallForm::ExplicitCast)

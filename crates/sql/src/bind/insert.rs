@@ -6,6 +6,7 @@ use super::query::{BoundQuery, literal_of};
 use super::scope::{Clause, Item, Name, Scope, fold};
 use super::set_returning::expanded;
 use super::target::{is_column, is_default, no_such_column, refuse_generated, write};
+use super::view_target::{WriteRelation, replace_computed, resolve_computed};
 use super::{Binder, group, unsupported};
 use crate::expr::Expr;
 use crate::logical::{ColumnId, ConflictUpdate, Insert, Node, OnConflict, Overriding, ScanColumn, WriteTarget};
@@ -46,41 +47,53 @@ impl Binder<'_> {
         if insert.or.is_some() || insert.partitioned.is_some() || !insert.assignments.is_empty() {
             return Err(unsupported("this form of INSERT", position));
         }
-        let relation = self.writable(name, privilege::INSERT, position)?;
+        let written = self.write_relation(name, privilege::INSERT, position)?;
+        let (relation, shown) = (written.base.clone(), written.shown.clone());
         let overriding = insert.overriding.as_ref().map(|o| match o {
             ast::InsertOverriding::System => Overriding::System,
             ast::InsertOverriding::User => Overriding::User,
         });
         let is_document = insert.columns.iter().any(targets::is_document);
-        let (input, given, tail) = if is_document {
+        let (input, given, tail) = if is_document && written.is_view() {
+            return Err(unsupported("DOCUMENT for a view", position));
+        } else if is_document {
             let documents = self.documents(&relation, insert, position)?;
             self.inserted.push((relation.id, relation.live_columns().map(|c| c.number).collect()));
             (documents.input, documents.given, Some(documents.tail))
         } else {
-            let columns = self.insert_columns(&relation, &insert.columns)?;
+            let columns = self.insert_columns(&shown, &insert.columns)?;
             self.inserted.push((relation.id, columns.iter().map(|c| c.number).collect()));
-            let (input, given) = self.insert_source(&relation, columns, insert, overriding)?;
+            let (input, given) = self.insert_source(&written, columns, insert, overriding)?;
             (input, given, None)
         };
-        let (input, values) = self.complete(&relation, input, given)?;
-        let (target, new_row) = self.write_target(&relation)?;
+        let named: Vec<i16> = given.iter().map(|(n, _)| *n).collect();
+        let (input, values) = self.complete(&written.defaults, input, given)?;
+        let (mut target, new_row) = self.write_target(&relation)?;
+        target.view_checks = self.view_checks(&written, &new_row)?;
+        let seen = self.seen_row(&written, &new_row)?;
         let generated = self.generated(&relation, &new_row)?;
-        let alias = insert.table_alias.as_ref().map_or_else(|| relation.name.clone(), |a| fold(&a.alias));
+        let alias = insert.table_alias.as_ref().map_or_else(|| shown.name.clone(), |a| fold(&a.alias));
         let on_conflict = match &insert.on {
             None => None,
-            Some(OnInsert::OnConflict(conflict)) => Some(self.on_conflict(&target, &new_row, &alias, conflict)?),
+            Some(OnInsert::OnConflict(conflict)) => {
+                Some(self.on_conflict(&written, &target, &seen.names, &alias, conflict)?)
+            }
             Some(_) => return Err(unsupported("this clause of INSERT", position)),
         };
-        self.push_row(&alias, &new_row);
+        self.push_row(&alias, &seen.names);
         // Of the columns that RETURNING and ON CONFLICT read.
-        if insert.returning.is_some() || on_conflict.is_some() {
+        if (insert.returning.is_some() || on_conflict.is_some()) && !written.is_view() {
             self.need(&relation, privilege::SELECT);
         }
         let returning = self.returning(insert.returning.as_deref());
         self.scopes.pop();
         let (returning, names) = returning?;
+        let read: Vec<&Expr> = returning.iter().map(|(_, e)| e).collect();
+        self.need_on_views(&written, privilege::INSERT, &named, &seen.names, &read);
         let node = Insert { target, input, values, generated, tail, on_conflict, returning, overriding };
-        Ok(write(Node::Insert(Box::new(node)), names))
+        let mut node = Node::Insert(Box::new(node));
+        resolve_computed(&mut node, &seen.computed);
+        Ok(write(node, names))
     }
 
     /// The columns that values are given for.
@@ -107,7 +120,7 @@ impl Binder<'_> {
     /// The rows, and which column of theirs is given to which attribute.
     fn insert_source(
         &mut self,
-        relation: &Relation,
+        written: &WriteRelation,
         columns: Vec<Given<'_>>,
         insert: &ast::Insert,
         overriding: Option<Overriding>,
@@ -118,13 +131,14 @@ impl Binder<'_> {
             && is_plain
         {
             let rows = crate::parse::rows::of(values);
-            return self.insert_values(relation, &columns, &rows, &insert.columns, overriding);
+            return self.insert_values(written, &columns, &rows, &insert.columns, overriding);
         }
         let mut bound = self.open_query(source, vec![])?;
         let places = Places { names: &insert.columns, values: bound.positions.clone() };
         let columns = self.matched(columns, bound.columns.len(), &places)?;
         let (mut exprs, mut given) = (vec![], vec![]);
         for ((column, name), position) in columns.iter().zip(bound.columns.clone()).zip(bound.positions.clone()) {
+            written.refuse_computed(column, "insert into")?;
             refuse_generated(column, "insert")?;
             if overriding == Some(Overriding::User) && column.identity.is_some() {
                 continue;
@@ -178,7 +192,7 @@ impl Binder<'_> {
 
     fn insert_values(
         &mut self,
-        relation: &Relation,
+        written: &WriteRelation,
         columns: &[Given<'_>],
         rows: &[&[ast::Expr]],
         names: &[ast::ObjectName],
@@ -192,13 +206,14 @@ impl Binder<'_> {
         }
         let values = rows.first().map_or_else(Vec::new, |r| r.iter().map(|e| self.at(e.span())).collect());
         let columns = self.matched(columns.to_vec(), width, &Places { names, values })?;
+        columns.iter().try_for_each(|c| written.refuse_computed(c, "insert into"))?;
         self.scopes.push(Scope::of(if rows.len() == 1 { Clause::ValuesRow } else { Clause::Values }));
         let mut bound_rows = Vec::with_capacity(rows.len());
         for row in rows {
             let mut bound: Vec<Expr> = Vec::with_capacity(width);
             for (number, (column, expr)) in columns.iter().zip(*row).enumerate() {
                 if column.steps.is_empty() {
-                    bound.push(self.insert_value(relation, column, expr, overriding)?);
+                    bound.push(self.insert_value(&written.shown, column, expr, overriding)?);
                     continue;
                 }
                 // Further parts of one column go into what the first made of it.
@@ -287,10 +302,12 @@ impl Binder<'_> {
         Ok((node, values))
     }
 
+    /// `seen`: the new row as the statement names it.
     fn on_conflict(
         &mut self,
+        written: &WriteRelation,
         target: &WriteTarget,
-        new_row: &[Name],
+        seen: &[Name],
         alias: &str,
         conflict: &ast::OnConflict,
     ) -> Result<OnConflict> {
@@ -299,31 +316,45 @@ impl Binder<'_> {
             let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name)."));
         }
-        let arbiters = self.arbiters(target, new_row, conflict.conflict_target.as_ref())?;
+        let arbiters = self.arbiters(target, seen, conflict.conflict_target.as_ref())?;
         let update = match &conflict.action {
             OnConflictAction::DoNothing => return Ok(OnConflict { arbiters, update: None }),
             OnConflictAction::DoUpdate(update) => update,
         };
-        self.need(relation, privilege::UPDATE);
+        if !written.is_view() {
+            self.need(relation, privilege::UPDATE);
+        }
         let (old, proposed) = (self.row_of(relation), self.row_of(relation));
-        self.push_row(alias, &old);
+        let (seen_old, seen_proposed) = (self.seen_row(written, &old)?, self.seen_row(written, &proposed)?);
+        self.push_row(alias, &seen_old.names);
+        let whole = (!written.is_view()).then(|| relation.clone());
         let scope = self.scope()?;
         scope.clause = Clause::Set;
-        scope.items.iter_mut().for_each(|i| i.relation = Some(relation.clone()));
-        scope.push(Item { relation: Some(relation.clone()), ..Item::new("excluded", proposed.clone()) });
-        let bound = self.conflict_update(relation, update, &old, &proposed);
+        scope.items.iter_mut().for_each(|i| i.relation.clone_from(&whole));
+        scope.push(Item { relation: whole, ..Item::new("excluded", seen_proposed.names) });
+        let bound = self.conflict_update(written, update, &old, &proposed);
         self.scopes.pop();
-        Ok(OnConflict { arbiters, update: Some(bound?) })
+        let mut bound = bound?;
+        let assigned: Vec<i16> = bound.assignments.iter().map(|(n, _)| *n).collect();
+        let read: Vec<&Expr> = bound.assignments.iter().map(|(_, e)| e).chain(&bound.predicate).collect();
+        if written.is_view() {
+            self.need_on_views(written, privilege::UPDATE, &assigned, &seen_old.names, &read);
+        }
+        let computed: Vec<_> = seen_old.computed.into_iter().chain(seen_proposed.computed).collect();
+        let exprs = bound.assignments.iter_mut().map(|(_, e)| e).chain(&mut bound.predicate);
+        exprs.for_each(|e| replace_computed(e, &computed));
+        Ok(OnConflict { arbiters, update: Some(bound) })
     }
 
     fn conflict_update(
         &mut self,
-        relation: &Arc<Relation>,
+        written: &WriteRelation,
         update: &ast::DoUpdate,
         old: &[Name],
         proposed: &[Name],
     ) -> Result<ConflictUpdate> {
-        let assignments = self.assignments(relation, &update.assignments)?;
+        let relation = &written.base;
+        let assignments = self.assignments(written, &update.assignments)?;
         let predicate = match &update.selection {
             Some(condition) => {
                 self.enter(Clause::Where);

@@ -4,6 +4,7 @@ use super::from::conjuncts;
 use super::query::BoundQuery;
 use super::scope::{Clause, Scope, fold};
 use super::target::{is_default, no_such_column, refuse_generated, write};
+use super::view_target::WriteRelation;
 use super::{Binder, unsupported};
 use crate::expr::Expr;
 use crate::logical::{JoinKind, Merge, MergeAction, MergeClause, Node};
@@ -78,7 +79,7 @@ impl Binder<'_> {
         };
         let mut clauses = vec![];
         for clause in &merge.clauses {
-            clauses.push(self.merge_clause(&relation, &scanned.alias, clause)?);
+            clauses.push(self.merge_clause(&scanned.written, &scanned.alias, clause)?);
         }
         let (target, new_row) = self.write_target(&relation)?;
         let generated = self.generated(&relation, &new_row)?;
@@ -90,7 +91,7 @@ impl Binder<'_> {
 
     fn merge_clause(
         &mut self,
-        relation: &Arc<Relation>,
+        written: &WriteRelation,
         target: &str,
         clause: &ast::MergeClause,
     ) -> Result<MergeClause> {
@@ -108,7 +109,7 @@ impl Binder<'_> {
             };
             self.scope()?.items.iter_mut().for_each(hide);
         }
-        let bound = self.merge_parts(relation, clause, is_matched);
+        let bound = self.merge_parts(written, clause, is_matched);
         let show = |i: &mut super::scope::Item| {
             if i.alias == target {
                 (i.columns_visible, i.name_visible) = (true, true);
@@ -120,7 +121,7 @@ impl Binder<'_> {
 
     fn merge_parts(
         &mut self,
-        relation: &Arc<Relation>,
+        written: &WriteRelation,
         clause: &ast::MergeClause,
         is_matched: bool,
     ) -> Result<MergeClause> {
@@ -138,11 +139,11 @@ impl Binder<'_> {
             ast::MergeAction::Delete { .. } => MergeAction::Delete,
             ast::MergeAction::Update(update) => match &update.kind {
                 MergeUpdateKind::Set(assignments) if update.update_predicate.is_none() => {
-                    MergeAction::Update(self.assignments(relation, assignments)?)
+                    MergeAction::Update(self.assignments(written, assignments)?)
                 }
                 _ => return Err(unsupported("this form of UPDATE", 0)),
             },
-            ast::MergeAction::Insert(insert) => MergeAction::Insert(self.merge_insert(relation, insert)?),
+            ast::MergeAction::Insert(insert) => MergeAction::Insert(self.merge_insert(&written.base, insert)?),
         };
         Ok(MergeClause { is_matched, condition, action })
     }

@@ -9,6 +9,7 @@ mod aggregate;
 mod array;
 mod assign;
 mod call;
+mod callee;
 mod change;
 mod coerce;
 mod copy;
@@ -19,6 +20,8 @@ mod document;
 mod expr;
 mod from;
 mod from_function;
+mod function_check;
+mod function_result;
 mod group;
 mod hidden;
 mod inline;
@@ -37,6 +40,7 @@ mod scope;
 mod search_cycle;
 mod select;
 mod set_returning;
+mod sql_function;
 mod stored;
 mod subquery;
 mod sugar;
@@ -44,12 +48,15 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod utility;
+mod view_target;
 mod walk;
 mod window;
 mod with;
 
+pub use function_check::check_function;
 pub use stored::{StoredUse, bind_stored, volatility};
 pub use utility::coerce_arguments;
+pub use view_target::{require_updatable, updatable_columns};
 
 use crate::expr::{CallForm, Expr};
 use crate::logical::{ColumnId, ColumnInfo, Cte, PrivilegeCheck};
@@ -96,6 +103,16 @@ pub(crate) struct Binder<'a> {
     /// Fields of columns that hold a function's several results.
     records: Vec<(ColumnId, Vec<(String, SqlType)>)>,
     depends_on: Vec<(Oid, u32)>,
+    /// Users' functions that are called.
+    depends_on_functions: Vec<Oid>,
+    /// Where a function's body is bound: what its parameters mean.
+    function: Option<sql_function::FunctionScope>,
+    /// Functions whose bodies are being bound, the innermost last.
+    expanding: Vec<Oid>,
+    /// A new function's body is being checked.
+    checks_function: bool,
+    /// There are `ExprKind::Inlined` nodes, to be taken out when the statement is complete.
+    has_inlined: bool,
     is_read_only: bool,
 }
 
@@ -111,7 +128,8 @@ pub fn bind(statement: &Statement, context: &BindContext, parameter_types: &[Opt
         })
     });
     let parameters = parameters.collect::<Result<_>>()?;
-    Ok(Bound { kind, parameters, columns, depends_on: binder.depends_on })
+    let (depends_on, functions) = (binder.depends_on, binder.depends_on_functions);
+    Ok(Bound { kind, parameters, columns, depends_on, functions })
 }
 
 /// A stored default, check, index expression or predicate over a relation's row: attribute n is column n - 1.
@@ -152,8 +170,40 @@ impl<'a> Binder<'a> {
             inserted: vec![],
             records: vec![],
             depends_on: vec![],
+            depends_on_functions: vec![],
+            function: None,
+            expanding: vec![],
+            checks_function: false,
+            has_inlined: false,
             is_read_only: true,
         }
+    }
+
+    /// Binds with names of another place (a view's or a function's) what becomes part of this statement.
+    fn inside<R>(
+        &mut self,
+        context: &BindContext,
+        lines: Lines,
+        bind: impl FnOnce(&mut Binder<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut inner = Binder::new(context, lines);
+        std::mem::swap(&mut inner.columns, &mut self.columns);
+        std::mem::swap(&mut inner.ctes, &mut self.ctes);
+        inner.next_cte = self.next_cte;
+        inner.with_lists = self.with_lists;
+        inner.expanding.clone_from(&self.expanding);
+        inner.checks_function = self.checks_function;
+        let bound = bind(&mut inner);
+        std::mem::swap(&mut inner.columns, &mut self.columns);
+        std::mem::swap(&mut inner.ctes, &mut self.ctes);
+        self.next_cte = inner.next_cte;
+        self.materialized.append(&mut inner.materialized);
+        self.records.append(&mut inner.records);
+        self.privileges.append(&mut inner.privileges);
+        self.depends_on.append(&mut inner.depends_on);
+        self.has_inlined |= inner.has_inlined;
+        self.is_read_only &= inner.is_read_only;
+        bound
     }
 
     fn name_scope(&self) -> NameScope<'a> {

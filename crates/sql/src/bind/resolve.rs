@@ -188,11 +188,7 @@ impl Binder<'_> {
         args: Vec<Expr>,
         keeps_unknown: bool,
     ) -> Result<(Vec<Expr>, SqlType)> {
-        let concrete = if declared.iter().any(|d| is_polymorphic(*d)) {
-            self.concrete(declared, &args)?
-        } else {
-            Concrete { element: None, compatible: None }
-        };
+        let concrete = self.concrete_if_open(declared, &args)?;
         let mut converted = vec![];
         for (declared, arg) in declared.iter().zip(args) {
             let target = concrete.of(*declared).unwrap_or(oid::TEXT);
@@ -205,6 +201,13 @@ impl Binder<'_> {
         }
         let result = concrete.of(result).unwrap_or(oid::TEXT);
         Ok((converted, SqlType::new(result)))
+    }
+
+    pub(super) fn concrete_if_open(&self, declared: &[Oid], args: &[Expr]) -> Result<Concrete> {
+        match declared.iter().any(|d| is_polymorphic(*d)) {
+            true => self.concrete(declared, args),
+            false => Ok(Concrete { element: None, compatible: None }),
+        }
     }
 
     /// `left op right`.
@@ -295,23 +298,23 @@ impl Binder<'_> {
             let message = format!("cannot pass more than {ARGUMENTS_MAX} arguments to a function");
             return Err(SqlError::new(SqlState::TOO_MANY_ARGUMENTS, message).at(position));
         }
-        let mut candidates: Vec<_> = builtin::procs_by_name(name).iter().filter_map(|p| candidate(p, given)).collect();
-        // Of two that are called alike, the one without VARIADIC and without defaults.
-        candidates.sort_by_key(|c| (c.gathered.is_some(), c.item.args.len().saturating_sub(c.args.len())));
-        let mut seen: Vec<Vec<Oid>> = vec![];
-        candidates.retain(|c| {
-            let is_new = !seen.contains(&c.args);
-            seen.push(c.args.clone());
-            is_new
-        });
-        let (state, what, hint) = match choose(candidates, given.types) {
-            Choice::One(c) => return Ok(c),
-            Choice::None => (
+        let candidates = builtin::procs_by_name(name).iter().filter_map(|p| candidate(*p, given)).collect();
+        match choose(without_doubles(candidates), given.types) {
+            Choice::One(c) => Ok(c),
+            Choice::None => Err(self.no_function(name, given, false).at(position)),
+            Choice::Ambiguous => Err(self.no_function(name, given, true).at(position)),
+        }
+    }
+
+    /// 42883, or 42725 where several fit.
+    pub(super) fn no_function(&self, name: &str, given: Given<'_>, is_ambiguous: bool) -> SqlError {
+        let (state, what, hint) = match is_ambiguous {
+            false => (
                 SqlState::UNDEFINED_FUNCTION,
                 "does not exist",
                 "No function matches the given name and argument types. You might need to add explicit type casts.",
             ),
-            Choice::Ambiguous => (
+            true => (
                 SqlState::AMBIGUOUS_FUNCTION,
                 "is not unique",
                 "Could not choose a best candidate function. You might need to add explicit type casts.",
@@ -323,56 +326,91 @@ impl Binder<'_> {
             name.as_ref().map_or_else(|| ty.clone(), |name| format!("{name} => {ty}"))
         });
         let types: Vec<_> = types.collect();
-        let message = format!("function {name}({}) {what}", types.join(", "));
-        Err(SqlError::new(state, message).hint(hint).at(position))
+        SqlError::new(state, format!("function {name}({}) {what}", types.join(", "))).hint(hint)
     }
 }
 
-/// `proc` as it would take what is given; None if it does not.
-fn candidate<'g>(proc: &'static Proc, given: Given<'g>) -> Option<Candidate<&'static Proc>> {
+/// What overload resolution asks of a function.
+pub(super) trait Signature {
+    fn args(&self) -> &[Oid];
+    /// Element type of a VARIADIC last argument (`ANY` for VARIADIC "any"), or 0.
+    fn variadic(&self) -> Oid;
+    /// How many of the last arguments have defaults.
+    fn defaults(&self) -> usize;
+    /// Names of the arguments, as far as they have one.
+    fn names(&self) -> Vec<&str>;
+}
+
+impl Signature for &'static Proc {
+    fn args(&self) -> &[Oid] {
+        &self.args
+    }
+    fn variadic(&self) -> Oid {
+        self.variadic
+    }
+    fn defaults(&self) -> usize {
+        self.defaults
+    }
+    fn names(&self) -> Vec<&str> {
+        let is_input = |n: usize| self.modes.get(n).is_none_or(|mode| matches!(mode, 'i' | 'b' | 'v'));
+        self.arg_names.iter().enumerate().filter(|(n, _)| is_input(*n)).map(|(_, name)| *name).collect()
+    }
+}
+
+/// `item` as it would take what is given; None if it does not.
+pub(super) fn candidate<T: Signature>(item: T, given: Given<'_>) -> Option<Candidate<T>> {
     let count = given.types.len();
     if given.names.iter().any(Option::is_some) {
-        return by_name(proc, given);
+        return by_name(item, given);
     }
     if given.variadic_array {
-        let fits = proc.variadic != 0 && proc.args.len() == count;
-        let variadic = Candidate { variadic_array: true, ..Candidate::plain(proc, proc.args.to_vec()) };
-        return fits.then_some(variadic);
+        let fits = item.variadic() != 0 && item.args().len() == count;
+        let args = item.args().to_vec();
+        return fits.then(|| Candidate { variadic_array: true, ..Candidate::plain(item, args) });
     }
-    if proc.variadic != 0 && count >= proc.args.len() {
-        let fixed = proc.args.len().saturating_sub(1);
-        let mut args: Vec<Oid> = proc.args.iter().take(fixed).copied().collect();
-        args.resize(count, proc.variadic);
-        let gathered = (proc.variadic != oid::ANY).then_some(count - fixed);
-        return Some(Candidate { gathered, ..Candidate::plain(proc, args) });
+    if item.variadic() != 0 && count >= item.args().len() {
+        let (element, fixed) = (item.variadic(), item.args().len().saturating_sub(1));
+        let mut args: Vec<Oid> = item.args().iter().take(fixed).copied().collect();
+        args.resize(count, element);
+        let gathered = (element != oid::ANY).then_some(count - fixed);
+        return Some(Candidate { gathered, ..Candidate::plain(item, args) });
     }
-    let missing = proc.args.len().checked_sub(count)?;
-    let fits = proc.variadic == 0 && missing <= proc.defaults;
-    fits.then(|| Candidate::plain(proc, proc.args.iter().take(count).copied().collect()))
+    let missing = item.args().len().checked_sub(count)?;
+    let fits = item.variadic() == 0 && missing <= item.defaults();
+    let args = item.args().iter().take(count).copied().collect();
+    fits.then(|| Candidate::plain(item, args))
 }
 
 /// Some arguments are named: each goes to the parameter of its name, the others have defaults.
-fn by_name(proc: &'static Proc, given: Given<'_>) -> Option<Candidate<&'static Proc>> {
-    if given.variadic_array != (proc.variadic != 0) {
+fn by_name<T: Signature>(item: T, given: Given<'_>) -> Option<Candidate<T>> {
+    if given.variadic_array != (item.variadic() != 0) {
         return None;
     }
-    let is_input = |n: usize| proc.modes.get(n).is_none_or(|mode| matches!(mode, 'i' | 'b' | 'v'));
-    let inputs: Vec<&str> =
-        proc.arg_names.iter().enumerate().filter(|(n, _)| is_input(*n)).map(|(_, name)| *name).collect();
     let (mut places, mut args) = (vec![], vec![]);
     for (n, _) in given.types.iter().enumerate() {
         let place = match given.names.get(n) {
-            Some(Some(name)) => inputs.iter().position(|i| i == name)?,
+            Some(Some(name)) => item.names().iter().position(|i| i == name)?,
             _ => n,
         };
         if places.contains(&place) {
             return None;
         }
-        args.push(*proc.args.get(place)?);
+        args.push(*item.args().get(place)?);
         places.push(place);
     }
-    let required = proc.args.len().saturating_sub(proc.defaults);
+    let required = item.args().len().saturating_sub(item.defaults());
     let all_given = (0..required).all(|place| places.contains(&place));
-    let found = Candidate { places, variadic_array: given.variadic_array, ..Candidate::plain(proc, args) };
-    all_given.then_some(found)
+    all_given.then(|| Candidate { places, variadic_array: given.variadic_array, ..Candidate::plain(item, args) })
+}
+
+/// Of two that are called alike, the one without VARIADIC and without defaults; else the first.
+pub(super) fn without_doubles<T: Signature>(mut candidates: Vec<Candidate<T>>) -> Vec<Candidate<T>> {
+    candidates.sort_by_key(|c| (c.gathered.is_some(), c.item.args().len().saturating_sub(c.args.len())));
+    let mut seen: Vec<Vec<Oid>> = vec![];
+    candidates.retain(|c| {
+        let is_new = !seen.contains(&c.args);
+        seen.push(c.args.clone());
+        is_new
+    });
+    candidates
 }

@@ -6,7 +6,7 @@ use super::scope::fold;
 use super::subquery::query_of;
 use super::{Binder, unsupported};
 use crate::expr::{BoolTest, CallForm, Expr, ExprKind, PathStep};
-use crate::logical::ScanColumn;
+use crate::logical::{ColumnId, ScanColumn, SubqueryKind};
 use sqlparser::ast::{self, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Spanned};
 use types::builtin::CastContext;
 use types::{Datum, Result, SqlError, SqlState, SqlType, oid, typename};
@@ -257,6 +257,11 @@ impl Binder<'_> {
         match &row.kind {
             ExprKind::Column(id) => {
                 Ok(self.records.iter().find(|(column, _)| column == id).map(|(_, fields)| fields.clone()))
+            }
+            // The row of a function whose body is a query.
+            ExprKind::Subquery(subquery) if matches!(subquery.kind, SubqueryKind::Row) => {
+                let column = |id: &ColumnId| self.columns.get(id.0 as usize).map(|c| (c.name.clone(), c.ty));
+                Ok(subquery.output.iter().map(column).collect())
             }
             ExprKind::Call { proc, args, .. } => {
                 let columns = self.out_columns(proc, args)?;

@@ -304,6 +304,9 @@ impl Binder<'_> {
         {
             return Ok(row);
         }
+        if let Some(value) = self.body_name(parts, position)? {
+            return Ok(Expr { position, ..value });
+        }
         match table {
             None => {
                 let message = format!("column \"{name}\" does not exist");

@@ -173,11 +173,6 @@ impl Binder<'_> {
         Ok(conjuncts(bound?))
     }
 
-    pub(super) fn filter(&mut self, node: Node, condition: &ast::Expr) -> Result<Node> {
-        let predicate = self.condition(condition)?;
-        Ok(Node::Filter { input: Box::new(node), predicate })
-    }
-
     /// Base relation and attribute of a plain column.
     pub(super) fn origin(&self, expr: &Expr) -> (types::Oid, i16) {
         match expr.kind {

@@ -99,6 +99,8 @@ pub fn bind_stored(
 pub fn volatility(expr: &Expr) -> Volatility {
     let own = match &expr.kind {
         ExprKind::Call { proc, .. } => proc.volatility,
+        // As it was declared, whatever its body does.
+        ExprKind::Inlined(call) => return call.volatility(),
         ExprKind::InOut(arg, _) if reads_settings(arg.ty.oid) || reads_settings(expr.ty.oid) => Volatility::Stable,
         ExprKind::AnyAll { operator, .. } => of_operator(operator.proc),
         ExprKind::Distinct { equal, .. } | ExprKind::NullIf { equal, .. } => of_operator(equal.proc),

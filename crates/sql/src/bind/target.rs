@@ -1,33 +1,16 @@
 //! What INSERT, UPDATE and DELETE share: the target with its checks and indexes, defaults, generated columns, RETURNING.
 
+use super::Binder;
 use super::query::BoundQuery;
 use super::scope::{Clause, Item, Name, Scope};
-use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, Node, WriteTarget};
-use catalog::{Column, ConstraintKind, IndexSource, Relation, RelationKind};
-use sqlparser::ast::{self, ObjectName};
+use catalog::{Column, ConstraintKind, IndexSource, Relation};
+use sqlparser::ast;
 use std::sync::Arc;
 use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
 
 impl Binder<'_> {
-    /// The relation to be written, if it is one whose rows may be.
-    pub(super) fn writable(&mut self, name: &ObjectName, rights: u32, position: u32) -> Result<Arc<Relation>> {
-        let relation = self.relation(name, position)?;
-        self.is_read_only = false;
-        self.need(&relation, rights);
-        match relation.kind {
-            RelationKind::Table if !relation.row_security => Ok(relation),
-            RelationKind::Table => Err(unsupported("row security", position)),
-            RelationKind::Collection => Ok(relation),
-            RelationKind::MaterializedView => {
-                let message = format!("cannot change materialized view \"{}\"", relation.name);
-                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
-            }
-            _ => Err(unsupported(&format!("writing to a {}", relation.kind_name()), position)),
-        }
-    }
-
     /// The target, and the names of its new row.
     pub(super) fn write_target(&mut self, relation: &Arc<Relation>) -> Result<(WriteTarget, Vec<Name>)> {
         let names = self.row_of(relation);

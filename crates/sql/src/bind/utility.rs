@@ -19,6 +19,15 @@ pub fn coerce_arguments(args: Vec<Expr>, types: &[SqlType], context: &BindContex
 }
 
 impl Statement {
+    /// INSERT, UPDATE, DELETE or MERGE, with or without WITH.
+    pub(crate) fn is_write(&self) -> bool {
+        let Syntax::Sql(statement) = &self.syntax else { return false };
+        match &**statement {
+            ast::Statement::Query(query) => is_write(&query.body),
+            _ => true,
+        }
+    }
+
     pub(crate) fn as_query(&self) -> Option<&ast::Query> {
         match &self.syntax {
             Syntax::Sql(statement) => match &**statement {
@@ -28,6 +37,10 @@ impl Statement {
             _ => None,
         }
     }
+}
+
+fn is_write(body: &SetExpr) -> bool {
+    matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_))
 }
 
 impl Binder<'_> {
@@ -134,6 +147,9 @@ impl Binder<'_> {
             privileges: std::mem::take(&mut self.privileges),
             is_read_only: self.is_read_only,
         };
+        if std::mem::take(&mut self.has_inlined) {
+            super::sql_function::settle(&mut query);
+        }
         super::rights::fill(&mut query, &std::mem::take(&mut self.inserted));
         super::inline::once(&mut query, &std::mem::take(&mut self.materialized));
         query

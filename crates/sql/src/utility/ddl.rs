@@ -4,6 +4,7 @@
 //! what it finds then is what counts. For the same reason expressions and queries are `SqlText`: an ALTER TABLE of several
 //! actions binds each against the table as the actions before it left it. Their syntax has been checked by the parser.
 
+pub use super::functions::*;
 use types::SqlError;
 
 /// A piece of the statement's own text.
@@ -144,6 +145,16 @@ pub enum Ddl {
     },
     DropOwned {
         roles: Vec<RoleSpec>,
+        cascade: bool,
+    },
+    CreateFunction(Box<CreateFunction>),
+    AlterFunction {
+        function: RoutineName,
+        action: AlterFunction,
+    },
+    DropFunctions {
+        functions: Vec<RoutineName>,
+        if_exists: bool,
         cascade: bool,
     },
     /// A statement that PostgreSQL has and Hyrax refuses: 0A000 with `what` and the position.
@@ -484,7 +495,6 @@ pub enum DropKind {
     /// Of objects that cannot exist here: only IF EXISTS can succeed.
     Type,
     Domain,
-    Function,
     Procedure,
     Aggregate,
     Trigger,
@@ -508,6 +518,7 @@ pub enum CommentTarget {
         relation: ObjectName,
     },
     Role(Name),
+    Function(RoutineName),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -575,7 +586,9 @@ pub enum GrantTarget {
     AllSequencesIn(Vec<Name>),
     Databases(Vec<Name>),
     Schemas(Vec<Name>),
-    /// FUNCTION, PROCEDURE, ROUTINE, TYPE, LANGUAGE, … and ALL FUNCTIONS IN SCHEMA: nothing of that kind is a user's.
+    Functions(Vec<RoutineName>),
+    AllFunctionsIn(Vec<Name>),
+    /// PROCEDURE, TYPE, LANGUAGE, …: nothing of that kind is a user's.
     Unsupported {
         what: String,
         position: u32,
@@ -616,6 +629,9 @@ impl Ddl {
             Ddl::AlterDefaultPrivileges { .. } => "ALTER DEFAULT PRIVILEGES",
             Ddl::ReassignOwned { .. } => "REASSIGN OWNED",
             Ddl::DropOwned { .. } => "DROP OWNED",
+            Ddl::CreateFunction(_) => "CREATE FUNCTION",
+            Ddl::AlterFunction { .. } => "ALTER FUNCTION",
+            Ddl::DropFunctions { .. } => "DROP FUNCTION",
             Ddl::Unsupported { .. } => "",
         }
     }
@@ -652,7 +668,6 @@ fn drop_tag(kind: DropKind) -> &'static str {
         DropKind::Schema => "DROP SCHEMA",
         DropKind::Type => "DROP TYPE",
         DropKind::Domain => "DROP DOMAIN",
-        DropKind::Function => "DROP FUNCTION",
         DropKind::Procedure => "DROP PROCEDURE",
         DropKind::Aggregate => "DROP AGGREGATE",
         DropKind::Trigger => "DROP TRIGGER",

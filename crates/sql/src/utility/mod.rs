@@ -7,6 +7,7 @@ use std::sync::Arc;
 use types::{Oid, SqlType};
 
 pub mod ddl;
+mod functions;
 
 #[derive(Clone, Debug)]
 pub enum Utility {

@@ -1,45 +1,127 @@
-//! Routines, their parameters and rights. All may execute the built-in functions.
+//! Routines, their parameters and rights: the built-in ones, which all may execute, and those that users made.
 
 use super::super::Scan;
+use super::super::routines::LANGUAGE_SQL;
 use super::super::row::row;
 use super::{Viewer, nulls, type_facts, yes_or_no};
-use crate::descriptor::POSTGRES_ROLE;
+use crate::descriptor::*;
+use crate::privileges::{self, Target};
 use types::builtin::{self, Proc, ProcKind, Volatility};
 use types::{Datum, Oid};
 
-const LANGUAGE_SQL: Oid = 14;
-
-fn specific_name(p: &Proc) -> String {
-    format!("{}_{}", p.name, p.oid)
+/// What the relations here tell about a routine.
+struct Routine<'a> {
+    id: Oid,
+    schema: &'a str,
+    name: &'a str,
+    kind: ProcKind,
+    owner: Oid,
+    grants: Vec<Grant>,
+    result: Oid,
+    is_sql: bool,
+    /// Shown to the owner.
+    source: Option<&'a str>,
+    is_immutable: bool,
+    strict: bool,
+    security_definer: bool,
+    /// Mode in pg_proc's letters, name or nothing, type, default.
+    parameters: Vec<(char, &'a str, Oid, Option<&'a str>)>,
 }
 
-/// Functions whose name the query lets through.
-fn listed(scan: &Scan<'_>, name_at: i16) -> impl Iterator<Item = &'static Proc> + use<> {
-    let wanted = scan.text(name_at).map(str::to_owned);
-    builtin::procs().iter().filter(move |p| wanted.as_ref().is_none_or(|name| name == p.name))
+impl<'a> Routine<'a> {
+    fn builtin(p: &'static Proc) -> Routine<'static> {
+        let all = if p.all_args.is_empty() { &p.args } else { &p.all_args };
+        let defaults: Vec<&str> = p.default_exprs.split(", ").filter(|d| !d.is_empty()).collect();
+        let first_default = p.args.len().saturating_sub(defaults.len());
+        let parameter = |(place, ty): (usize, &Oid)| {
+            let default = place.checked_sub(first_default).and_then(|at| defaults.get(at)).copied();
+            let mode = p.modes.get(place).copied().unwrap_or('i');
+            (mode, p.arg_names.get(place).copied().unwrap_or_default(), *ty, default)
+        };
+        let is_sql = p.language == LANGUAGE_SQL;
+        let grant = |grantee| Grant { grantee, grantor: POSTGRES_ROLE, rights: privilege::EXECUTE, grantable: 0 };
+        Routine {
+            id: p.oid,
+            schema: "pg_catalog",
+            name: p.name,
+            kind: p.kind,
+            owner: POSTGRES_ROLE,
+            grants: vec![grant(0), grant(POSTGRES_ROLE)],
+            result: p.result,
+            is_sql,
+            source: (!is_sql).then_some(p.symbol),
+            is_immutable: p.volatility == Volatility::Immutable,
+            strict: p.strict,
+            security_definer: false,
+            parameters: all.iter().enumerate().map(parameter).collect(),
+        }
+    }
+
+    fn of_user(scan: &Scan<'a>, f: &'a Function) -> Routine<'a> {
+        let parameter = |p: &'a Parameter| (p.mode.letter(), p.name.as_str(), p.ty, p.default.as_deref());
+        Routine {
+            id: f.id,
+            schema: scan.schema_name(f.schema),
+            name: &f.name,
+            kind: ProcKind::Function,
+            owner: f.owner,
+            grants: Target::Function(f).list(),
+            result: f.result,
+            is_sql: true,
+            source: match &f.body {
+                FunctionBody::Text(text) => Some(text),
+                FunctionBody::Return { .. } => None,
+            },
+            is_immutable: f.volatility == FunctionVolatility::Immutable,
+            strict: f.strict,
+            security_definer: f.security_definer,
+            parameters: f.parameters.iter().map(parameter).collect(),
+        }
+    }
+
+    fn specific_name(&self) -> String {
+        format!("{}_{}", self.name, self.id)
+    }
 }
 
-fn data_type(ty: Oid) -> String {
-    if builtin::element_of(ty).is_some() { "ARRAY".to_owned() } else { type_facts::data_type(ty) }
+/// Functions that the viewer owns or may execute, and whose name the query lets through.
+fn listed<'a>(scan: &Scan<'a>, viewer: &Viewer<'_>, name_at: Option<i16>) -> Vec<Routine<'a>> {
+    let wanted = name_at.and_then(|at| scan.text(at));
+    let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted == name);
+    let builtin = builtin::procs().iter().filter(|p| is_wanted(p.name)).map(Routine::builtin);
+    let may =
+        |f: &Function| privileges::held(viewer.catalog, viewer.role, Target::Function(f), privilege::EXECUTE) != 0;
+    let seen = scan.functions().filter(|f| is_wanted(&f.name) && (viewer.is(f.owner) || may(f)));
+    let mut all: Vec<Routine<'a>> = builtin.collect();
+    all.extend(seen.map(|f| Routine::of_user(scan, f)));
+    all
+}
+
+fn data_type(viewer: &Viewer<'_>, ty: Oid) -> String {
+    match builtin::element_of(ty) {
+        Some(_) => "ARRAY".to_owned(),
+        None if viewer.catalog.relation_of_type(ty).is_some_and(|r| r.row_array_type == ty) => "ARRAY".to_owned(),
+        None if viewer.catalog.relation_of_type(ty).is_some() => "USER-DEFINED".to_owned(),
+        None => type_facts::data_type(ty),
+    }
 }
 
 pub(super) fn routines(scan: &mut Scan<'_>) {
     let viewer = Viewer::new(scan);
-    for p in listed(scan, 6) {
-        let specific = specific_name(p);
-        let kind = match p.kind {
+    for r in listed(scan, &viewer, Some(6)) {
+        let kind = match r.kind {
             ProcKind::Function => Some("FUNCTION"),
             ProcKind::Procedure => Some("PROCEDURE"),
             ProcKind::Aggregate | ProcKind::Window => None,
         };
-        let (udt_schema, udt_name) = type_facts::udt(viewer.catalog, p.result);
+        let (udt_schema, udt_name) = type_facts::udt(viewer.catalog, r.result);
         let mut row = row![
             viewer.name,
-            "pg_catalog",
-            specific,
+            r.schema,
+            r.specific_name(),
             viewer.name,
-            "pg_catalog",
-            p.name,
+            r.schema,
+            r.name,
             kind,
             (),
             (),
@@ -47,26 +129,25 @@ pub(super) fn routines(scan: &mut Scan<'_>) {
             (),
             (),
             (),
-            data_type(p.result),
+            data_type(&viewer, r.result),
         ];
         row.extend(nulls(14));
         row.extend(row![viewer.name, udt_schema, udt_name, (), (), (), (), "0"]);
-        let is_sql = p.language == LANGUAGE_SQL;
         row.extend(row![
-            if is_sql { "SQL" } else { "EXTERNAL" },
-            Some(p.symbol).filter(|_| !is_sql && viewer.is(POSTGRES_ROLE)),
+            if r.is_sql { "SQL" } else { "EXTERNAL" },
+            r.source.filter(|_| viewer.is(r.owner)),
             (),
-            if is_sql { "SQL" } else { "INTERNAL" },
+            if r.is_sql { "SQL" } else { "INTERNAL" },
             "GENERAL",
-            yes_or_no(p.volatility == Volatility::Immutable),
+            yes_or_no(r.is_immutable),
             "MODIFIES",
-            (p.kind != ProcKind::Procedure).then(|| yes_or_no(p.strict)),
+            (r.kind != ProcKind::Procedure).then(|| yes_or_no(r.strict)),
             (),
             "YES",
             0i32,
             (),
             (),
-            "INVOKER",
+            if r.security_definer { "DEFINER" } else { "INVOKER" },
             (),
             (),
             (),
@@ -83,56 +164,53 @@ pub(super) fn routines(scan: &mut Scan<'_>) {
 
 pub(super) fn parameters(scan: &mut Scan<'_>) {
     let viewer = Viewer::new(scan);
-    for p in builtin::procs() {
-        let specific = specific_name(p);
+    for r in listed(scan, &viewer, None) {
+        let specific = r.specific_name();
         if !scan.wants_text(3, &specific) {
             continue;
         }
-        let all = if p.all_args.is_empty() { &p.args } else { &p.all_args };
-        let defaults: Vec<&str> = p.default_exprs.split(", ").filter(|d| !d.is_empty()).collect();
-        for (ty, place) in all.iter().zip(0usize..) {
-            let mode = match p.modes.get(place).copied().unwrap_or('i') {
+        for ((mode, name, ty, default), number) in r.parameters.iter().zip(1i32..) {
+            let mode = match mode {
                 'o' | 't' => "OUT",
                 'b' => "INOUT",
                 _ => "IN",
             };
             let (udt_schema, udt_name) = type_facts::udt(viewer.catalog, *ty);
-            let number = i32::try_from(place + 1).unwrap_or(i32::MAX);
-            let name = p.arg_names.get(place).copied().filter(|n| !n.is_empty());
-            let first_default = p.args.len().saturating_sub(defaults.len());
-            let default = place.checked_sub(first_default).and_then(|at| defaults.get(at)).copied();
-            let mut row = row![viewer.name, "pg_catalog", &specific, number, mode, "NO", "NO", name, data_type(*ty),];
+            let name = Some(*name).filter(|n| !n.is_empty());
+            let ty = data_type(&viewer, *ty);
+            let mut row = row![viewer.name, r.schema, &specific, number, mode, "NO", "NO", name, ty];
             row.extend(nulls(14));
-            row.extend(row![viewer.name, udt_schema, udt_name, (), (), (), (), number.to_string(), default]);
+            row.extend(row![viewer.name, udt_schema, udt_name, (), (), (), (), number.to_string(), *default]);
             scan.push(row);
         }
     }
 }
 
+/// Who may execute what: grants to and by the viewer's roles, and those to PUBLIC.
 pub(super) fn privileges(scan: &mut Scan<'_>, with_public: bool) {
     let viewer = Viewer::new(scan);
-    let is_owner = viewer.is(POSTGRES_ROLE);
-    for p in listed(scan, 8) {
-        let grantor: Datum = scan.role_name(POSTGRES_ROLE);
-        let mut add = |grantee: Datum, option: &str| {
+    for r in listed(scan, &viewer, Some(8)) {
+        for grant in r.grants.iter().filter(|g| g.rights & privilege::EXECUTE != 0) {
+            let is_public = grant.grantee == 0;
+            let is_ours = viewer.is(grant.grantor) || !is_public && viewer.is(grant.grantee);
+            let is_shown = is_ours || is_public && with_public;
+            if !is_shown {
+                continue;
+            }
+            let grantee = if is_public { Datum::text("PUBLIC") } else { scan.role_name(grant.grantee) };
+            let is_grantable = grant.grantee == r.owner || grant.grantable & privilege::EXECUTE != 0;
             scan.push(row![
-                grantor.clone(),
+                scan.role_name(grant.grantor),
                 grantee,
                 viewer.name,
-                "pg_catalog",
-                specific_name(p),
+                r.schema,
+                r.specific_name(),
                 viewer.name,
-                "pg_catalog",
-                p.name,
+                r.schema,
+                r.name,
                 "EXECUTE",
-                option,
+                yes_or_no(is_grantable),
             ]);
-        };
-        if with_public || is_owner {
-            add(Datum::text("PUBLIC"), "NO");
-        }
-        if is_owner {
-            add(grantor.clone(), "YES");
         }
     }
 }

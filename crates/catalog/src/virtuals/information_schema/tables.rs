@@ -23,11 +23,25 @@ const CAN_UPDATE: i32 = 1 << 2;
 const CAN_INSERT: i32 = 1 << 3;
 const CAN_DELETE: i32 = 1 << 4;
 
-fn abilities(scan: &Scan<'_>, relation: &Relation) -> i32 {
+fn abilities(scan: &Scan<'_>, relation: &Arc<Relation>) -> i32 {
     match is_view(relation) {
         true if relation.kind == RelationKind::Virtual => 0,
-        true => (scan.context.updatable)(relation),
+        true => match (scan.context.updatable)(relation) {
+            None => 0,
+            Some(columns) if columns.contains(&true) => CAN_UPDATE | CAN_INSERT | CAN_DELETE,
+            Some(_) => CAN_DELETE,
+        },
         false => CAN_UPDATE | CAN_INSERT | CAN_DELETE,
+    }
+}
+
+/// Whether each column can be given a value.
+fn can_change(scan: &Scan<'_>, relation: &Arc<Relation>) -> Vec<bool> {
+    let all = |can: bool| vec![can; relation.columns.len()];
+    match is_view(relation) {
+        true if relation.kind == RelationKind::Virtual => all(false),
+        true => (scan.context.updatable)(relation).unwrap_or_else(|| all(false)),
+        false => all(true),
     }
 }
 
@@ -122,9 +136,11 @@ fn collation(viewer: &Viewer<'_>, column: &Column) -> Vec<Datum> {
 pub(super) fn columns(scan: &mut Scan<'_>) {
     let viewer = Viewer::new(scan);
     for (r, schema) in listed(scan, 2, 3) {
-        let can_change = abilities(scan, r) & CAN_UPDATE != 0;
+        let can_change = can_change(scan, r);
         for column in r.live_columns() {
             if scan.wants_text(4, &column.name) && viewer.sees_column(r, column) {
+                let at = usize::try_from(column.number - 1).ok();
+                let can_change = at.and_then(|at| can_change.get(at)).copied().unwrap_or(false);
                 let row = column_row(&viewer, r, schema, column, can_change);
                 scan.push(row);
             }

@@ -22,6 +22,7 @@ impl Cursor<'_, '_> {
             "database" => self.alter_database(),
             "schema" => self.alter_schema(),
             "role" | "user" | "group" => self.alter_role(&word, position),
+            "function" => self.alter_function(position),
             "default" => {
                 self.expect(&["default", "privileges"])?;
                 self.alter_default_privileges()
@@ -32,7 +33,6 @@ impl Cursor<'_, '_> {
 
     fn alter_unsupported(&mut self, word: &str, position: u32) -> Result<Ddl> {
         const KNOWN: &[&str] = &[
-            "function",
             "procedure",
             "routine",
             "trigger",

@@ -33,6 +33,10 @@ impl Cursor<'_, '_> {
             _ if is_temporary => return Err(self.syntax_error()),
             _ => {}
         }
+        if word == "function" {
+            self.advance();
+            return self.create_function(or_replace, position);
+        }
         if or_replace {
             return self.create_unsupported(&word, position);
         }
@@ -60,7 +64,6 @@ impl Cursor<'_, '_> {
 
     fn create_unsupported(&mut self, word: &str, position: u32) -> Result<Ddl> {
         const KNOWN: &[&str] = &[
-            "function",
             "procedure",
             "trigger",
             "constraint",

@@ -108,36 +108,21 @@ impl Cursor<'_, '_> {
         Ok(Ddl::DropRoles { roles: self.list(Self::role)?, if_exists })
     }
 
-    /// Nothing of the kind exists, so that IF EXISTS is all that can succeed.
     fn drop_routines(&mut self, word: &str, position: u32) -> Result<Ddl> {
         self.advance();
+        if word == "routine" {
+            return self.unsupported("DROP ROUTINE", position);
+        }
+        let if_exists = self.accept(&["if", "exists"]);
+        let functions = self.list(Self::routine_name)?;
+        let cascade = self.drop_behavior();
+        // Nothing of the other kinds exists, so that IF EXISTS is all that can succeed.
         let kind = match word {
-            "function" => DropKind::Function,
             "procedure" => DropKind::Procedure,
             "aggregate" => DropKind::Aggregate,
-            _ => return self.unsupported("DROP ROUTINE", position),
+            _ => return Ok(Ddl::DropFunctions { functions, if_exists, cascade }),
         };
-        let if_exists = self.accept(&["if", "exists"]);
-        let names = self.list(|c| {
-            let name = c.name()?;
-            if c.peek_token(&Token::LParen) {
-                let mut depth = 0_usize;
-                loop {
-                    match c.parser.peek_token_ref().token {
-                        Token::LParen => depth += 1,
-                        Token::RParen => depth -= 1,
-                        Token::EOF | Token::SemiColon => return Err(c.syntax_error()),
-                        _ => {}
-                    }
-                    c.advance();
-                    if depth == 0 {
-                        break;
-                    }
-                }
-            }
-            Ok(name)
-        })?;
-        let cascade = self.drop_behavior();
+        let names = functions.into_iter().map(|f| f.name).collect();
         Ok(Ddl::Drop { kind, names, if_exists, cascade, concurrently: false })
     }
 
@@ -202,6 +187,10 @@ impl Cursor<'_, '_> {
             "role" => {
                 self.advance();
                 CommentTarget::Role(self.identifier()?)
+            }
+            "function" => {
+                self.advance();
+                CommentTarget::Function(self.routine_name()?)
             }
             "constraint" => {
                 self.advance();

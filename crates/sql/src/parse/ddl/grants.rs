@@ -86,8 +86,10 @@ impl Cursor<'_, '_> {
         if self.accept_word("sequence") {
             return Ok(GrantTarget::Sequences(self.list(Self::name)?));
         }
+        if self.accept(&["all", "functions", "in", "schema"]) {
+            return Ok(GrantTarget::AllFunctionsIn(self.list(Self::identifier)?));
+        }
         const OTHERS: &[&str] = &[
-            "function",
             "procedure",
             "routine",
             "type",
@@ -100,6 +102,10 @@ impl Cursor<'_, '_> {
             "all",
         ];
         let next_is_name = !matches!(self.parser.peek_nth_token_ref(1).token, Token::Word(_));
+        if self.peek("function") && !next_is_name {
+            self.advance();
+            return Ok(GrantTarget::Functions(self.list(Self::routine_name)?));
+        }
         if OTHERS.iter().any(|word| self.peek(word)) && !next_is_name {
             let word = self.peek_word().unwrap_or_default().to_uppercase();
             while !self.at_end() && !self.peek("to") && !self.peek("from") {

@@ -5,13 +5,14 @@
 //! accept much that PostgreSQL refuses. Expressions and queries are kept as text (`SqlText`) that is bound when it is needed.
 //!
 //! `parse` is asked first with every statement: it looks at the leading words and leaves alone what is not DDL. Statements
-//! that PostgreSQL has and Hyrax does not (functions, triggers, types, …) become `Ddl::Unsupported`, so that the binder
+//! that PostgreSQL has and Hyrax does not (triggers, procedures, …) become `Ddl::Unsupported`, so that the binder
 //! refuses them with 0A000 when it is their turn, not the whole string.
 
 mod alter;
 mod create;
 mod cursor;
 mod drop;
+mod functions;
 mod grants;
 mod select_into;
 mod sequences;
