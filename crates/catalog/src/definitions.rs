@@ -61,6 +61,32 @@ fn is_wrapped(text: &str) -> bool {
     false
 }
 
+/// A domain's check with its value as it is written: the stored text has it as the column `value`.
+fn with_value(text: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '"' | '.');
+    let mut out = String::with_capacity(text.len());
+    for (number, piece) in text.split('\'').enumerate() {
+        if number > 0 {
+            out.push('\'');
+        }
+        // Every other piece is a literal.
+        if number % 2 == 1 {
+            out.push_str(piece);
+            continue;
+        }
+        let mut rest = piece;
+        while let Some(at) = rest.find("value") {
+            let (before, after) = (rest.get(..at).unwrap_or_default(), rest.get(at + 5..).unwrap_or_default());
+            let is_alone = !before.ends_with(is_word) && !after.starts_with(is_word);
+            out.push_str(before);
+            out.push_str(if is_alone { "VALUE" } else { "value" });
+            rest = after;
+        }
+        out.push_str(rest);
+    }
+    out
+}
+
 fn wrapped(text: String) -> String {
     if is_wrapped(&text) { text } else { format!("({text})") }
 }
@@ -78,7 +104,7 @@ fn action(action: ReferentialAction) -> Option<&'static str> {
 impl Definitions<'_> {
     fn expression(&self, relation: &Relation, text: &str) -> String {
         let pretty = self.pretty.and_then(|pretty| pretty(relation, text));
-        pretty.unwrap_or_else(|| text.to_owned())
+        pretty.unwrap_or_else(|| names::with_visible_types(self.catalog, self.scope, text))
     }
 
     fn relation_name(&self, relation: &Relation) -> String {
@@ -183,6 +209,10 @@ impl Definitions<'_> {
             ConstraintKind::Unique { index } => self.key("UNIQUE", relation, *index),
             ConstraintKind::Check { expression, no_inherit, .. } => {
                 let expression = self.expression(relation, expression);
+                let expression = match relation.kind {
+                    RelationKind::Domain => with_value(&expression),
+                    _ => expression,
+                };
                 // Even a bare column stands in two pairs in the full form.
                 let shown = if self.pretty.is_some() { expression } else { wrapped(expression) };
                 format!("CHECK ({shown}){}", if *no_inherit { " NO INHERIT" } else { "" })

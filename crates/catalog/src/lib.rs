@@ -29,6 +29,7 @@ pub mod store;
 #[cfg(test)]
 mod test_support;
 pub mod transaction;
+pub mod user_types;
 pub mod virtuals;
 
 pub use descriptor::*;

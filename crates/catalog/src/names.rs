@@ -66,9 +66,12 @@ pub fn no_relation(name: &[String]) -> SqlError {
 /// for `find`'s callers who ask through `relation`).
 pub fn find(catalog: &Snapshot, scope: NameScope<'_>, name: &[String]) -> Result<Option<Oid>, SqlError> {
     let (qualifier, object) = split(catalog, scope, name)?;
+    // Enums and domains have names of the same space, but are no relations.
+    let is_scalar_type = |id: &Oid| catalog.relation(*id).is_some_and(|r| r.is_scalar_type());
+    let by_name = |schema: Oid| catalog.id_by_name(schema, object).filter(|id| !is_scalar_type(id));
     match qualifier {
-        Some(qualifier) => Ok(schema(catalog, scope, qualifier).ok().and_then(|s| catalog.id_by_name(s.id, object))),
-        None => Ok(scope.search_path.iter().find_map(|schema| catalog.id_by_name(*schema, object))),
+        Some(qualifier) => Ok(schema(catalog, scope, qualifier).ok().and_then(|s| by_name(s.id))),
+        None => Ok(scope.search_path.iter().find_map(|schema| by_name(*schema))),
     }
 }
 
@@ -165,8 +168,9 @@ pub fn regclass(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<
     find(catalog, scope, &name)?.ok_or_else(|| no_relation(&name))
 }
 
-/// A type by its (possibly qualified) name where it is a relation's row type or an array of one; built-in ones are `typename`'s.
-pub fn row_type(catalog: &Snapshot, scope: NameScope<'_>, name: &[String]) -> Result<Option<SqlType>, SqlError> {
+/// A type of a user (an enum, a domain, a composite type, a relation's rows) or an array of one (`_name`) by its possibly
+/// qualified name; built-in ones are `typename`'s.
+pub fn user_type(catalog: &Snapshot, scope: NameScope<'_>, name: &[String]) -> Result<Option<SqlType>, SqlError> {
     let (qualifier, object) = split(catalog, scope, name)?;
     let in_schema = |schema: Oid| {
         let by = |name: &str| catalog.relation_by_name(schema, name).filter(|r| r.row_type != 0);
@@ -197,7 +201,48 @@ pub fn function_is_visible(catalog: &Snapshot, scope: NameScope<'_>, function: &
     false
 }
 
-/// `format_type` for any type: built-in, or of a relation's rows.
+/// A type by SQL's spelling (`numeric(8,2)`, `app.mood[]`, `mood array`), built-in or a user's. 42704 if there is none.
+pub fn type_by_text(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<SqlType, SqlError> {
+    let unknown = match typename::parse(text) {
+        Ok(ty) => return Ok(ty),
+        Err(error) if matches!(error.code(), SqlState::UNDEFINED_OBJECT | SqlState::INVALID_SCHEMA_NAME) => error,
+        Err(error) => return Err(error),
+    };
+    let (base, is_array) = without_array(text.trim());
+    let Ok(name) = parse_qualified(base) else { return Err(unknown) };
+    if let [schema_name, _] = &name[..]
+        && schema_name != "pg_temp"
+    {
+        schema(catalog, scope, schema_name)?;
+    }
+    let missing = || SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", joined(&name)));
+    let found = user_type(catalog, scope, &name)?.filter(|ty| ty.oid != 0).ok_or_else(missing)?;
+    let base = catalog.base_type(found);
+    if is_array && base.oid != found.oid && base.is_array() && !found.is_array() {
+        return Err(SqlError::unsupported("arrays of domains over arrays are not supported"));
+    }
+    match is_array {
+        // An array of arrays is an array of more dimensions.
+        true if found.is_array() => Ok(found),
+        true => found.array().ok_or_else(missing),
+        false => Ok(found),
+    }
+}
+
+/// The name in front of `[]`, `[3]` or `ARRAY`, and whether there was such a mark.
+fn without_array(text: &str) -> (&str, bool) {
+    let outside_quotes = |at: usize| text[..at].matches('"').count().is_multiple_of(2);
+    if let Some((at, _)) = text.match_indices('[').find(|(at, _)| outside_quotes(*at)) {
+        return (text[..at].trim_end(), true);
+    }
+    let lower = text.to_ascii_lowercase();
+    match lower.strip_suffix("array") {
+        Some(base) if base.ends_with([' ', '\t', '\n', '"']) => (text[..base.len()].trim_end(), true),
+        _ => (text, false),
+    }
+}
+
+/// `format_type` for any type, built-in or a user's.
 pub fn format_type(catalog: &Snapshot, scope: NameScope<'_>, oid: Oid, typmod: Option<i32>) -> String {
     if builtin::type_by_oid(oid).is_some() {
         return typename::format_type(oid, typmod);
@@ -205,6 +250,29 @@ pub fn format_type(catalog: &Snapshot, scope: NameScope<'_>, oid: Oid, typmod: O
     let Some(relation) = catalog.relation_of_type(oid) else { return typename::format_type(oid, typmod) };
     let name = regclass_text(catalog, scope, relation.id);
     if relation.row_array_type == oid { format!("{name}[]") } else { name }
+}
+
+/// A stored expression as a reader of this search path has it: types that the path finds lose their schema. (Other names
+/// stay as they are stored; `pg_get_expr` binds the text and shows all of it.)
+pub fn with_visible_types(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("::") {
+        let (before, after) = rest.split_at(at + 2);
+        out.push_str(before);
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '"' | '.');
+        let end = after.find(|c| !is_name(c)).unwrap_or(after.len());
+        let (name, behind) = after.split_at(end);
+        let parts = parse_qualified(name).ok().filter(|parts| parts.len() == 2);
+        let ty = parts.and_then(|parts| user_type(catalog, scope, &parts).ok().flatten());
+        match ty.and_then(|ty| catalog.relation_of_type(ty.oid)) {
+            Some(relation) => out.push_str(&regclass_text(catalog, scope, relation.id)),
+            None => out.push_str(name),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]
@@ -266,11 +334,31 @@ mod tests {
     }
 
     #[test]
+    fn types_are_found_by_every_spelling() {
+        let catalog = catalog();
+        let check = |text: &str, shown: &str| {
+            let ty = type_by_text(&catalog, SCOPE, text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(format_type(&catalog, SCOPE, ty.oid, Some(ty.typmod)), shown, "{text}");
+        };
+        check("t", "t");
+        check("public.t", "t");
+        check("t[]", "t[]");
+        check("public.T [3][]", "t[]");
+        check("t array", "t[]");
+        check("\"Odd name\"", "\"Odd name\"");
+        check("\"Odd name\"[]", "\"Odd name\"[]");
+        check("numeric(8,2)", "numeric(8,2)");
+        check_error(type_by_text(&catalog, SCOPE, "u"), "42704 type \"u\" does not exist");
+        check_error(type_by_text(&catalog, SCOPE, "public.u[]"), "42704 type \"public.u\" does not exist");
+        check_error(type_by_text(&catalog, SCOPE, "nowhere.t"), "3F000 schema \"nowhere\" does not exist");
+    }
+
+    #[test]
     fn row_types_have_the_relations_name() {
         let catalog = catalog();
-        let ty = row_type(&catalog, SCOPE, &names("t")).unwrap().unwrap();
+        let ty = user_type(&catalog, SCOPE, &names("t")).unwrap().unwrap();
         assert_eq!(format_type(&catalog, SCOPE, ty.oid, None), "t");
-        let array = row_type(&catalog, SCOPE, &names("_t")).unwrap().unwrap();
+        let array = user_type(&catalog, SCOPE, &names("_t")).unwrap().unwrap();
         assert_eq!(format_type(&catalog, SCOPE, array.oid, None), "t[]");
     }
 }

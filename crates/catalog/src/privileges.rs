@@ -43,12 +43,16 @@ impl Target<'_> {
         stored.clone().unwrap_or_else(|| self.default_list())
     }
 
-    /// PostgreSQL's default: the owner has all; PUBLIC may connect to databases and make TEMP tables there, and execute functions.
+    /// PostgreSQL's default: the owner has all; PUBLIC may use types, execute functions, connect to databases and make TEMP tables
+    /// there.
     pub fn default_list(&self) -> Vec<Grant> {
         let owner = self.owner();
         let own = Grant { grantee: owner, grantor: owner, rights: self.all(), grantable: 0 };
         match self {
             Target::Column(..) => vec![],
+            Target::Relation(r) if r.is_type() => {
+                vec![Grant { grantee: 0, grantor: owner, rights: privilege::USAGE, grantable: 0 }, own]
+            }
             Target::Database(_) => {
                 let rights = privilege::CREATE_TEMP | privilege::CONNECT;
                 vec![Grant { grantee: 0, grantor: owner, rights, grantable: 0 }, own]
@@ -64,6 +68,7 @@ impl Target<'_> {
     pub fn all(&self) -> u32 {
         match self {
             Target::Relation(r) if r.kind == RelationKind::Sequence => privilege::ALL_SEQUENCE,
+            Target::Relation(r) if r.is_type() => privilege::USAGE,
             Target::Relation(_) => privilege::ALL_TABLE,
             Target::Column(..) => privilege::ALL_COLUMN,
             Target::Schema(_) => privilege::ALL_SCHEMA,

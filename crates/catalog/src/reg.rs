@@ -7,7 +7,7 @@ use crate::Snapshot;
 use crate::descriptor::{Function, INFORMATION_SCHEMA, PG_CATALOG_SCHEMA};
 use crate::names::{self, NameScope};
 use types::functions::quote_ident;
-use types::{Oid, SqlError, SqlState, SqlType, builtin, oid, typename};
+use types::{Oid, SqlError, SqlState, builtin, oid};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -103,7 +103,7 @@ pub fn input(catalog: &Snapshot, scope: NameScope<'_>, ty: Oid, text: &str) -> R
     };
     match ty {
         oid::REGCLASS => names::regclass(catalog, scope, text),
-        oid::REGTYPE => Ok(type_by_text(catalog, scope, text)?.oid),
+        oid::REGTYPE => Ok(names::type_by_text(catalog, scope, text)?.oid),
         oid::REGROLE => {
             let name = single(text)?;
             catalog.role_by_name(&name).map(|r| r.id).ok_or_else(|| undefined("role", &name))
@@ -132,22 +132,6 @@ fn single(text: &str) -> Result<String> {
         [name] => Ok(name.clone()),
         _ => Err(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")),
     }
-}
-
-/// A type by its SQL spelling, or a relation's row type by its name.
-pub fn type_by_text(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<SqlType> {
-    let error = match typename::parse(text) {
-        Ok(ty) => return Ok(ty),
-        Err(error) => error,
-    };
-    let (base, is_array) = match text.trim_end().strip_suffix("[]") {
-        Some(base) => (base, true),
-        None => (text, false),
-    };
-    let row = names::parse_qualified(base).and_then(|name| names::row_type(catalog, scope, &name)).ok().flatten();
-    let array = |ty: SqlType| catalog.relation_of_type(ty.oid).map(|r| SqlType::new(r.row_array_type));
-    let found = if is_array { row.and_then(array) } else { row };
-    found.filter(|ty| ty.oid != 0).ok_or(error)
 }
 
 fn user_function_name(catalog: &Snapshot, function: &Function, qualified: bool) -> String {
@@ -198,7 +182,7 @@ fn signature<'a>(catalog: &Snapshot, scope: NameScope<'_>, text: &'a str) -> Res
     for part in arguments(list) {
         types.push(match part.eq_ignore_ascii_case("none") {
             true => 0,
-            false => type_by_text(catalog, scope, part)?.oid,
+            false => names::type_by_text(catalog, scope, part)?.oid,
         });
     }
     Ok((name.trim(), types))
@@ -265,6 +249,7 @@ mod tests {
     use super::*;
     use crate::descriptor::{Object, POSTGRES_DATABASE, PUBLIC_SCHEMA};
     use crate::test_support::{check_error, column, snapshot, table};
+    use types::SqlType;
 
     const SCOPE: NameScope<'static> = NameScope {
         database: POSTGRES_DATABASE,

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! StorageId(1)  descriptors and names; the node's cache follows its commits
-//!   key   [kind u8][id u32 be]                       value [01][postcard of Object]
-//!   key   [20][name space u8][scope u32 be][name]    value [01][id u32 be]
+//!   key   [kind u8][id u32 be]                       value [02][postcard of Object]
+//!   key   [20][name space u8][scope u32 be][name]    value [02][id u32 be]
 //! StorageId(2)  counters, changed by commits of their own
 //!   key   [00]                                       value [01][next oid u32 be]
 //!   key   [01][storage id u32 be]                    value [01][last i64 be][called u8][epoch u64 be]
@@ -22,7 +22,8 @@ use types::{Oid, SqlError, SqlState};
 pub const DESCRIPTORS: StorageId = StorageId(1);
 pub const COUNTERS: StorageId = StorageId(2);
 
-const FORMAT: u8 = 1;
+/// 2: users' types (decision 0006). Clusters of format 1 were never released.
+const FORMAT: u8 = 2;
 const NAME_TAG: u8 = 0x20;
 
 /// How a transaction addresses the two system relations: they are never changed by DDL.

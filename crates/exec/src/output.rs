@@ -167,7 +167,7 @@ impl RowSink for RowBuffer<'_> {
         let (format, settings) = (self.format(self.column), self.settings);
         self.value(|out| match format {
             ValueFormat::Text => row.write_text(index, ty, settings, out),
-            ValueFormat::Binary => row.write_binary(index, ty, out),
+            ValueFormat::Binary => row.write_binary(index, ty, settings, out),
         })
     }
     fn datum(&mut self, value: &Datum, ty: SqlType) -> Result<()> {
@@ -185,7 +185,7 @@ impl RowSink for RowBuffer<'_> {
                 io::output(ty, value, settings, out);
                 Ok(())
             }
-            ValueFormat::Binary => io::send(ty, value, out),
+            ValueFormat::Binary => io::send(ty, value, settings, out),
         })
     }
     fn end(&mut self) -> Result<()> {

@@ -5,10 +5,12 @@ use crate::search_path::SearchPath;
 use crate::settings::{Settings, parse_milliseconds};
 use crate::state::{SessionState, TransactionFacts};
 use catalog::Snapshot;
+use catalog::user_types::TypesInScope;
 use exec::SessionAccess;
 use sql::PlannerSettings;
 use std::sync::Arc;
 use std::time::Duration;
+use types::user_type::UserTypesHandle;
 use types::{FormatSettings, Oid, Result};
 
 /// Valid for one state of the session; `refresh` brings it up to date.
@@ -97,7 +99,7 @@ impl Derived {
         self.basis.is_none_or(|basis| basis.settings != generation)
     }
 
-    pub fn refresh(&mut self, state: &SessionState, catalog: &Snapshot) -> Result<()> {
+    pub fn refresh(&mut self, state: &SessionState, catalog: &Arc<Snapshot>) -> Result<()> {
         let basis = Basis {
             settings: state.settings.lock().generation(),
             catalog: catalog.version,
@@ -111,6 +113,9 @@ impl Derived {
             self.read(&state.settings.lock())?;
         }
         self.path = state.resolve_path(catalog);
+        let (catalog, database, search_path) = (catalog.clone(), state.database(), self.path.schemas.clone());
+        let types = TypesInScope { catalog, database, search_path };
+        Arc::make_mut(&mut self.format).user_types = UserTypesHandle::new(Arc::new(types));
         self.epoch += 1;
         self.basis = Some(basis);
         Ok(())

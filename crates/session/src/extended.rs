@@ -94,8 +94,8 @@ impl Session {
         self.state.cancel.clear();
         self.keep_clock()?;
         for oid in types.iter().filter(|oid| **oid != 0) {
-            let is_row = || self.catalog.snapshot().relation_of_type(*oid).is_some();
-            if types::builtin::type_by_oid(*oid).is_none() && !is_row() {
+            let is_users = || self.catalog.snapshot().relation_of_type(*oid).is_some();
+            if types::builtin::type_by_oid(*oid).is_none() && !is_users() {
                 let message = format!("type with OID {oid} does not exist");
                 return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
             }
@@ -169,13 +169,15 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) fn parameter(&self, ty: SqlType, value: Option<&[u8]>, format: ValueFormat) -> Result<Datum> {
+    pub(crate) fn parameter(&self, ty: SqlType, value: Option<&[u8]>, sent: ValueFormat) -> Result<Datum> {
         let Some(bytes) = value else { return Ok(Datum::Null) };
-        match format {
-            ValueFormat::Binary => io::receive(ty, bytes),
+        // A domain's value comes as its base type's; the statement checks it.
+        let ty = self.catalog.snapshot().base_type(ty);
+        let format: &FormatSettings = &self.derived.format;
+        match sent {
+            ValueFormat::Binary => io::receive(ty, bytes, format),
             ValueFormat::Text => {
                 let text = io::utf8(bytes)?;
-                let format: &FormatSettings = &self.derived.format;
                 exec::input(ty, text, format, self.catalog.snapshot(), &*self.state)
             }
         }

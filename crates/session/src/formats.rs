@@ -4,6 +4,7 @@ use crate::settings::Settings;
 use types::Result;
 use types::context::{ByteaOutput, DateOrder, DateStyle, FormatSettings, IntervalStyle};
 use types::datetime::TimeZone;
+use types::user_type::UserTypesHandle;
 
 /// The formats of a transaction that began at `now` (microseconds since 2000-01-01 UTC).
 pub fn format_settings(settings: &Settings, now: i64) -> Result<FormatSettings> {
@@ -31,6 +32,7 @@ pub fn format_settings(settings: &Settings, now: i64) -> Result<FormatSettings> 
         extra_float_digits: get("extra_float_digits").parse().unwrap_or(1),
         bytea_output: if get("bytea_output") == "escape" { ByteaOutput::Escape } else { ByteaOutput::Hex },
         now,
+        user_types: UserTypesHandle::default(),
     })
 }
 

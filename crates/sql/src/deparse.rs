@@ -12,8 +12,11 @@
 use crate::expr::{BoolTest, CallForm, Expr, ExprKind, PathStep, RowCompareOp, SubPlanRef, Subscript};
 use catalog::names::{self, NameScope};
 use catalog::{Relation, Snapshot};
+use std::sync::Arc;
+use types::array::Array;
 use types::builtin::{self, Operator};
 use types::functions::quote_ident;
+use types::user_type;
 use types::{Datum, FormatSettings, Result, SqlError, SqlType, oid, typename};
 
 /// What the leaves of a physical plan's expressions are called: EXPLAIN's, whose text nobody binds again.
@@ -90,6 +93,10 @@ impl Deparser<'_> {
             }
             Relabel(arg, form) | InOut(arg, form) => self.cast(arg, expr, *form, shows_implied)?,
             ArrayCoerce { array, form, .. } => self.cast(array, expr, *form, shows_implied)?,
+            ToDomain { arg, domain, form } => {
+                let shown = Expr { ty: SqlType::new(domain.ty), ..expr.clone() };
+                self.cast(arg, &shown, *form, shows_implied)?
+            }
             And(terms) => self.joined(terms, expr, " AND ")?,
             Or(terms) => self.joined(terms, expr, " OR ")?,
             Not(arg) => self.enclosed(format!("NOT {}", self.part(arg, expr, false)?)),
@@ -181,6 +188,11 @@ impl Deparser<'_> {
         }
         match self.catalog.relation_of_type(ty.oid) {
             Some(_) if let Some(shown) = self.shown => names::format_type(self.catalog, shown.scope, ty.oid, None),
+            // EXPLAIN names what the reader of the plan has just named.
+            Some(relation) if self.plan.is_some() => {
+                let name = quote_ident(&relation.name);
+                if relation.row_array_type == ty.oid { format!("{name}[]") } else { name.to_string() }
+            }
             Some(relation) => {
                 let name = names::qualified(self.catalog, relation.schema, &relation.name);
                 if relation.row_array_type == ty.oid { format!("{name}[]") } else { name }
@@ -209,8 +221,9 @@ impl Deparser<'_> {
         if let (Datum::Oid(id), oid::REGCLASS) = (value, ty.oid) {
             return self.regclass(*id);
         }
+        let (ty, value) = self.labelled(ty, value);
         let mut out = vec![];
-        types::io::output(ty, value, &FormatSettings::default(), &mut out);
+        types::io::output(ty, &value, &FormatSettings::default(), &mut out);
         String::from_utf8_lossy(&out).into_owned()
     }
 
@@ -220,6 +233,30 @@ impl Deparser<'_> {
         match self.shown {
             Some(shown) if is_seen(shown.scope) => quote_ident(&function.name).to_string(),
             _ => names::qualified(self.catalog, function.schema, &function.name),
+        }
+    }
+
+    /// With the labels of enums in place of their keys, at any depth (arrays and rows of them are built by the binder, which
+    /// bounds it).
+    fn labelled(&self, ty: SqlType, value: &Datum) -> (SqlType, Datum) {
+        match value {
+            Datum::Int8(key) => match self.catalog.enum_label(ty.oid, *key) {
+                Some(label) => (SqlType::TEXT, Datum::text(label)),
+                None => (ty, value.clone()),
+            },
+            Datum::Array(array) if user_type::kind_of(array.element).is_some() => {
+                let element = SqlType::new(array.element);
+                let values = array.values.iter().map(|v| self.labelled(element, v));
+                let (types, values): (Vec<_>, Vec<_>) = values.unzip();
+                let element = types.first().map_or(array.element, |t| t.oid);
+                (ty, Datum::Array(Arc::new(Array { element, dims: array.dims.clone(), values })))
+            }
+            Datum::Record(record) => {
+                let fields = record.types.iter().zip(&record.values).map(|(ty, v)| self.labelled(*ty, v));
+                let (types, values) = fields.unzip();
+                (ty, Datum::Record(Arc::new(types::Record { types, names: record.names.clone(), values })))
+            }
+            other => (ty, other.clone()),
         }
     }
 
@@ -377,6 +414,7 @@ fn is_simple(expr: &Expr, parent: &Expr) -> bool {
     match &expr.kind {
         Relabel(arg, _) | InOut(arg, _) => is_simple(arg, expr),
         ArrayCoerce { array, .. } => is_simple(array, expr),
+        ToDomain { arg, .. } => is_simple(arg, expr),
         Call { form: CallForm::Operator(_), .. } => match as_arithmetic(parent) {
             _ if matches!(parent.kind, And(_) | Or(_) | Not(_)) => true,
             _ if !matches!(parent.kind, Call { form: CallForm::Operator(_), .. }) => is_delimited(parent),

@@ -8,7 +8,7 @@ use crate::logical::{ColumnId, Subquery};
 use catalog::{Function, FunctionVolatility};
 use std::sync::Arc;
 use types::builtin::{Operator, Proc, Volatility};
-use types::{Datum, SqlType};
+use types::{Datum, Oid, SqlType};
 
 #[derive(Clone, Debug)]
 pub struct Expr {
@@ -82,6 +82,12 @@ pub enum ExprKind {
     ArrayCoerce {
         array: Box<Expr>,
         element: Box<Expr>,
+        form: CallForm,
+    },
+    /// A value of a domain's base type, checked: 23502 and 23514. Of the base type.
+    ToDomain {
+        arg: Box<Expr>,
+        domain: Arc<DomainChecks>,
         form: CallForm,
     },
     /// Row value to a named composite type or another row type, field by field.
@@ -210,6 +216,17 @@ impl Inlined {
     }
 }
 
+/// What a domain asks of a value.
+#[derive(Clone, Debug)]
+pub struct DomainChecks {
+    pub ty: Oid,
+    pub name: String,
+    pub schema: String,
+    pub not_null: bool,
+    /// (constraint's name, condition over the value as `Input(0)`). No part of the expression around: rewrites leave it alone.
+    pub checks: Vec<(String, Expr)>,
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum PathStep {
     Key(String),
@@ -269,7 +286,7 @@ impl Expr {
             Call { args, .. } | And(args) | Or(args) | Coalesce(args) | Extremum { args, .. } => args.iter().collect(),
             Array { elements, .. } => elements.iter().collect(),
             Row { fields, .. } => fields.iter().collect(),
-            Relabel(arg, _) | InOut(arg, _) | Not(arg) => vec![arg],
+            Relabel(arg, _) | InOut(arg, _) | Not(arg) | ToDomain { arg, .. } => vec![arg],
             ArrayCoerce { array, element, .. } => vec![array, element],
             RowCoerce { row, fields } => std::iter::once(&**row).chain(fields).collect(),
             IsNull { arg, .. } | BoolTest { arg, .. } => vec![arg],
@@ -322,7 +339,7 @@ impl Expr {
             }
             Array { elements, .. } => elements.iter_mut().collect(),
             Row { fields, .. } => fields.iter_mut().collect(),
-            Relabel(arg, _) | InOut(arg, _) | Not(arg) => vec![arg],
+            Relabel(arg, _) | InOut(arg, _) | Not(arg) | ToDomain { arg, .. } => vec![arg],
             ArrayCoerce { array, element, .. } => vec![array, element],
             RowCoerce { row, fields } => std::iter::once(&mut **row).chain(fields).collect(),
             IsNull { arg, .. } | BoolTest { arg, .. } => vec![arg],

@@ -5,7 +5,7 @@
 //! relatives show them. Whether Hyrax *implements* a function is another question: `functions::scalar` and
 //! its neighbours are keyed by `Proc::symbol`, and what they do not know is refused with 0A000 by the binder.
 
-use crate::Oid;
+use crate::{Oid, oid, user_type};
 use foldhash::{HashMap, HashMapExt};
 use std::sync::OnceLock;
 
@@ -390,15 +390,22 @@ pub fn aggregate(proc: Oid) -> Option<&'static Aggregate> {
     t.aggregate_by_proc.get(&proc).map(|i| &t.aggregates[*i])
 }
 
-/// The element type of a true array (subscripted by `array_subscript_handler`), as `get_element_type` tells it.
+/// The element type of a true array (subscripted by `array_subscript_handler`), as `get_element_type` tells it; of users'
+/// types as well.
 pub fn element_of(array: Oid) -> Option<Oid> {
     /// The last of `Type::procs` of true arrays.
     const ARRAY_SUBSCRIPT_HANDLER: Oid = 6179;
+    if array >= oid::FIRST_USER_OID {
+        return user_type::element_of(array);
+    }
     type_by_oid(array)
         .filter(|t| t.len == -1 && t.element != 0 && t.procs.last() == Some(&ARRAY_SUBSCRIPT_HANDLER))
         .map(|t| t.element)
 }
 pub fn array_of(element: Oid) -> Option<Oid> {
+    if element >= oid::FIRST_USER_OID {
+        return user_type::array_of(element);
+    }
     type_by_oid(element).map(|t| t.array).filter(|a| *a != 0)
 }
 

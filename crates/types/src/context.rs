@@ -2,6 +2,7 @@
 
 use crate::SqlType;
 use crate::datetime::TimeZone;
+use crate::user_type::UserTypesHandle;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DateStyle {
@@ -43,6 +44,8 @@ pub struct FormatSettings {
     pub bytea_output: ByteaOutput,
     /// `transaction_timestamp()` in microseconds since 2000-01-01 UTC: 'now', 'today' and times without a date depend on it.
     pub now: i64,
+    /// Where labels and fields of users' types come from.
+    pub user_types: UserTypesHandle,
 }
 
 impl Default for FormatSettings {
@@ -55,6 +58,7 @@ impl Default for FormatSettings {
             extra_float_digits: 1,
             bytea_output: ByteaOutput::Hex,
             now: 0,
+            user_types: UserTypesHandle::default(),
         }
     }
 }

@@ -28,7 +28,7 @@
 use crate::array::{Array, DIMENSIONS_MAX, Dimension};
 use crate::datetime::TimeTz;
 use crate::numeric::Numeric;
-use crate::{Datum, Result, SqlError, SqlState, SqlType, builtin, compare, hash, oid};
+use crate::{Datum, Result, SqlError, SqlState, SqlType, builtin, compare, hash, oid, user_type};
 use std::sync::Arc;
 
 /// Direction of one key column. PostgreSQL's defaults: ASC NULLS LAST, DESC NULLS FIRST.
@@ -344,6 +344,7 @@ fn form(ty: SqlType) -> Result<Form> {
         oid::INT2VECTOR => Form::Array,
         oid::RECORD => Form::Record,
         _ if ty.is_array() => Form::Array,
+        user if user_type::is_enum(user) => Form::Int8,
         // Composite types of relations: a record's key tells its own end.
         user if builtin::type_by_oid(user).is_none() => Form::Record,
         _ => return Err(no_key(ty)),

@@ -30,6 +30,7 @@ pub mod sqlstate;
 pub mod sqltype;
 pub mod text;
 pub mod typename;
+pub mod user_type;
 
 pub use context::{CallContext, FormatSettings};
 pub use datum::{Datum, Record};

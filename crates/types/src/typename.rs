@@ -41,13 +41,16 @@ const INTERVAL_FIELDS: &[(&str, i32)] = &[
     ("minute to second", MINUTE | SECOND),
 ];
 
+/// What `format_type` says of a type that it does not know; of users' types the catalog's `format_type` knows.
+const UNKNOWN_NAME: &str = "???";
+
 /// `format_type(oid, typmod)` for built-in types: `integer`, `character varying(10)`, `timestamp with time zone`, `text[]`.
 /// `None` is SQL's NULL typmod, `Some(-1)` an explicit "none": they differ for `character` and `bit`.
 pub fn format_type(oid: Oid, typmod: Option<i32>) -> String {
     if oid == 0 {
         return "-".to_owned();
     }
-    let Some(ty) = builtin::type_by_oid(oid) else { return "???".to_owned() };
+    let Some(ty) = builtin::type_by_oid(oid) else { return UNKNOWN_NAME.to_owned() };
     // int2vector and oidvector are arrays with names of their own.
     if let Some(element) = builtin::element_of(oid).filter(|_| ty.storage != 'p') {
         return format!("{}[]", format_type(element, typmod));

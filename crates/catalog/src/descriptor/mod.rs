@@ -8,6 +8,7 @@ pub use function::*;
 
 use serde::{Deserialize, Serialize};
 use types::key::KeyOrder;
+use types::user_type::{self, UserKind};
 use types::{Oid, SqlType};
 
 pub type AttributeNumber = i16;
@@ -62,6 +63,10 @@ pub enum RelationKind {
     Virtual,
     /// A free-standing composite type.
     Composite,
+    /// Types that are no relations at all, and share with relations what both have: a name in a schema, an owner, rights,
+    /// a comment, dependents (decision 0006).
+    Enum,
+    Domain,
 }
 
 /// A table, collection, view, sequence or virtual relation.
@@ -95,6 +100,8 @@ pub struct Relation {
     pub indexes: Vec<Oid>,
     pub view: Option<ViewDefinition>,
     pub sequence: Option<SequenceDefinition>,
+    /// Of an enum or a domain. A domain's checks are `constraints`.
+    pub definition: Option<TypeDefinition>,
     /// `WITH (…)`, as given.
     pub options: Vec<(String, String)>,
     pub comment: Option<String>,
@@ -131,6 +138,14 @@ impl Relation {
     pub fn constraint_by_name(&self, name: &str) -> Option<&Constraint> {
         self.constraints.iter().find(|c| c.name == name)
     }
+    /// Whether it is a type and nothing else: no relation to read from, nor in pg_class.
+    pub fn is_scalar_type(&self) -> bool {
+        matches!(self.kind, RelationKind::Enum | RelationKind::Domain)
+    }
+    /// Whether CREATE TYPE or CREATE DOMAIN made it.
+    pub fn is_type(&self) -> bool {
+        self.is_scalar_type() || self.kind == RelationKind::Composite
+    }
     /// Whether rows are stored (and not computed).
     pub fn has_rows(&self) -> bool {
         matches!(self.kind, RelationKind::Table | RelationKind::Collection | RelationKind::MaterializedView)
@@ -158,7 +173,7 @@ impl Relation {
             RelationKind::View => "view",
             RelationKind::MaterializedView => "materialized view",
             RelationKind::Sequence => "sequence",
-            RelationKind::Composite => "type",
+            RelationKind::Composite | RelationKind::Enum | RelationKind::Domain => "type",
         }
     }
 }
@@ -167,7 +182,10 @@ impl Relation {
 pub struct Column {
     pub number: AttributeNumber,
     pub name: String,
+    /// What values are; for a column of a domain the domain's base type.
     pub ty: SqlTypeStored,
+    /// The domain, or array over a domain, that the column was declared with.
+    pub domain: Option<Oid>,
     pub not_null: bool,
     /// Default (or generation) expression as SQL, deparsed as PostgreSQL prints it.
     pub default: Option<String>,
@@ -184,6 +202,40 @@ pub struct Column {
     pub statistics_target: i32,
     pub storage: Option<char>,
     pub comment: Option<String>,
+}
+
+impl Column {
+    /// The type as declared: a domain where it is one.
+    pub fn declared(&self) -> SqlType {
+        self.domain.map_or(self.ty.into(), SqlType::new)
+    }
+}
+
+/// What an enum or a domain is. A composite type is its columns.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum TypeDefinition {
+    /// In order, which is that of the keys.
+    Enum(Vec<EnumLabel>),
+    Domain(DomainDefinition),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EnumLabel {
+    /// pg_enum's OID.
+    pub id: Oid,
+    /// What values of the type hold (`user_types`).
+    pub key: i64,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DomainDefinition {
+    /// May be a domain itself.
+    pub base: SqlTypeStored,
+    pub not_null: bool,
+    /// As a column's.
+    pub default: Option<String>,
+    pub collation: Oid,
 }
 
 /// `SqlType` in stored form.
@@ -499,6 +551,7 @@ pub fn new_column(number: AttributeNumber, name: &str, ty: SqlType) -> Column {
         number,
         name: name.to_owned(),
         ty: ty.into(),
+        domain: None,
         not_null: false,
         default: None,
         identity: None,
@@ -515,8 +568,8 @@ pub fn new_column(number: AttributeNumber, name: &str, ty: SqlType) -> Column {
     }
 }
 
-/// A relation without columns, owned by `postgres`; storage and row types are numbered after `id` (for tests and for
-/// what is compiled in: others take ids from the counter).
+/// A relation without columns, owned by `postgres`; its types' OIDs follow from `id`, its storage is numbered as itself (for
+/// tests and for what is compiled in: others take that from the counter).
 pub fn new_relation(id: Oid, name: &str, kind: RelationKind) -> Relation {
     Relation {
         id,
@@ -527,8 +580,8 @@ pub fn new_relation(id: Oid, name: &str, kind: RelationKind) -> Relation {
         privileges: None,
         kind,
         is_temporary: false,
-        row_type: id + 1,
-        row_array_type: id + 2,
+        row_type: user_type::type_oid(UserKind::Composite, id),
+        row_array_type: user_type::array_of(user_type::type_oid(UserKind::Composite, id)).unwrap_or(0),
         schema_version: 1,
         storage: id,
         columns: vec![],
@@ -539,6 +592,7 @@ pub fn new_relation(id: Oid, name: &str, kind: RelationKind) -> Relation {
         indexes: vec![],
         view: None,
         sequence: None,
+        definition: None,
         options: vec![],
         comment: None,
         row_security: false,

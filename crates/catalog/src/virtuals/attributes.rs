@@ -91,10 +91,8 @@ pub(super) fn shown_name(column: &Column) -> String {
 }
 
 fn push(scan: &mut Scan<'_>, relation: Oid, c: &Column) {
-    let (length, by_value, align, storage) = match builtin::type_by_oid(c.ty.oid) {
-        Some(ty) => (ty.len, ty.by_value, ty.align, ty.storage),
-        None => (-1, false, 'd', 'x'),
-    };
+    let shape = super::types_of::shape(scan.catalog, c.ty.into());
+    let declared = c.declared();
     let letter_or_blank = |c: Option<char>| c.map_or_else(|| Datum::text(""), |c| Datum::text(c.to_string()));
     let identity = c.identity.map(|identity| match identity {
         Identity::Always => 'a',
@@ -104,16 +102,16 @@ fn push(scan: &mut Scan<'_>, relation: Oid, c: &Column) {
     scan.push(row![
         relation,
         shown_name(c),
-        if c.is_dropped { 0 } else { c.ty.oid },
+        if c.is_dropped { 0 } else { declared.oid },
         c.statistics_target,
-        length,
+        shape.len,
         c.number,
-        i32::from(builtin::element_of(c.ty.oid).is_some()),
+        i32::from(builtin::element_of(declared.oid).is_some()),
         -1i32,
-        c.ty.typmod,
-        by_value,
-        align,
-        c.storage.unwrap_or(storage),
+        declared.typmod,
+        shape.by_value,
+        shape.align,
+        c.storage.unwrap_or(shape.storage),
         "",
         c.not_null && !c.is_dropped,
         c.default.is_some() && !c.is_dropped,

@@ -52,7 +52,8 @@ pub(super) fn kind_letter(relation: &Relation) -> char {
         RelationKind::View => 'v',
         RelationKind::MaterializedView => 'm',
         RelationKind::Sequence => 'S',
-        RelationKind::Composite => 'c',
+        // Enums and domains are no relations: nobody asks.
+        RelationKind::Composite | RelationKind::Enum | RelationKind::Domain => 'c',
     }
 }
 

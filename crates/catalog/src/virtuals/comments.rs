@@ -2,12 +2,14 @@
 
 use super::row::row;
 use super::{RowsFn, Scan};
+use crate::descriptor::RelationKind;
 use types::Oid;
 
 pub(super) const RELATIONS: &[(&str, RowsFn)] =
     &[("pg_description", pg_description), ("pg_shdescription", pg_shdescription)];
 
 const PG_CLASS: Oid = 1259;
+const PG_TYPE: Oid = 1247;
 const PG_CONSTRAINT: Oid = 2606;
 const PG_NAMESPACE: Oid = 2615;
 const PG_PROC: Oid = 1255;
@@ -27,8 +29,17 @@ fn pg_description(scan: &mut Scan<'_>) {
     for function in scan.functions() {
         push(scan, function.id, PG_PROC, 0, function.comment.as_ref());
     }
+    for ty in scan.scalar_types() {
+        push(scan, ty.row_type, PG_TYPE, 0, ty.comment.as_ref());
+        for constraint in &ty.constraints {
+            push(scan, constraint.id, PG_CONSTRAINT, 0, constraint.comment.as_ref());
+        }
+    }
     for relation in scan.user_relations(None) {
-        push(scan, relation.id, PG_CLASS, 0, relation.comment.as_ref());
+        match relation.kind {
+            RelationKind::Composite => push(scan, relation.row_type, PG_TYPE, 0, relation.comment.as_ref()),
+            _ => push(scan, relation.id, PG_CLASS, 0, relation.comment.as_ref()),
+        }
         for column in relation.live_columns() {
             push(scan, relation.id, PG_CLASS, i32::from(column.number), column.comment.as_ref());
         }

@@ -16,6 +16,14 @@ fn pg_constraint(scan: &mut Scan<'_>) {
             }
         }
     }
+    if scan.oid(8).is_none_or(|id| id == 0) {
+        let of_types = scan.scalar_types().flat_map(|ty| ty.constraints.iter().map(move |c| (ty, c)));
+        for (ty, constraint) in of_types.filter(|(ty, _)| scan.wants(9, ty.row_type)).collect::<Vec<_>>() {
+            if scan.wants(1, constraint.id) && scan.wants_text(2, &constraint.name) {
+                push(scan, ty, constraint);
+            }
+        }
+    }
 }
 
 /// pg_constraint.contype.
@@ -77,8 +85,8 @@ fn push(scan: &mut Scan<'_>, relation: &Relation, c: &Constraint) {
         c.deferrable,
         c.initially_deferred,
         c.is_validated,
-        relation.id,
-        0u32,
+        if relation.is_scalar_type() { 0 } else { relation.id },
+        if relation.is_scalar_type() { relation.row_type } else { 0 },
         index,
         0u32,
         key.map_or(0, |k| k.target),

@@ -56,9 +56,27 @@ impl Edges<'_, '_> {
 
 fn pg_depend(scan: &mut Scan<'_>) {
     let relations: Vec<_> = scan.user_relations(None).collect();
+    let types: Vec<_> = scan.scalar_types().collect();
     let mut edges = Edges { scan };
     for relation in relations {
         of_relation(&mut edges, relation);
+    }
+    for ty in types {
+        of_scalar_type(&mut edges, ty);
+    }
+}
+
+fn of_scalar_type(edges: &mut Edges<'_, '_>, r: &Relation) {
+    let this = (PG_TYPE, r.row_type, 0);
+    edges.add(this, (PG_NAMESPACE, r.schema, 0), 'n');
+    edges.add((PG_TYPE, r.row_array_type, 0), this, 'i');
+    if let Some(TypeDefinition::Domain(definition)) = &r.definition {
+        if types::user_type::kind_of(definition.base.oid).is_some() {
+            edges.add(this, (PG_TYPE, definition.base.oid, 0), 'n');
+        }
+        for check in &r.constraints {
+            edges.add((PG_CONSTRAINT, check.id, 0), this, 'a');
+        }
     }
 }
 
@@ -68,6 +86,9 @@ fn of_relation(edges: &mut Edges<'_, '_>, r: &Relation) {
     if r.row_type != 0 && !matches!(r.kind, RelationKind::Sequence | RelationKind::Composite) {
         edges.add((PG_TYPE, r.row_type, 0), class, 'i');
         edges.add((PG_TYPE, r.row_array_type, 0), (PG_TYPE, r.row_type, 0), 'i');
+    }
+    for column in r.live_columns().filter(|c| types::user_type::kind_of(c.declared().oid).is_some()) {
+        edges.add((PG_CLASS, r.id, column.number), (PG_TYPE, column.declared().oid, 0), 'n');
     }
     for column in r.live_columns().filter(|c| c.default.is_some()) {
         let default = (PG_ATTRDEF, default_oid(r.id, column.number), 0);

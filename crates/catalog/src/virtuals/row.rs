@@ -171,11 +171,17 @@ impl<'a> Scan<'a> {
     /// Relations that a session of this database sees, in order of id; only that of `wanted` where it is given.
     pub fn relations(&self, wanted: Option<Oid>) -> Box<dyn Iterator<Item = &'a Arc<Relation>> + 'a> {
         let database = self.database;
-        let is_here = move |r: &&Arc<Relation>| r.database == database || r.database == 0;
+        let is_here = move |r: &&Arc<Relation>| (r.database == database || r.database == 0) && !r.is_scalar_type();
         match wanted {
             Some(id) => Box::new(self.catalog.relation(id).into_iter().filter(is_here)),
             None => Box::new(self.catalog.relations().filter(is_here)),
         }
+    }
+
+    /// Enums and domains of this database, in order of id.
+    pub fn scalar_types(&self) -> impl Iterator<Item = &'a Arc<Relation>> + use<'a> {
+        let database = self.database;
+        self.catalog.relations().filter(move |r| r.database == database && r.is_scalar_type())
     }
 
     /// Those that users made.

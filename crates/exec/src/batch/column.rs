@@ -31,6 +31,7 @@ impl ColumnKind {
             oid::TIMESTAMP => ColumnKind::Timestamp,
             oid::TIMESTAMPTZ => ColumnKind::TimestampTz,
             oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME => ColumnKind::Text,
+            user if types::user_type::is_enum(user) => ColumnKind::Int8,
             _ => ColumnKind::Datums,
         }
     }

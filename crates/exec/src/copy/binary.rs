@@ -2,7 +2,7 @@
 
 use super::error::bad_format;
 use crate::batch::ColumnBuilder;
-use types::{Result, SqlError, SqlType, io};
+use types::{FormatSettings, Result, SqlError, SqlType, io};
 
 pub(super) const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Bytes of one field.
@@ -66,7 +66,12 @@ impl BinaryReader {
     }
 
     /// Appends the next whole tuple to the columns; false if it is not all there.
-    pub fn next(&mut self, types: &[SqlType], builders: &mut [ColumnBuilder]) -> Result<bool, At> {
+    pub fn next(
+        &mut self,
+        types: &[SqlType],
+        builders: &mut [ColumnBuilder],
+        format: &FormatSettings,
+    ) -> Result<bool, At> {
         if self.has_ended || (!self.has_header && !self.header()?) {
             return Ok(false);
         }
@@ -85,7 +90,7 @@ impl BinaryReader {
                 None => builder.push_null(),
                 Some(place) => {
                     let bytes = self.buffer.get(place.clone()).unwrap_or_default();
-                    let value = io::receive(*ty, bytes).map_err(|error| At { error, column: Some(index) })?;
+                    let value = io::receive(*ty, bytes, format).map_err(|error| At { error, column: Some(index) })?;
                     builder.push_owned(value);
                 }
             }

@@ -177,7 +177,7 @@ impl Parser {
 
     fn tuple(&mut self) -> Result<bool> {
         let Source::Binary(reader) = &mut self.source else { return Ok(false) };
-        match reader.next(&self.types, &mut self.builders) {
+        match reader.next(&self.types, &mut self.builders, &self.settings) {
             Ok(more) => {
                 if more {
                     self.lines.push(reader.rows);

@@ -154,7 +154,7 @@ impl CopyOut {
             }
             let at = out.len();
             out.extend_from_slice(&[0; 4]);
-            io::send(*ty, &datum, out)?;
+            io::send(*ty, &datum, &self.context.format, out)?;
             let size = (out.len() - at - 4) as u32;
             if let Some(place) = out.get_mut(at..at + 4) {
                 place.copy_from_slice(&size.to_be_bytes());

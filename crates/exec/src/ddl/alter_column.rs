@@ -8,6 +8,7 @@ use super::drop::carry_out;
 use super::rename;
 use super::sequences;
 use super::services::ExpressionUse;
+use catalog::names;
 use catalog::*;
 use sql::utility::ddl::{AlterColumn, Name, ObjectName, SequenceOptions, SqlText};
 use types::builtin::{self, CastMethod};
@@ -261,7 +262,8 @@ async fn set_type(
     }
     let new = resolved.ty;
     columns::check_type(&name, new)?;
-    columns::check_collation(collation, new)?;
+    columns::check_collation(collation, context.catalog.snapshot().base_type(new))?;
+    columns::hold_type(context, new).await?;
     check_dependents(context, relation, column)?;
     let old = SqlType::from(column.ty);
     let snapshot = context.snapshot();
@@ -269,14 +271,15 @@ async fn set_type(
     let mut changed = relation.clone();
     convert_default(context, &snapshot, &mut changed, column, new)?;
     if let Some(column) = column_mut(&mut changed, column.number) {
-        column.ty = new.into();
-        column.collation = builtin::type_by_oid(new.oid).map_or(0, |t| t.collation);
+        columns::set_column_type(&snapshot, column, new);
         column.missing = None;
     }
     convert_identity(context, relation, column, new).await?;
     convert_checks(context, &mut changed, column.number)?;
     convert_indexes(context, &changed, column.number).await?;
-    let changes_rows = using.is_some() || !is_relabel(old, new);
+    let changes_rows = using.is_some()
+        || changed.column(column.number).is_none_or(|c| c.domain.is_some())
+        || !is_relabel(old, snapshot.base_type(new));
     if changes_rows {
         changed.layout = super::alter_table::next_layout(relation)?;
         // Every row is written anew: the new storage has no row of an older layout.
@@ -313,9 +316,9 @@ fn conversion(
     match context.services.bind_expression(snapshot, Some(relation), &text, ExpressionUse::Using(new), &column.name) {
         Ok(bound) => Ok(bound.text),
         Err(failed) if failed.code() == SqlState::DATATYPE_MISMATCH || failed.code() == SqlState::CANNOT_COERCE => {
-            let target = typename::format_type(new.oid, Some(new.typmod));
-            let message =
-                format!("column \"{}\" cannot be cast automatically to type {}", column.name, typename::display(new));
+            let target = names::format_type(snapshot, context.scope(), new.oid, Some(new.typmod));
+            let shown = names::format_type(snapshot, context.scope(), new.oid, None);
+            let message = format!("column \"{}\" cannot be cast automatically to type {shown}", column.name);
             let failed = error(SqlState::DATATYPE_MISMATCH, message);
             let castable = builtin::cast(column.ty.oid, new.oid)
                 .is_some_and(|c| c.method != CastMethod::Binary || c.function == 0)
@@ -350,7 +353,7 @@ fn convert_default(
             let message = format!(
                 "{what} for column \"{}\" cannot be cast automatically to type {}",
                 column.name,
-                typename::display(new)
+                names::format_type(snapshot, context.scope(), new.oid, None)
             );
             Err(error(SqlState::DATATYPE_MISMATCH, message))
         }

@@ -18,7 +18,7 @@ use catalog::*;
 use sql::utility::ddl::*;
 use std::sync::Arc;
 use types::builtin::Volatility;
-use types::{FormatSettings, Oid, Result, SqlError, SqlState, SqlType};
+use types::{FormatSettings, Oid, Result, SqlError, SqlState, user_type};
 
 pub(super) async fn alter(context: &mut DdlContext<'_>, alter: &AlterRelation) -> Result<()> {
     if let Some(index) = find_index(context, alter)? {
@@ -205,6 +205,7 @@ async fn add_column(
     relation.layout = next_layout(&old)?;
     let mut wanted = vec![];
     let number = columns::add_column(context, &mut relation, definition, &mut wanted)?;
+    columns::hold_types(context, &relation).await?;
     let has_sequence = !wanted.is_empty();
     columns::make_sequences(context, &mut relation, wanted).await?;
     let clauses = clauses(&old.name, definition)?;
@@ -214,6 +215,10 @@ async fn add_column(
     if must_rewrite {
         let text = match relation.column(number) {
             Some(column) if column.default.is_some() => column.default.clone(),
+            Some(column) if column.domain.is_some() => {
+                let default = context.catalog.snapshot().domain_default(column.declared().oid);
+                Some(default.map_or_else(|| "NULL".to_owned(), str::to_owned))
+            }
             // An identity column has no default expression of its own.
             _ => identity_expression(context, &relation, number),
         };
@@ -246,9 +251,15 @@ async fn fill_missing(
     clauses: &columns::ColumnClauses<'_>,
 ) -> Result<bool> {
     let Some(column) = relation.column(number) else { return Ok(false) };
-    let (ty, name) = (SqlType::from(column.ty), column.name.clone());
+    let (ty, name) = (column.declared(), column.name.clone());
+    // A domain may have a default of its own, and may refuse the value: each row is looked at.
+    if column.domain.is_some() {
+        return Ok(true);
+    }
     let Some(text) = column.default.clone() else { return Ok(false) };
-    if column.is_generated {
+    // A missing value is kept as text that reads without a catalog.
+    let is_users = user_type::kind_of(ty.oid).is_some() || user_type::element_of(ty.oid).is_some();
+    if column.is_generated || is_users {
         return Ok(true);
     }
     let snapshot = context.snapshot();

@@ -33,28 +33,44 @@ pub(super) fn resolve_type(context: &DdlContext<'_>, text: &SqlText) -> Result<R
     if folded.starts_with("setof ") {
         return Err(at(error(SqlState::INVALID_TABLE_DEFINITION, "column cannot be declared SETOF")));
     }
-    match typename::parse(&text.text) {
-        Ok(ty) => Ok(ResolvedType { ty, is_serial: false }),
-        Err(unknown) if matches!(unknown.code(), SqlState::UNDEFINED_OBJECT | SqlState::INVALID_SCHEMA_NAME) => {
-            row_type(context, text)
-                .map_err(at)?
-                .map(|ty| ResolvedType { ty, is_serial: false })
-                .ok_or_else(|| at(unknown))
-        }
-        Err(other) => Err(at(other)),
+    let ty = names::type_by_text(context.catalog.snapshot(), context.scope(), &text.text).map_err(at)?;
+    Ok(ResolvedType { ty, is_serial: false })
+}
+
+/// A column declared with the type, which may be a domain: its values are the base type's.
+pub(super) fn typed_column(snapshot: &Snapshot, number: AttributeNumber, name: &str, declared: SqlType) -> Column {
+    let mut column = new_column(number, name, declared);
+    set_column_type(snapshot, &mut column, declared);
+    column
+}
+
+pub(super) fn set_column_type(snapshot: &Snapshot, column: &mut Column, declared: SqlType) {
+    let base = snapshot.base_type(declared);
+    column.ty = base.into();
+    column.domain = (base.oid != declared.oid).then_some(declared.oid);
+    column.collation = match snapshot.domain(declared.oid) {
+        Some((_, definition)) => definition.collation,
+        None => snapshot.collation_of(base.oid),
+    };
+}
+
+/// Keeps a user's type from being dropped or changed before this transaction commits what uses it.
+pub(super) async fn hold_type(context: &mut DdlContext<'_>, ty: SqlType) -> Result<()> {
+    let Some(id) = context.catalog.snapshot().relation_of_type(ty.oid).filter(|r| r.is_type()).map(|r| r.id) else {
+        return Ok(());
+    };
+    match context.catalog.lock(context.txn, ObjectKey::relation(id)).await? {
+        true => Ok(()),
+        false => Err(error(SqlState::UNDEFINED_OBJECT, "type was dropped concurrently")),
     }
 }
 
-fn row_type(context: &DdlContext<'_>, text: &SqlText) -> Result<Option<SqlType>> {
-    let (base, is_array) = match text.text.split_once('[') {
-        Some((base, _)) => (base, true),
-        None => (text.text.as_str(), false),
-    };
-    let Ok(name) = names::parse_qualified(base.trim()) else { return Ok(None) };
-    let snapshot = context.catalog.snapshot();
-    let found = names::row_type(snapshot, context.scope(), &name)?;
-    let relation = found.and_then(|ty| snapshot.relation_of_type(ty.oid).map(|r| (ty, r)));
-    Ok(relation.map(|(ty, relation)| if is_array { SqlType::new(relation.row_array_type) } else { ty }))
+/// The same for all columns of a relation in the making.
+pub(super) async fn hold_types(context: &mut DdlContext<'_>, relation: &Relation) -> Result<()> {
+    for column in relation.live_columns() {
+        hold_type(context, column.declared()).await?;
+    }
+    Ok(())
 }
 
 /// A column may not have this type.
@@ -70,7 +86,7 @@ pub(super) fn check_type(name: &Name, ty: SqlType) -> Result<()> {
 const ROW_DEPTH_MAX: usize = 32;
 
 /// A row cannot hold itself, at any depth.
-fn check_not_member(context: &DdlContext<'_>, relation: &Relation, ty: SqlType, depth: usize) -> Result<()> {
+pub(super) fn check_not_member(context: &DdlContext<'_>, relation: &Relation, ty: SqlType, depth: usize) -> Result<()> {
     if relation.row_type != 0 && (ty.oid == relation.row_type || ty.oid == relation.row_array_type) {
         let message = format!("composite type {} cannot be made a member of itself", relation.name);
         return Err(error(SqlState::INVALID_TABLE_DEFINITION, message));
@@ -210,10 +226,10 @@ pub(super) fn add_column(
     let ResolvedType { ty, is_serial } = resolve_type(context, &definition.ty)?;
     check_type(name, ty)?;
     check_not_member(context, relation, ty, 0)?;
-    check_collation(&definition.collation, ty)?;
+    check_collation(&definition.collation, context.catalog.snapshot().base_type(ty))?;
     let clauses = clauses(&relation.name, definition)?;
     let number = AttributeNumber::try_from(relation.columns.len() + 1).unwrap_or(AttributeNumber::MAX);
-    let mut column = new_column(number, &name.name, ty);
+    let mut column = typed_column(context.catalog.snapshot(), number, &name.name, ty);
     column.added_in = relation.layout;
     column.not_null = clauses.not_null == Some(true) || is_serial;
     if definition.collation.as_ref().is_some_and(|c| c.object() != "default") {
@@ -248,7 +264,7 @@ pub(super) fn add_column(
 }
 
 /// pg_collation's C.
-const C_COLLATION: types::Oid = 950;
+pub(super) const C_COLLATION: types::Oid = 950;
 
 pub(super) fn storage_letter(word: &str) -> Result<char> {
     match word.to_lowercase().as_str() {
@@ -269,7 +285,7 @@ pub(super) fn bind_default(
 ) -> Result<()> {
     let snapshot = context.snapshot();
     let Some(column) = relation.column(number) else { return Ok(()) };
-    let (ty, name) = (SqlType::from(column.ty), column.name.clone());
+    let (ty, name) = (column.declared(), column.name.clone());
     let (text, usage) = match (clauses.default, clauses.generated) {
         (Some(text), _) => (text, ExpressionUse::Default(ty)),
         (None, Some(text)) => (text, ExpressionUse::Generated(ty)),

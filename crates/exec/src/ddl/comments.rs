@@ -33,6 +33,10 @@ pub(super) async fn comment(context: &mut DdlContext<'_>, target: &CommentTarget
                 })
                 .map(drop)
         }
+        CommentTarget::Type { name, is_domain } => super::user_types::comment(context, name, *is_domain, comment).await,
+        CommentTarget::DomainConstraint { name, domain } => {
+            super::domains::comment_on_constraint(context, name, domain, comment).await
+        }
         CommentTarget::Schema(name) => {
             let schema = context.schema_named(&name.name)?;
             context.require_owner(Target::Schema(&schema))?;

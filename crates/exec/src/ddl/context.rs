@@ -8,6 +8,7 @@ use catalog::*;
 use sql::utility::ddl::{ObjectName, RelationWord, RoleSpec};
 use std::sync::Arc;
 use txn::Transaction;
+use types::user_type::{self, ID_LIMIT, UserKind};
 use types::{Oid, Result, Severity, SqlError, SqlState};
 
 pub struct DdlContext<'a> {
@@ -247,6 +248,13 @@ impl DdlContext<'_> {
     pub(super) async fn claim_relation_name(&mut self, schema: Oid, name: &str) -> Result<()> {
         match self.catalog.claim_name(self.txn, NameSpace::Relations, schema, name).await? {
             None => Ok(()),
+            Some(id) if self.catalog.snapshot().relation(id).is_some_and(|r| r.is_scalar_type()) => {
+                let message = format!("type \"{name}\" already exists");
+                Err(error(SqlState::DUPLICATE_OBJECT, message).hint(
+                    "A relation has an associated type of the same name, so you must use a name that doesn't conflict \
+                     with any existing type.",
+                ))
+            }
             Some(_) => Err(already_exists(name)),
         }
     }
@@ -270,7 +278,7 @@ impl DdlContext<'_> {
         Err(error(SqlState::DUPLICATE_OBJECT, "could not choose a name that is not in use"))
     }
 
-    /// Ids for a new relation: itself, its row type, the array of it, its storage.
+    /// A new relation or type with its ids: itself, which its types' OIDs follow from, and its storage.
     pub(super) async fn new_relation(
         &mut self,
         schema: &Schema,
@@ -284,14 +292,28 @@ impl DdlContext<'_> {
         relation.database = self.database;
         relation.owner = self.role;
         relation.is_temporary = is_temporary;
-        (relation.row_type, relation.row_array_type) = match kind {
-            RelationKind::Sequence => (0, 0),
-            _ => (self.catalog.allocate_id().await?, self.catalog.allocate_id().await?),
+        if id >= ID_LIMIT {
+            let message = "this cluster has made as many objects as it can number (limit 268435455)";
+            return Err(error(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        let type_kind = match kind {
+            RelationKind::Enum => UserKind::Enum,
+            RelationKind::Domain => UserKind::Domain,
+            _ => UserKind::Composite,
         };
-        relation.storage = self.catalog.allocate_id().await?;
-        self.note_created_storage(relation.home(), relation.storage);
-        relation.privileges =
-            self.default_privileges(schema.id, if kind == RelationKind::Sequence { 'S' } else { 'r' }, &relation);
+        relation.row_type = if kind == RelationKind::Sequence { 0 } else { user_type::type_oid(type_kind, id) };
+        relation.row_array_type = user_type::array_of(relation.row_type).unwrap_or(0);
+        let is_type = relation.is_type();
+        if !is_type {
+            relation.storage = self.catalog.allocate_id().await?;
+            self.note_created_storage(relation.home(), relation.storage);
+        }
+        let letter = match kind {
+            RelationKind::Sequence => 'S',
+            _ if is_type => 'T',
+            _ => 'r',
+        };
+        relation.privileges = self.default_privileges(schema.id, letter, &relation);
         Ok(relation)
     }
 

@@ -34,6 +34,11 @@ pub(super) fn describe(snapshot: &Snapshot, scope: NameScope<'_>, part: Part) ->
         Some(r) => format!("{} {}", r.kind_name(), names::regclass_text(snapshot, scope, id)),
         None => format!("relation {id}"),
     };
+    // A composite type is called a type when it goes, and by its kind when a column of it does.
+    let holder = |id: Oid| match snapshot.relation(id) {
+        Some(r) if r.kind == RelationKind::Composite => format!("composite {}", relation(id)),
+        _ => relation(id),
+    };
     let column = |id: Oid, number: AttributeNumber| {
         snapshot
             .relation(id)
@@ -51,7 +56,7 @@ pub(super) fn describe(snapshot: &Snapshot, scope: NameScope<'_>, part: Part) ->
             let name = found.map(|c| quote_ident(&c.name).to_string()).unwrap_or_default();
             format!("constraint {name} on {}", relation(id))
         }
-        Part::Column(id, number) => format!("column {} of {}", column(id, number), relation(id)),
+        Part::Column(id, number) => format!("column {} of {}", column(id, number), holder(id)),
         Part::Function(id) => format!("function {}", function_text(snapshot, scope, id)),
         Part::Default(id, number) => format!("default value for column {} of {}", column(id, number), relation(id)),
     }
@@ -147,7 +152,7 @@ fn describe_used(snapshot: &Snapshot, scope: NameScope<'_>, dependent: Part, on:
         && table != id
         && let Some(column) = snapshot.relation(table).and_then(|r| r.column(number))
     {
-        return format!("type {}", names::format_type(snapshot, scope, column.ty.oid, None));
+        return format!("type {}", names::format_type(snapshot, scope, column.declared().oid, None));
     }
     if let (Part::Function(_), Part::Relation(id)) = (dependent, on) {
         return format!("type {}", names::regclass_text(snapshot, scope, id));
@@ -258,14 +263,18 @@ fn of_relation(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
             all.push((Part::Relation(other.id), true));
         }
         if other.id != id {
-            let mut columns: Vec<&Column> = other.live_columns().filter(|c| uses_row_type(relation, c)).collect();
-            // The array type depends on the row type: what uses it comes first.
-            columns.sort_by_key(|c| c.ty.oid != relation.row_array_type);
-            for column in columns {
-                all.push((Part::Column(other.id, column.number), false));
-            }
+            of_type(snapshot, relation, other, &mut all);
         }
     }
+    // The array type depends on the type: what uses it comes first, everywhere.
+    let uses_array = |part: &Part| match part {
+        Part::Column(table, number) => snapshot
+            .relation(*table)
+            .and_then(|r| r.column(*number))
+            .is_some_and(|c| relation.row_array_type != 0 && c.declared().oid == relation.row_array_type),
+        _ => false,
+    };
+    all.sort_by_key(|(part, _)| !uses_array(part));
     if relation.row_type != 0 {
         let is_of = |ty: Oid| ty == relation.row_type || ty == relation.row_array_type;
         let using = snapshot.functions().filter(|f| is_of(f.result) || f.parameters.iter().any(|p| is_of(p.ty)));
@@ -284,9 +293,215 @@ fn views_on(relation: &Relation) -> impl Iterator<Item = (Oid, AttributeNumber)>
     relation.view.iter().flat_map(|v| v.depends_on.iter().copied())
 }
 
-fn uses_row_type(relation: &Relation, column: &Column) -> bool {
-    let ty = column.ty.oid;
+/// What of `other` depends on the type that `relation` is or has.
+fn of_type(snapshot: &Snapshot, relation: &Relation, other: &Relation, all: &mut Vec<(Part, bool)>) {
+    if let Some(TypeDefinition::Domain(definition)) = &other.definition {
+        if is_type_of(relation, definition.base.oid) {
+            all.push((Part::Relation(other.id), false));
+            return;
+        }
+    } else {
+        let columns: Vec<&Column> = other.live_columns().filter(|c| uses_type(relation, c)).collect();
+        if other.kind == RelationKind::View && !columns.is_empty() {
+            all.push((Part::Relation(other.id), false));
+            return;
+        }
+        all.extend(columns.iter().map(|c| (Part::Column(other.id, c.number), false)));
+    }
+    if !relation.is_type() {
+        return;
+    }
+    let mention = type_mention(snapshot, relation);
+    for column in other.live_columns().filter(|c| !uses_type(relation, c)) {
+        if column.default.as_ref().is_some_and(|text| names_type(text, &mention)) {
+            all.push((Part::Default(other.id, column.number), false));
+        }
+    }
+    // What reads a column of the type goes with the column.
+    let has_column =
+        |numbers: &[AttributeNumber]| numbers.iter().any(|n| other.column(*n).is_some_and(|c| uses_type(relation, c)));
+    for constraint in &other.constraints {
+        if let ConstraintKind::Check { expression, columns, .. } = &constraint.kind
+            && names_type(expression, &mention)
+            && !has_column(columns)
+        {
+            all.push((Part::Constraint(other.id, constraint.id), false));
+        }
+    }
+    for index in snapshot.indexes_of(other).filter(|i| index_texts(i).any(|text| names_type(text, &mention))) {
+        let columns = other.live_columns().map(|c| c.number).filter(|n| index_uses(other, index, *n));
+        if !has_column(&columns.collect::<Vec<_>>()) {
+            all.push((Part::Index(index.id), false));
+        }
+    }
+}
+
+fn is_type_of(relation: &Relation, ty: Oid) -> bool {
     relation.row_type != 0 && (ty == relation.row_type || ty == relation.row_array_type)
+}
+
+fn uses_type(relation: &Relation, column: &Column) -> bool {
+    is_type_of(relation, column.declared().oid)
+}
+
+fn index_texts(index: &Index) -> impl Iterator<Item = &String> {
+    let keys = index.columns.iter().filter_map(|c| match &c.source {
+        IndexSource::Expression(text) => Some(text),
+        IndexSource::Column(_) => None,
+    });
+    keys.chain(&index.predicate)
+}
+
+// --- types in stored texts
+
+/// How stored texts name a type: every literal and cast has its qualified name behind it.
+pub(super) fn type_mention(snapshot: &Snapshot, ty: &Relation) -> String {
+    format!("::{}", names::qualified(snapshot, ty.schema, &ty.name))
+}
+
+/// Where a text names the type; not where it names one whose name is longer.
+fn mentions_of<'t>(text: &'t str, mention: &'t str) -> impl Iterator<Item = usize> + 't {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '"');
+    text.match_indices(mention).map(|(at, _)| at).filter(move |at| {
+        let after = text.get(at + mention.len()..).and_then(|rest| rest.chars().next());
+        !after.is_some_and(is_word)
+    })
+}
+
+fn names_type(text: &str, mention: &str) -> bool {
+    mentions_of(text, mention).next().is_some()
+}
+
+fn renamed(text: &str, old: &str, new: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for at in mentions_of(text, old) {
+        out.push_str(text.get(done..at).unwrap_or_default());
+        out.push_str(new);
+        done = at + old.len();
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    out
+}
+
+/// Relations and types whose stored texts name the type.
+pub(super) fn relations_mentioning(snapshot: &Snapshot, ty: &Relation) -> Vec<Oid> {
+    let mention = type_mention(snapshot, ty);
+    let names = |r: &&std::sync::Arc<Relation>| stored_texts(r).any(|text| names_type(text, &mention));
+    snapshot.relations().filter(|r| r.database == ty.database).filter(names).map(|r| r.id).collect()
+}
+
+/// Indexes whose expressions name the type.
+pub(super) fn indexes_mentioning(snapshot: &Snapshot, ty: &Relation) -> Vec<Oid> {
+    let mention = type_mention(snapshot, ty);
+    let all = snapshot.indexes().filter(|i| i.database == ty.database);
+    all.filter(|i| index_texts(i).any(|text| names_type(text, &mention))).map(|i| i.id).collect()
+}
+
+fn stored_texts(relation: &Relation) -> impl Iterator<Item = &String> {
+    let defaults = relation.columns.iter().filter_map(|c| c.default.as_ref());
+    let checks = relation.constraints.iter().filter_map(|c| match &c.kind {
+        ConstraintKind::Check { expression, .. } => Some(expression),
+        _ => None,
+    });
+    let of_domain = match &relation.definition {
+        Some(TypeDefinition::Domain(definition)) => definition.default.as_ref(),
+        _ => None,
+    };
+    defaults.chain(checks).chain(of_domain)
+}
+
+pub(super) fn rename_mentions(relation: &mut Relation, old: &str, new: &str) {
+    for text in relation.columns.iter_mut().filter_map(|c| c.default.as_mut()) {
+        *text = renamed(text, old, new);
+    }
+    for constraint in &mut relation.constraints {
+        if let ConstraintKind::Check { expression, .. } = &mut constraint.kind {
+            *expression = renamed(expression, old, new);
+        }
+    }
+    if let Some(TypeDefinition::Domain(definition)) = &mut relation.definition {
+        definition.default = definition.default.as_ref().map(|text| renamed(text, old, new));
+    }
+}
+
+pub(super) fn rename_index_mentions(index: &mut Index, old: &str, new: &str) {
+    for column in &mut index.columns {
+        if let IndexSource::Expression(text) = &mut column.source {
+            *text = renamed(text, old, new);
+        }
+    }
+    index.predicate = index.predicate.as_ref().map(|text| renamed(text, old, new));
+}
+
+// --- where values of a type are
+
+/// A type, the domains over it, and theirs.
+fn with_domains(snapshot: &Snapshot, ty: &Relation) -> Vec<std::sync::Arc<Relation>> {
+    let mut found: Vec<std::sync::Arc<Relation>> = snapshot.relation(ty.id).cloned().into_iter().collect();
+    let mut next = 0;
+    while let Some(base) = found.get(next).cloned() {
+        next += 1;
+        for other in snapshot.relations() {
+            let is_over = matches!(&other.definition,
+                Some(TypeDefinition::Domain(d)) if is_type_of(&base, d.base.oid));
+            if is_over && !found.iter().any(|f| f.id == other.id) {
+                found.push(other.clone());
+            }
+        }
+    }
+    found
+}
+
+/// Columns declared with the domain or one over it.
+pub(super) fn columns_of_domain(snapshot: &Snapshot, domain: &Relation) -> Vec<(Oid, AttributeNumber)> {
+    let domains = with_domains(snapshot, domain);
+    let is_of = |c: &Column| c.domain.is_some_and(|ty| domains.iter().any(|d| d.row_type == ty));
+    let mut all = vec![];
+    for relation in snapshot.relations().filter(|r| r.has_rows()) {
+        all.extend(relation.live_columns().filter(|c| is_of(c)).map(|c| (relation.id, c.number)));
+    }
+    all
+}
+
+/// Whether values of the type are inside of arrays or rows.
+pub(super) fn is_used_inside(snapshot: &Snapshot, ty: &Relation) -> bool {
+    let types = with_domains(snapshot, ty);
+    let in_array = |c: &Column| types.iter().any(|t| c.declared().oid == t.row_array_type);
+    let is_of = |c: &Column| types.iter().any(|t| uses_type(t, c));
+    snapshot.relations().any(|r| match r.kind {
+        RelationKind::Composite => r.live_columns().any(is_of),
+        _ => r.has_rows() && r.live_columns().any(in_array),
+    })
+}
+
+/// Relations whose writers check, or hold, values of the type.
+pub(super) fn relations_with(snapshot: &Snapshot, ty: &Relation) -> Vec<Oid> {
+    let types = with_domains(snapshot, ty);
+    let is_of = |c: &Column| types.iter().any(|t| uses_type(t, c));
+    snapshot.relations().filter(|r| r.has_rows() && r.live_columns().any(is_of)).map(|r| r.id).collect()
+}
+
+/// Levels of types in types that are looked into.
+const STORED_DEPTH_MAX: usize = 32;
+
+/// A stored column that holds values of the type: itself, in an array, a domain or another composite type.
+pub(super) fn stored_use<'s>(snapshot: &'s Snapshot, ty: &Relation) -> Option<(&'s Relation, &'s Column)> {
+    let mut types = with_domains(snapshot, ty);
+    for _ in 0..STORED_DEPTH_MAX {
+        let is_of = |c: &&Column| types.iter().any(|t| uses_type(t, c));
+        let stored = snapshot.relations().filter(|r| r.has_rows());
+        if let Some(found) = stored.into_iter().find_map(|r| Some((&**r, r.live_columns().find(is_of)?))) {
+            return Some(found);
+        }
+        let outer = snapshot.relations().filter(|r| r.kind == RelationKind::Composite);
+        let outer: Vec<_> = outer.filter(|r| r.live_columns().any(|c| is_of(&c))).cloned().collect();
+        if outer.is_empty() {
+            return None;
+        }
+        types = outer.iter().flat_map(|o| with_domains(snapshot, o)).collect();
+    }
+    None
 }
 
 fn of_column(snapshot: &Snapshot, id: Oid, number: AttributeNumber) -> Vec<(Part, bool)> {

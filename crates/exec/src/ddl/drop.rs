@@ -36,6 +36,10 @@ pub(super) async fn drop(
 ) -> Result<()> {
     match kind {
         DropKind::Table | DropKind::View | DropKind::MaterializedView | DropKind::Sequence | DropKind::Index => {}
+        DropKind::Type | DropKind::Domain => {
+            let is_domain = kind == DropKind::Domain;
+            return super::user_types::drop(context, is_domain, object_names, if_exists, cascade).await;
+        }
         _ => return drop_of_nothing(context, kind, object_names, if_exists),
     }
     let mut targets = vec![];
@@ -90,7 +94,7 @@ async fn find(
 }
 
 /// The table's owner, or the schema's.
-fn require_owner(context: &DdlContext<'_>, relation: &Relation, index: Option<&str>) -> Result<()> {
+pub(super) fn require_owner(context: &DdlContext<'_>, relation: &Relation, index: Option<&str>) -> Result<()> {
     let snapshot = context.catalog.snapshot();
     let owns_schema = snapshot
         .schema(relation.schema)
@@ -145,7 +149,7 @@ fn check_kind(snapshot: &Snapshot, kind: DropKind, id: Oid, name: &ObjectName) -
         Some(Kind::View) => DropKind::View,
         Some(Kind::MaterializedView) => DropKind::MaterializedView,
         Some(Kind::Sequence) => DropKind::Sequence,
-        Some(Kind::Composite) => DropKind::Type,
+        Some(Kind::Composite | Kind::Enum | Kind::Domain) => DropKind::Type,
     };
     if actual == kind {
         return Ok(());

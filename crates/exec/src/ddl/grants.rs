@@ -2,10 +2,11 @@
 
 use super::columns::column_mut;
 use super::context::{DdlContext, error};
+use super::user_types;
 use catalog::names;
 use catalog::privileges::{self, Target};
 use catalog::*;
-use sql::utility::ddl::{Grant as GrantStatement, GrantTarget, Name, RoleSpec};
+use sql::utility::ddl::{Grant as GrantStatement, GrantTarget, Name, ObjectName, RoleSpec};
 use std::sync::Arc;
 use types::{Oid, Result, Severity, SqlError, SqlState};
 
@@ -17,6 +18,7 @@ enum Kind {
     Schema,
     Database,
     Function,
+    Type,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Kind::Schema => privilege::ALL_SCHEMA,
             Kind::Database => privilege::ALL_DATABASE,
             Kind::Function => privilege::EXECUTE,
+            Kind::Type => privilege::USAGE,
         }
     }
     fn word(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Kind {
             Kind::Schema => "schema",
             Kind::Database => "database",
             Kind::Function => "function",
+            Kind::Type => "type",
         }
     }
 }
@@ -162,6 +166,11 @@ pub(super) async fn grant(context: &mut DdlContext<'_>, grant: &GrantStatement) 
                 for id in ids {
                     grant_on_function(context, grant, id, &grantees).await?;
                 }
+            }
+        }
+        GrantTarget::Types { names, is_domain } => {
+            for name in names {
+                grant_on_type(context, grant, name, *is_domain, &grantees).await?;
             }
         }
         GrantTarget::Unsupported { what, position } => {
@@ -322,6 +331,23 @@ fn refuse_columns(grant: &GrantStatement) -> Result<()> {
         return Ok(());
     }
     Err(error(SqlState::INVALID_GRANT_OPERATION, "column privileges are only valid for relations"))
+}
+
+async fn grant_on_type(
+    context: &mut DdlContext<'_>,
+    grant: &GrantStatement,
+    name: &ObjectName,
+    is_domain: bool,
+    grantees: &[Oid],
+) -> Result<()> {
+    refuse_columns(grant)?;
+    let rights = object_rights(grant, Kind::Type)?;
+    let ty = user_types::lock(context, name).await?;
+    if is_domain {
+        user_types::require_domain(&ty, name)?;
+    }
+    let list = changed_list(context, grant, Target::Relation(&ty), &ty.name, rights, grantees)?;
+    context.change_relation(ty.id, |t| t.privileges = Some(list)).map(drop)
 }
 
 async fn grant_on_database(

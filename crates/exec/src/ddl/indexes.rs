@@ -17,7 +17,10 @@ const UNORDERED: &[Oid] = &[600, 601, 602, 603, 604, 628, 718];
 
 /// Whether values of the type can be keys.
 pub(crate) fn has_order(snapshot: &Snapshot, ty: SqlType) -> bool {
-    if let Some(relation) = snapshot.relation_of_type(ty.oid) {
+    if types::user_type::is_enum(ty.oid) {
+        return true;
+    }
+    if let Some(relation) = snapshot.type_descriptor(ty.oid) {
         return relation.live_columns().all(|c| has_order(snapshot, c.ty.into()));
     }
     if let Some(element) = ty.element() {

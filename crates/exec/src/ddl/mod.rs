@@ -19,6 +19,7 @@ mod constraints;
 mod context;
 mod databases;
 mod depend;
+mod domains;
 mod drop;
 mod foreign_keys;
 mod functions;
@@ -37,6 +38,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod truncate;
+mod user_types;
 mod views;
 
 pub use context::{DdlContext, DdlOutcome};
@@ -72,6 +74,9 @@ pub async fn execute(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutco
         Ddl::AlterSequence { name, if_exists, options } => sequences::alter(context, name, *if_exists, options).await?,
         Ddl::CreateView(create) => views::create(context, create).await?,
         Ddl::RefreshMaterializedView { name, with_data } => views::refresh(context, name, *with_data).await?,
+        Ddl::CreateType { name, body } => user_types::create(context, name, body).await?,
+        Ddl::CreateDomain(create) => domains::create(context, create).await?,
+        Ddl::AlterType { name, is_domain, action } => user_types::alter(context, name, *is_domain, action).await?,
         Ddl::Drop { kind: DropKind::Schema, names, if_exists, cascade, .. } => {
             schemas::drop(context, names, *if_exists, *cascade).await?;
         }

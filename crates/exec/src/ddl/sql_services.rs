@@ -7,6 +7,7 @@ use crate::dml::foreign_key::Pending;
 use crate::expr::{Program, RowRef};
 use crate::rows::Table;
 use crate::run::{Execution, Prepared, execute};
+use catalog::user_types::TypesInScope;
 use catalog::{ConstraintKind, Function, Index, IndexSource, Relation, Snapshot};
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::utility::ddl::SqlText;
@@ -14,7 +15,8 @@ use sql::{BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, Planner
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use txn::{Direction, KeyRange, ReadsNewest, Scan};
-use types::{Datum, Oid, Result, SqlError, SqlState, SqlType};
+use types::user_type::UserTypesHandle;
+use types::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType};
 
 /// Rows read ahead while an index is filled or a table rewritten.
 const CHUNK: usize = 1_024;
@@ -35,7 +37,15 @@ type ReadRow = (Vec<Datum>, Option<types::json::Jsonb>, u16, Vec<u8>);
 
 impl SqlServices {
     fn bind_context(&self, catalog: &Arc<Snapshot>) -> BindContext {
-        BindContext { catalog: catalog.clone(), ..self.bind.clone() }
+        BindContext { catalog: catalog.clone(), format: self.format(catalog), ..self.bind.clone() }
+    }
+
+    /// With users' types as this catalog has them.
+    fn format(&self, catalog: &Arc<Snapshot>) -> Arc<FormatSettings> {
+        let (catalog, search_path) = (catalog.clone(), self.bind.search_path.clone());
+        let types = TypesInScope { catalog, database: self.bind.database, search_path };
+        let user_types = UserTypesHandle::new(Arc::new(types));
+        Arc::new(FormatSettings { user_types, ..FormatSettings::clone(&self.context.format) })
     }
 
     /// Stored text names all but pg_catalog's objects in full.
@@ -50,7 +60,7 @@ impl SqlServices {
             gateway: c.gateway.clone(),
             host: c.host.clone(),
             catalog: catalog.clone(),
-            format: c.format.clone(),
+            format: self.format(catalog),
             parameters: Arc::from([]),
             session: c.session.clone(),
             cancel: c.cancel.clone(),
@@ -148,7 +158,7 @@ impl SqlServices {
         let mut generated = vec![];
         for column in relation.live_columns().filter(|c| c.is_generated) {
             let Some(text) = &column.default else { continue };
-            let usage = StoredUse::Generated { column: &column.name, ty: column.ty.into() };
+            let usage = StoredUse::Generated { column: &column.name, ty: column.declared() };
             generated.push((column.number, self.stored(catalog, Some(relation), text, usage)?));
         }
         Target::new(&PlanTarget {
@@ -387,7 +397,7 @@ impl DdlServices for SqlServices {
                 let place = usize::try_from(*attribute - 1).map_err(|_| SqlError::internal("a system column"))?;
                 let Some(column) = new.column(*attribute) else { continue };
                 // Implied casts are not in the text.
-                let usage = StoredUse::Using { column: &column.name, ty: column.ty.into() };
+                let usage = StoredUse::Using { column: &column.name, ty: column.declared() };
                 programs.push((place, Program::compile(&self.stored(catalog, Some(old), text, usage)?)?));
             }
             let target = self.target(catalog, new)?;

@@ -47,6 +47,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateTable) -
         // Those that LIKE has brought.
         constraint.id = context.catalog.allocate_id().await?;
     }
+    columns::hold_types(context, &relation).await?;
     // Known from here on: an index belongs to the session if its relation does, a foreign key may point here.
     context.catalog.put(context.txn, Object::Relation(relation.clone()))?;
     add_constraints(context, &mut relation, create).await?;
@@ -105,6 +106,7 @@ fn copy_columns(
         }
         let number = AttributeNumber::try_from(relation.columns.len() + 1).unwrap_or(AttributeNumber::MAX);
         let mut column = new_column(number, &original.name, original.ty.into());
+        column.domain = original.domain;
         column.not_null = original.not_null;
         column.collation = original.collation;
         let keeps_default = if original.is_generated { including.generated } else { including.defaults };

@@ -310,6 +310,34 @@ fn roles_grants_schemas_and_databases_are_as_in_postgresql() {
 }
 
 #[test]
+fn types_and_domains_are_made_and_dropped_as_in_postgresql() {
+    check("types", include_str!("scripts/types.sql"));
+}
+
+#[test]
+fn a_rolled_back_label_was_never_there_and_a_committed_one_survives_a_load() {
+    block_on(async {
+        let catalog = catalog().await;
+        let mut session = Session::new(&catalog);
+        session.run("CREATE TYPE mood AS ENUM ('sad', 'happy')").await.unwrap();
+        let txn = session.begin().await;
+        session.execute(&txn, "ALTER TYPE mood ADD VALUE 'gone' BEFORE 'sad'").await.unwrap();
+        session.execute(&txn, "CREATE DOMAIN gone AS mood").await.unwrap();
+        txn.rollback();
+        session.catalog.after_rollback();
+        session.run("ALTER TYPE mood ADD VALUE 'ok' AFTER 'sad'").await.unwrap();
+        let again = Catalog::load(catalog.gateway().clone()).await.unwrap();
+        for snapshot in [catalog.current(), again.current()] {
+            assert!(snapshot.id_by_name(PUBLIC_SCHEMA, "gone").is_none());
+            let ty = snapshot.relation_by_name(PUBLIC_SCHEMA, "mood").unwrap().row_type;
+            let labels: Vec<&str> = snapshot.labels(ty).unwrap().iter().map(|l| l.name.as_str()).collect();
+            assert_eq!(labels, ["sad", "ok", "happy"]);
+            assert!(snapshot.labels(ty).unwrap().is_sorted_by_key(|l| l.key));
+        }
+    });
+}
+
+#[test]
 fn tables_are_opened_and_collections_closed() {
     check("documents", include_str!("scripts/documents.sql"));
 }

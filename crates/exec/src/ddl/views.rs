@@ -7,7 +7,7 @@ use catalog::privileges::Target;
 use catalog::*;
 use sql::utility::ddl::{CreateTableAs, CreateView, Name, ObjectName, Options, RelationWord};
 use std::sync::Arc;
-use types::{Result, SqlState, oid, typename};
+use types::{Result, SqlState, SqlType, oid, typename};
 
 pub(super) fn check_options(options: &Options) -> Result<()> {
     for (name, value) in options {
@@ -21,6 +21,7 @@ pub(super) fn check_options(options: &Options) -> Result<()> {
 
 /// Columns of a query's result, renamed by the list.
 fn result_columns(
+    snapshot: &Snapshot,
     relation: &mut Relation,
     query: &BoundQuery,
     renamed: &[Name],
@@ -38,11 +39,15 @@ fn result_columns(
         columns::check_name(&name)?;
         let mut ty = column.ty;
         if ty.oid == oid::UNKNOWN {
-            ty = types::SqlType::TEXT;
+            ty = SqlType::TEXT;
         }
         columns::check_type(&name, ty)?;
         let number = AttributeNumber::try_from(index + 1).unwrap_or(AttributeNumber::MAX);
-        relation.columns.push(new_column(number, &name.name, ty));
+        let mut made = new_column(number, &name.name, ty);
+        // A column that is one of a domain stays one.
+        let origin = snapshot.relation(column.table).and_then(|r| r.column(column.attribute));
+        made.domain = origin.filter(|c| SqlType::from(c.ty).oid == ty.oid).and_then(|c| c.domain);
+        relation.columns.push(made);
     }
     if relation.columns.len() > columns::COLUMNS_MAX {
         return Err(error(SqlState::TOO_MANY_COLUMNS, "tables can have at most 1600 columns"));
@@ -85,7 +90,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateView) ->
     let name = create.name.object();
     let mut made = new_relation(0, name, RelationKind::View);
     let too_many = (SqlState::SYNTAX_ERROR, "CREATE VIEW specifies more column names than columns");
-    result_columns(&mut made, &query, &create.columns, too_many)?;
+    result_columns(&snapshot, &mut made, &query, &create.columns, too_many)?;
     let mut options = super::options::stored(&create.options);
     options.extend(create.check_option.map(|option| ("check_option".to_owned(), option.to_lowercase())));
     made.options = options;
@@ -190,6 +195,7 @@ pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &Creat
     };
     let mut table = context.new_relation(&schema, name, kind, is_temporary).await?;
     result_columns(
+        &snapshot,
         &mut table,
         &query,
         &create.columns,

@@ -1,5 +1,6 @@
 //! From `sql::Expr` to `Node`: functions are looked up, kernels chosen, constant IN lists made sets.
 
+use super::domain::DomainNode;
 use super::kernel::Kernel;
 use super::{Call, Kind, Node, OperatorCall, SubPlanNode, Target};
 use foldhash::HashSet;
@@ -40,6 +41,7 @@ fn kind(expr: &Expr) -> Result<Kind> {
         }
         ExprKind::Relabel(arg, _) => Kind::Relabel(boxed(arg)?),
         ExprKind::InOut(arg, _) => Kind::InOut(boxed(arg)?),
+        ExprKind::ToDomain { arg, domain, .. } => Kind::ToDomain(boxed(arg)?, DomainNode::new(domain)?),
         ExprKind::ArrayCoerce { array, element, .. } => Kind::ArrayCoerce(boxed(array)?, boxed(element)?),
         ExprKind::RowCoerce { row, fields } => Kind::RowCoerce(boxed(row)?, nodes(fields)?),
         ExprKind::And(args) => Kind::And(nodes(args)?),
@@ -180,6 +182,7 @@ pub(super) fn waits(kind: &Kind) -> bool {
         | Kind::InOut(a)
         | Kind::Not(a)
         | Kind::BoolTest(a, _)
+        | Kind::ToDomain(a, _)
         | Kind::Field(a, _) => a.waits,
         Kind::DocumentPath(a, _) | Kind::Grouping(a, _) => a.waits,
         Kind::IsNull { arg, .. } => arg.waits,

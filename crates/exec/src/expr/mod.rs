@@ -9,6 +9,7 @@
 mod assign;
 mod compile;
 mod constant;
+mod domain;
 mod kernel;
 mod like;
 mod record;
@@ -26,6 +27,7 @@ use crate::batch::{Batch, Column};
 use crate::context::SessionAccess;
 use crate::functions::{AsyncFn, SessionFn};
 use catalog::Snapshot;
+use domain::DomainNode;
 use host::Host;
 use kernel::Kernel;
 use sql::expr::{BoolTest, PathStep, RowCompareOp, SubPlanRef};
@@ -128,6 +130,8 @@ pub(crate) enum Kind {
     /// The same between int4 and the OID types, which PostgreSQL calls one representation and `Datum` does not.
     Represent(Box<Node>),
     InOut(Box<Node>),
+    /// The value itself, where the domain takes it.
+    ToDomain(Box<Node>, Arc<DomainNode>),
     ArrayCoerce(Box<Node>, Box<Node>),
     RowCoerce(Box<Node>, Vec<Node>),
     And(Vec<Node>),

@@ -68,6 +68,7 @@ impl Node {
             | Kind::InOut(a)
             | Kind::Not(a)
             | Kind::BoolTest(a, _)
+            | Kind::ToDomain(a, _)
             | Kind::Field(a, _) => {
                 smallvec::smallvec![Some(&**a)]
             }
@@ -107,6 +108,7 @@ impl Node {
         match &self.kind {
             Kind::Call(call) => call.apply(context, args),
             Kind::Relabel(_) => Ok(first.clone()),
+            Kind::ToDomain(_, domain) => domain.check(context, first.clone()),
             Kind::Represent(_) => Ok(types::cast::relabel(self.ty, first.clone())),
             Kind::InOut(arg) => in_out(context, arg.ty, self.ty, first),
             Kind::Not(_) => Ok(if first.is_null() { Datum::Null } else { Datum::Bool(!is_true(first)) }),

@@ -55,6 +55,7 @@ impl Node {
             | Kind::InOut(a)
             | Kind::Not(a)
             | Kind::BoolTest(a, _)
+            | Kind::ToDomain(a, _)
             | Kind::Field(a, _)
             | Kind::DocumentPath(a, _)
             | Kind::Grouping(a, _)

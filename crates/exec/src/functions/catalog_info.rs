@@ -142,11 +142,13 @@ fn is_visible(env: &EvalContext<'_>, id: Oid) -> Datum {
 fn description(env: &EvalContext<'_>, id: Oid, class: &str) -> Datum {
     let catalog = env.catalog;
     let is = |name: &str| class.is_empty() || class == name;
-    let relation = || catalog.relation(id).and_then(|r| r.comment.as_deref());
+    let relation = || catalog.relation(id).filter(|r| !r.is_type()).and_then(|r| r.comment.as_deref());
+    let ty = || catalog.type_descriptor(id).filter(|r| r.is_type()).and_then(|r| r.comment.as_deref());
     let index = || catalog.index(id).and_then(|i| i.comment.as_deref());
     let found = match () {
         () if is("pg_class") && relation().is_some() => relation(),
         () if is("pg_class") && index().is_some() => index(),
+        () if is("pg_type") && ty().is_some() => ty(),
         () if is("pg_namespace") && catalog.schema(id).is_some() => {
             catalog.schema(id).and_then(|s| s.comment.as_deref())
         }

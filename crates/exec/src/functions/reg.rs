@@ -99,7 +99,7 @@ pub(crate) fn input(catalog: &Arc<Snapshot>, session: &dyn SessionAccess, ty: Sq
 
 /// A type by its SQL spelling, or a relation's row type by its name.
 pub(crate) fn type_by_text(catalog: &Arc<Snapshot>, session: &dyn SessionAccess, text: &str) -> Result<SqlType> {
-    with_scope(session, |scope| reg::type_by_text(catalog, scope, text))
+    with_scope(session, |scope| catalog::names::type_by_text(catalog, scope, text))
 }
 
 /// NULL instead of "does not exist".

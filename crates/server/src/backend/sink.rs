@@ -31,13 +31,22 @@ pub(super) fn describe(output: &mut Output, columns: Option<&[ResultColumn]>, fo
     }
 }
 
+/// pg_type.typlen: an enum's is that of an OID.
+fn type_size(ty: types::Oid) -> i16 {
+    match builtin::type_by_oid(ty) {
+        Some(ty) => ty.len,
+        None if types::user_type::is_enum(ty) => 4,
+        None => -1,
+    }
+}
+
 fn row_description(output: &mut Output, columns: &[ResultColumn], formats: &[ValueFormat]) {
     let described = columns.iter().enumerate().map(|(index, column)| Column {
         name: &column.name,
         table: column.table,
         number: column.attribute,
         type_oid: column.ty.oid,
-        type_size: builtin::type_by_oid(column.ty.oid).map_or(-1, |ty| ty.len),
+        type_size: type_size(column.ty.oid),
         type_modifier: column.ty.typmod,
         format: format_of(formats, index),
     });

@@ -1,12 +1,11 @@
 //! Arrays: ARRAY[…] and subscripts, of jsonb as well.
 
 use super::Binder;
-use super::coerce::no_cast;
 use super::resolve::Given;
 use crate::expr::{CallForm, Expr, ExprKind, Subscript};
 use sqlparser::ast::{self, Expr as Ast};
 use types::builtin::CastContext;
-use types::{Datum, Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
 
 /// Dimensions of an array.
 const DIMENSIONS_MAX: usize = 6;
@@ -54,7 +53,7 @@ impl Binder<'_> {
         let nested = nested || element.is_array();
         let ty = if element.is_array() { Some(element) } else { element.array() };
         let Some(ty) = ty else {
-            let name = typename::format_type(element.oid, None);
+            let name = self.type_name(element);
             let message = format!("could not find array type for data type {name}");
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(position));
         };
@@ -75,7 +74,7 @@ impl Binder<'_> {
         for e in elements {
             let (source, place) = (e.ty, e.position);
             let cast = self.try_coerce(e, wanted, CastContext::Explicit, CallForm::ExplicitCast)?;
-            converted.push(cast.ok_or_else(|| no_cast(source, wanted, place))?);
+            converted.push(cast.ok_or_else(|| self.no_cast(source, wanted, place))?);
         }
         Ok(Expr::new(ExprKind::Array { elements: converted, nested }, target, position))
     }
@@ -173,7 +172,7 @@ impl Binder<'_> {
             oid::INT2 | oid::INT4 => SqlType::INT4,
             _ if super::coerce::can_coerce(source.oid, oid::TEXT) => SqlType::TEXT,
             _ => {
-                let name = typename::format_type(source.oid, None);
+                let name = self.type_name(source);
                 return Err(SqlError::new(
                     SqlState::DATATYPE_MISMATCH,
                     format!("subscript type {name} is not supported"),

@@ -1,7 +1,7 @@
 //! Assignment to a part of a column: an element or a slice of an array, a key of jsonb, a field of a row.
 
+use super::Binder;
 use super::scope::fold;
-use super::{Binder, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::parse::{self, targets};
 use catalog::Column;
@@ -57,38 +57,54 @@ impl Binder<'_> {
         value: Expr,
         position: u32,
     ) -> Result<Expr> {
-        let Some((first, rest)) = steps.split_first() else {
-            return self.assign(value, column.ty.into(), &column.name);
-        };
-        match first {
-            AccessExpr::Dot(Ast::Identifier(field)) => {
-                let name = fold(field);
-                self.assign_field(column, &name, rest, container, value, position)
-            }
-            _ => self.assign_elements(column, steps, container, value, position),
+        if steps.is_empty() {
+            return self.assign(value, column.declared(), &column.name);
         }
+        let whole = self.assign_steps(&column.name, steps, container, value, position)?;
+        // A domain asks the whole value.
+        if column.domain.is_some() { self.assign(whole, column.declared(), &column.name) } else { Ok(whole) }
     }
 
-    fn assign_elements(
+    /// `container` with `value` at the steps below it; `name` is the column or field that it is.
+    fn assign_steps(
         &mut self,
-        column: &Column,
+        name: &str,
         steps: &[AccessExpr],
         container: Expr,
         value: Expr,
         position: u32,
     ) -> Result<Expr> {
-        let mut subscripts = vec![];
-        for step in steps {
-            let AccessExpr::Subscript(subscript) = step else {
-                return Err(unsupported("assigning to a field of an element", position));
-            };
-            subscripts.push(subscript);
+        match steps.split_first() {
+            None => Ok(value),
+            Some((AccessExpr::Dot(Ast::Identifier(field)), rest)) => {
+                let field = fold(field);
+                self.assign_field(name, &field, rest, container, value, position)
+            }
+            Some(_) => self.assign_elements(name, steps, container, value, position),
         }
+    }
+
+    fn assign_elements(
+        &mut self,
+        name: &str,
+        steps: &[AccessExpr],
+        container: Expr,
+        value: Expr,
+        position: u32,
+    ) -> Result<Expr> {
+        let count = steps.iter().take_while(|s| matches!(s, AccessExpr::Subscript(_))).count();
+        let (subscripts, rest) = steps.split_at(count);
+        let subscripts = subscripts.iter().filter_map(|s| match s {
+            AccessExpr::Subscript(subscript) => Some(subscript),
+            AccessExpr::Dot(_) => None,
+        });
         let ty = container.ty;
         let lines = std::mem::take(&mut self.lines);
-        let read = self.subscripted(container, subscripts.into_iter());
+        let read = self.subscripted(container, subscripts);
         self.lines = lines;
         let read = read.map_err(|e| e.at(position))?;
+        // What is below the element goes into the element as it is.
+        let value = self.assign_steps(name, rest, read.clone(), value, position)?;
         let (wanted, source) = (read.ty, value.ty);
         let ExprKind::Subscripts { container, subscripts } = read.kind else {
             return Err(SqlError::internal("subscripts were expected"));
@@ -102,8 +118,7 @@ impl Binder<'_> {
         let value = cast.ok_or_else(|| {
             let (wanted, source) = (self.type_name(wanted), self.type_name(source));
             let message = format!(
-                "subscripted assignment to \"{}\" requires type {wanted} but expression is of type {source}",
-                column.name
+                "subscripted assignment to \"{name}\" requires type {wanted} but expression is of type {source}"
             );
             SqlError::new(SqlState::DATATYPE_MISMATCH, message)
                 .hint("You will need to rewrite or cast the expression.")
@@ -116,47 +131,57 @@ impl Binder<'_> {
     /// The row with one field replaced.
     fn assign_field(
         &mut self,
-        column: &Column,
+        of: &str,
         name: &str,
         rest: &[AccessExpr],
         container: Expr,
         value: Expr,
         position: u32,
     ) -> Result<Expr> {
-        if !rest.is_empty() {
-            return Err(unsupported("assigning to a part of a field", position));
-        }
         let ty = container.ty;
         let Some(fields) = self.fields_of_type(ty) else {
             let type_name = self.type_name(ty);
             let message = format!(
-                "cannot assign to field \"{name}\" of column \"{}\" because its type {type_name} is not a composite type",
-                column.name
+                "cannot assign to field \"{name}\" of column \"{of}\" because its type {type_name} is not a composite type"
             );
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
         };
         let Some(index) = fields.iter().position(|(field, _)| field == name) else {
             let type_name = self.type_name(ty);
             let message = format!(
-                "cannot assign to field \"{name}\" of column \"{}\" because there is no such column in data type {type_name}",
-                column.name
+                "cannot assign to field \"{name}\" of column \"{of}\" because there is no such column in data type {type_name}"
             );
             return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position));
         };
+        let declared = self.domains_of_fields(ty);
         let mut value = Some(value);
         let (mut exprs, mut names) = (vec![], vec![]);
         for (number, (field, field_type)) in fields.into_iter().enumerate() {
+            let old = Expr::new(ExprKind::Field { row: Box::new(container.clone()), index: number }, field_type, 0);
             let given = if number == index { value.take() } else { None };
             exprs.push(match given {
-                Some(value) => self.assign(value, field_type, &field)?,
-                None => {
-                    let row = Box::new(container.clone());
-                    Expr::new(ExprKind::Field { row, index: number }, field_type, 0)
+                Some(value) => {
+                    let target = declared.as_ref().and_then(|d| d.get(number)).copied().unwrap_or(field_type);
+                    let value = self.assign_steps(&field, rest, old, value, position)?;
+                    self.assign_to_field(value, target, &field, position)?
                 }
+                None => old,
             });
             names.push(field);
         }
         Ok(Expr::new(ExprKind::Row { fields: exprs, names }, SqlType::new(ty.oid), position))
+    }
+
+    fn assign_to_field(&mut self, value: Expr, target: SqlType, field: &str, position: u32) -> Result<Expr> {
+        let source = value.ty;
+        let (context, form) = (types::builtin::CastContext::Assignment, crate::expr::CallForm::ImplicitCast);
+        self.try_coerce(value, target, context, form)?.ok_or_else(|| {
+            let (target, source) = (self.type_name(target), self.type_name(source));
+            let message = format!("subfield \"{field}\" is of type {target} but expression is of type {source}");
+            SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+                .hint("You will need to rewrite or cast the expression.")
+                .at(position)
+        })
     }
 }
 

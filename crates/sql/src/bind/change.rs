@@ -284,7 +284,7 @@ impl Binder<'_> {
             for (index, (name, ty)) in names.iter().zip(types).enumerate() {
                 let column = self.assigned_column(relation, name)?;
                 let field = ExprKind::Field { row: Box::new(row.clone()), index };
-                let value = self.assign(Expr::new(field, ty, position), column.ty.into(), &column.name)?;
+                let value = self.assign(Expr::new(field, ty, position), column.declared(), &column.name)?;
                 assigned.push((column.number, value));
             }
             return Ok(assigned);
@@ -352,7 +352,7 @@ impl Binder<'_> {
         }
         let column = self.assigned_column(relation, name)?;
         let value = self.expr(value)?;
-        Ok((column.number, self.assign(value, column.ty.into(), &column.name)?))
+        Ok((column.number, self.assign(value, column.declared(), &column.name)?))
     }
 }
 

@@ -4,7 +4,7 @@
 use super::Binder;
 use crate::expr::{CallForm, Expr, ExprKind};
 use types::builtin::{self, CastContext, CastMethod, Proc};
-use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid, user_type};
 
 /// How a value of one type becomes one of another.
 #[derive(Clone, Copy)]
@@ -17,7 +17,12 @@ pub(super) enum Path {
 }
 
 pub(super) fn category(oid: Oid) -> char {
-    builtin::type_by_oid(oid).map_or('C', |t| t.category)
+    match builtin::type_by_oid(oid) {
+        Some(ty) => ty.category,
+        None if user_type::is_enum(oid) => 'E',
+        None if builtin::element_of(oid).is_some() => 'A',
+        None => 'C',
+    }
 }
 
 pub(super) fn is_preferred(oid: Oid) -> bool {
@@ -55,6 +60,7 @@ pub(super) fn is_polymorphic(oid: Oid) -> bool {
         oid::ANYELEMENT
             | oid::ANYARRAY
             | oid::ANYNONARRAY
+            | oid::ANYENUM
             | oid::ANYCOMPATIBLE
             | oid::ANYCOMPATIBLEARRAY
             | oid::ANYCOMPATIBLENONARRAY
@@ -70,16 +76,10 @@ pub(super) fn can_coerce(source: Oid, target: Oid) -> bool {
         oid::RECORD_ARRAY if builtin::element_of(source).is_some_and(is_composite) => true,
         oid::ANYARRAY | oid::ANYCOMPATIBLEARRAY => source == oid::UNKNOWN || builtin::element_of(source).is_some(),
         oid::ANYNONARRAY | oid::ANYCOMPATIBLENONARRAY => builtin::element_of(source).is_none(),
-        oid::ANYENUM | oid::ANYRANGE | oid::ANYMULTIRANGE | oid::ANYCOMPATIBLERANGE | oid::ANYCOMPATIBLEMULTIRANGE => {
-            false
-        }
+        oid::ANYENUM => source == oid::UNKNOWN || user_type::is_enum(source),
+        oid::ANYRANGE | oid::ANYMULTIRANGE | oid::ANYCOMPATIBLERANGE | oid::ANYCOMPATIBLEMULTIRANGE => false,
         _ => source == oid::UNKNOWN || path(source, target, CastContext::Implicit).is_some(),
     }
-}
-
-pub(super) fn no_cast(source: SqlType, target: SqlType, position: u32) -> SqlError {
-    let (source, target) = (typename::format_type(source.oid, None), typename::format_type(target.oid, None));
-    SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type {source} to {target}")).at(position)
 }
 
 /// The common type of several, text where all are unknown; or the type chosen so far and the number of the one that does not go with it.
@@ -108,12 +108,17 @@ pub(super) fn select_common(types: &[Oid]) -> std::result::Result<Oid, (Oid, usi
     Ok(chosen)
 }
 
-/// Types that are no built-in ones are row types of relations.
+/// Types that are no built-in ones, no enums and no arrays are composite.
 pub(super) fn is_composite(oid: Oid) -> bool {
     category(oid) == 'C'
 }
 
 impl Binder<'_> {
+    pub(super) fn no_cast(&self, source: SqlType, target: SqlType, position: u32) -> SqlError {
+        let (source, target) = (self.type_name(source), self.type_name(target));
+        SqlError::new(SqlState::CANNOT_COERCE, format!("cannot cast type {source} to {target}")).at(position)
+    }
+
     /// The expression as `target`, or None where `context` does not allow it.
     pub(super) fn try_coerce(
         &mut self,
@@ -125,6 +130,9 @@ impl Binder<'_> {
         if target.oid == oid::ANY || target.oid == oid::UNKNOWN {
             return Ok(Some(expr));
         }
+        if super::domain::holds_domain(target) {
+            return self.coerce_to_domain(expr, target, context, form);
+        }
         if expr.ty.oid == oid::UNKNOWN {
             match &expr.kind {
                 ExprKind::Parameter(number) => {
@@ -132,6 +140,8 @@ impl Binder<'_> {
                 }
                 ExprKind::Const(_) => {
                     let literal = self.literal_as(expr, target)?;
+                    let is_row = is_composite(target.oid) && !matches!(literal.kind, ExprKind::Const(Datum::Null));
+                    let literal = if is_row { self.checked_fields(literal)? } else { literal };
                     return self.with_typmod(literal, target, context, form).map(Some);
                 }
                 _ => {
@@ -153,14 +163,14 @@ impl Binder<'_> {
         let source = expr.ty;
         let cast = self.try_coerce(expr, target, CastContext::Explicit, CallForm::ExplicitCast);
         let cast = cast.map_err(|e| if e.code() == SqlState::CANNOT_COERCE { e.at(position) } else { e })?;
-        cast.ok_or_else(|| no_cast(source, target, position))
+        cast.ok_or_else(|| self.no_cast(source, target, position))
     }
 
     /// For arguments that were found to be coercible.
     pub(super) fn implicit(&mut self, expr: Expr, target: SqlType) -> Result<Expr> {
         let (source, position) = (expr.ty, expr.position);
         let cast = self.try_coerce(expr, target, CastContext::Implicit, CallForm::ImplicitCast)?;
-        cast.ok_or_else(|| no_cast(source, target, position))
+        cast.ok_or_else(|| self.no_cast(source, target, position))
     }
 
     /// For the value of a column in INSERT and UPDATE.
@@ -170,8 +180,8 @@ impl Binder<'_> {
         cast.ok_or_else(|| {
             let message = format!(
                 "column \"{column}\" is of type {} but expression is of type {}",
-                typename::format_type(target.oid, None),
-                typename::format_type(source.oid, None)
+                self.type_name(target),
+                self.type_name(source)
             );
             SqlError::new(SqlState::DATATYPE_MISMATCH, message)
                 .hint("You will need to rewrite or cast the expression.")
@@ -184,7 +194,7 @@ impl Binder<'_> {
         let (source, position) = (expr.ty, expr.position);
         let cast = self.try_coerce(expr, SqlType::BOOL, CastContext::Assignment, CallForm::ImplicitCast)?;
         cast.ok_or_else(|| {
-            let name = typename::format_type(source.oid, None);
+            let name = self.type_name(source);
             let message = format!("argument of {what} must be type boolean, not type {name}");
             SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
         })
@@ -205,8 +215,7 @@ impl Binder<'_> {
             return self.with_typmod(parameter, target, context, form);
         }
         let message = format!("inconsistent types deduced for parameter ${}", number + 1);
-        let detail =
-            format!("{} versus {}", typename::format_type(ty.oid, None), typename::format_type(target.oid, None));
+        let detail = format!("{} versus {}", self.type_name(ty), self.type_name(target));
         Err(SqlError::new(SqlState::AMBIGUOUS_PARAMETER, message).detail(detail).at(parameter.position))
     }
 
@@ -252,7 +261,7 @@ impl Binder<'_> {
                 let element_type = target.element().unwrap_or(target);
                 let element = self
                     .try_coerce(value, element_type, context, form)?
-                    .ok_or_else(|| no_cast(expr.ty, target, position))?;
+                    .ok_or_else(|| self.no_cast(expr.ty, target, position))?;
                 let (array, element) = (Box::new(expr), Box::new(element));
                 return Ok(Expr::new(ExprKind::ArrayCoerce { array, element, form }, target, position));
             }
@@ -329,7 +338,7 @@ impl Binder<'_> {
         let (source, position) = (expr.ty, expr.position);
         let cast = self.try_coerce(expr, ty, CastContext::Implicit, CallForm::ImplicitCast)?;
         cast.ok_or_else(|| {
-            let (a, b) = (typename::format_type(source.oid, None), typename::format_type(ty.oid, None));
+            let (a, b) = (self.type_name(source), self.type_name(ty));
             SqlError::new(SqlState::CANNOT_COERCE, format!("{what} could not convert type {a} to {b}")).at(position)
         })
     }

@@ -8,7 +8,7 @@ use super::scope::{Item, Name, Scope};
 use super::stored::StoredUse;
 use super::{Binder, unsupported};
 use crate::expr::{Expr, ExprKind};
-use crate::logical::{CommandTag, Insert, Node, Overriding, PrivilegeCheck, Query};
+use crate::logical::{ColumnId, CommandTag, Insert, Node, Overriding, PrivilegeCheck, Query};
 use crate::parse::{CopyPlace, CopySource, CopyStatement, Statement, Syntax};
 use crate::utility::ddl;
 use crate::utility::{Copy, CopyDirection};
@@ -78,6 +78,7 @@ impl Binder<'_> {
             given.push((column.number, self.new_column(&column.name, column.ty.into(), 0, 0)));
         }
         let rows = Node::Values { rows: vec![], columns: given.iter().map(|(_, id)| *id).collect() };
+        let rows = self.checked_domains(columns, rows, &mut given)?;
         let (input, values) = self.complete(relation, rows, given)?;
         let (target, new_row) = self.write_target(relation)?;
         let generated = self.generated(relation, &new_row)?;
@@ -86,6 +87,18 @@ impl Binder<'_> {
             Insert { target, input, values, generated, tail: None, on_conflict: None, returning: vec![], overriding };
         let node = Node::Insert(Box::new(insert));
         Ok(self.finish_as(BoundQuery::new(node, vec![], vec![]), CommandTag::Insert))
+    }
+
+    /// The file's values are read as the base types; a domain's checks are still to be made.
+    fn checked_domains(&mut self, columns: &[&Column], rows: Node, given: &mut [(i16, ColumnId)]) -> Result<Node> {
+        let mut exprs = vec![];
+        for (column, (_, id)) in columns.iter().zip(given).filter(|(c, _)| c.domain.is_some()) {
+            let read = Expr::column(*id, column.ty.into());
+            let value = self.assign(read, column.declared(), &column.name)?;
+            *id = self.new_column(&column.name, column.ty.into(), 0, 0);
+            exprs.push((*id, value));
+        }
+        Ok(if exprs.is_empty() { rows } else { Node::Project { input: Box::new(rows), exprs } })
     }
 
     /// WHERE over the new row: attribute n is input n - 1.

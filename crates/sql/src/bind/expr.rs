@@ -1,12 +1,11 @@
 //! Expressions: from syntax to typed trees.
 
-use super::scope::fold;
 use super::{Binder, PARAMETERS_MAX, unsupported};
 use crate::expr::{BoolTest, Expr, ExprKind};
 use crate::parse::expr::operator_spelling;
 use sqlparser::ast::Spanned;
 use sqlparser::ast::{self, BinaryOperator as Op, Expr as Ast, UnaryOperator as Unary, Value};
-use types::{Datum, Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
 
 impl Binder<'_> {
     pub(super) fn expr(&mut self, syntax: &Ast) -> Result<Expr> {
@@ -188,18 +187,10 @@ impl Binder<'_> {
         Ok(Expr::new(ExprKind::Parameter(index), ty, position))
     }
 
-    /// PostgreSQL's type names, and row types of relations.
+    /// A type by its name; may be a domain.
     pub(super) fn data_type(&self, syntax: &ast::DataType, position: u32) -> Result<SqlType> {
-        let text = syntax.to_string();
-        if let ast::DataType::Custom(name, modifiers) = syntax
-            && modifiers.is_empty()
-        {
-            let parts: Vec<_> = name.0.iter().filter_map(|p| p.as_ident().map(fold)).collect();
-            if let Some(row) = catalog::names::row_type(&self.context.catalog, self.name_scope(), &parts)? {
-                return Ok(row);
-            }
-        }
-        typename::parse(&text).map_err(|e| e.at(position))
+        let found = catalog::names::type_by_text(&self.context.catalog, self.name_scope(), &syntax.to_string());
+        found.map_err(|e| e.at(position))
     }
 
     fn binary_op(&mut self, left: &Ast, op: &Op, right: &Ast, position: u32) -> Result<Expr> {
@@ -241,7 +232,7 @@ impl Binder<'_> {
     pub(super) fn null_test(&mut self, arg: Expr, negated: bool, position: u32) -> Result<Expr> {
         // A parameter's type is not told by a test for NULL.
         let arg = if matches!(arg.kind, ExprKind::Parameter(_)) { arg } else { self.known(arg)? };
-        let of_row = arg.ty.oid == oid::RECORD || self.context.catalog.relation_of_type(arg.ty.oid).is_some();
+        let of_row = arg.ty.oid == oid::RECORD || self.fields_of_type(arg.ty).is_some();
         let position = leftmost(position, [&arg]);
         let kind = ExprKind::IsNull { arg: Box::new(arg), negated, of_row };
         Ok(Expr::new(kind, SqlType::BOOL, position))

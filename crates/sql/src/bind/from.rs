@@ -203,8 +203,10 @@ impl Binder<'_> {
                 self.put_item(Item { relation: Some(relation), hidden, ..Item::new(&alias_name, columns) })?;
                 Ok(Node::Scan(scan))
             }
-            RelationKind::Sequence | RelationKind::Composite => {
-                Err(unsupported(&format!("reading a {}", relation.kind_name()), position))
+            RelationKind::Sequence => Err(unsupported("reading a sequence", position)),
+            RelationKind::Composite | RelationKind::Enum | RelationKind::Domain => {
+                let message = format!("\"{}\" is a composite type", relation.name);
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position))
             }
         }
     }

@@ -54,7 +54,10 @@ pub(super) fn same(a: &Expr, b: &Expr) -> bool {
                 *n = call.body.clone();
             }
             // A cast is the same, asked for or not.
-            if let ExprKind::Call { form, .. } | ExprKind::Relabel(_, form) | ExprKind::InOut(_, form) = &mut n.kind
+            if let ExprKind::Call { form, .. }
+            | ExprKind::Relabel(_, form)
+            | ExprKind::InOut(_, form)
+            | ExprKind::ToDomain { form, .. } = &mut n.kind
                 && matches!(form, CallForm::ExplicitCast)
             {
                 *form = CallForm::ImplicitCast;

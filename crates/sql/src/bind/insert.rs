@@ -152,7 +152,7 @@ impl Binder<'_> {
                 && let Some(place) = literal_of(&mut bound.node, name.id)
             {
                 let literal = std::mem::replace(place, Expr::constant(Datum::Null, ty));
-                *place = self.assign(literal, ty, &column.name)?;
+                *place = self.assign(literal, column.declared(), &column.name)?;
                 if let Some(info) = self.columns.get_mut(name.id.0 as usize) {
                     info.ty = ty;
                 }
@@ -160,7 +160,7 @@ impl Binder<'_> {
                 continue;
             }
             let source = Expr { position, ..Expr::column(name.id, name.ty) };
-            let value = self.assign(source, ty, &column.name)?;
+            let value = self.assign(source, column.declared(), &column.name)?;
             let id = is_column(&value).unwrap_or_else(|| self.new_column(&column.name, ty, 0, 0));
             given.push((column.number, id));
             if is_column(&value).is_none() {
@@ -274,7 +274,7 @@ impl Binder<'_> {
         refuse_generated(column, "insert")?;
         refuse_identity(column, overriding)?;
         let value = self.expr(expr)?;
-        self.assign(value, column.ty.into(), &column.name)
+        self.assign(value, column.declared(), &column.name)
     }
 
     /// Defaults for the attributes that nothing is given for.

@@ -59,7 +59,9 @@ impl Binder<'_> {
                 RelationKind::Virtual => return Err(super::unsupported("locking a system catalog", name.position)),
                 RelationKind::Sequence => return Err(cannot_lock(name, "sequences")),
                 RelationKind::MaterializedView => return Err(cannot_lock(name, "materialized views")),
-                RelationKind::Composite => return Err(cannot_lock(name, "composite types")),
+                RelationKind::Composite | RelationKind::Enum | RelationKind::Domain => {
+                    return Err(cannot_lock(name, "composite types"));
+                }
             }
             let write = privilege::UPDATE | privilege::DELETE | privilege::TRUNCATE;
             let rights = match mode {

@@ -188,7 +188,7 @@ impl Binder<'_> {
             refuse_generated(column, "insert")?;
             super::insert::refuse_identity(column, None)?;
             let value = self.expr(value)?;
-            given.push((column.number, self.assign(value, column.ty.into(), &column.name)?));
+            given.push((column.number, self.assign(value, column.declared(), &column.name)?));
         }
         let mut all = vec![];
         for column in relation.live_columns().filter(|c| !c.is_generated) {

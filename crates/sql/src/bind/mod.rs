@@ -17,6 +17,7 @@ mod copy_format;
 #[cfg(test)]
 mod copy_tests;
 mod document;
+mod domain;
 mod expr;
 mod from;
 mod from_function;

@@ -95,6 +95,9 @@ fn type_name(data_type: &ast::DataType) -> Option<String> {
     if let ast::DataType::Custom(name, _) = data_type {
         return name.0.last().and_then(|p| p.as_ident()).map(fold);
     }
+    if let ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        return type_name(element);
+    }
     let ty = types::typename::parse(&data_type.to_string()).ok()?;
     let ty = types::builtin::type_by_oid(ty.element().map_or(ty.oid, |e| e.oid))?;
     Some(ty.name.to_owned())

@@ -3,7 +3,7 @@
 use super::Binder;
 use super::coerce::{is_polymorphic, select_common};
 use crate::expr::Expr;
-use types::{Oid, Result, SqlError, SqlState, SqlType, builtin, oid, typename};
+use types::{Oid, Result, SqlError, SqlState, SqlType, builtin, oid};
 
 /// Whether the arguments agree on what the polymorphic places stand for; a function whose do not is not the one meant.
 pub(super) fn agree(declared: &[Oid], input: &[Oid]) -> bool {
@@ -17,7 +17,7 @@ pub(super) fn agree(declared: &[Oid], input: &[Oid]) -> bool {
             continue;
         }
         let slot = match *declared {
-            oid::ANYELEMENT | oid::ANYNONARRAY => &mut element,
+            oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYENUM => &mut element,
             oid::ANYARRAY => &mut array,
             oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY => {
                 compatible.push(*actual);
@@ -50,7 +50,7 @@ pub(super) struct Concrete {
 impl Concrete {
     pub(super) fn of(&self, declared: Oid) -> Option<Oid> {
         match declared {
-            oid::ANYELEMENT | oid::ANYNONARRAY => self.element,
+            oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYENUM => self.element,
             oid::ANYARRAY => self.element.and_then(builtin::array_of),
             oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY => self.compatible.map(|t| t.oid),
             oid::ANYCOMPATIBLEARRAY => self.compatible.and_then(|t| builtin::array_of(t.oid)),
@@ -66,7 +66,7 @@ impl Binder<'_> {
         for (declared, arg) in declared.iter().zip(args) {
             let actual = arg.ty.oid;
             let found = match *declared {
-                oid::ANYELEMENT | oid::ANYNONARRAY => (actual != oid::UNKNOWN).then_some(actual),
+                oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYENUM => (actual != oid::UNKNOWN).then_some(actual),
                 oid::ANYARRAY => builtin::element_of(actual),
                 oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY => {
                     compatible.push((arg.ty, arg.position));
@@ -80,7 +80,7 @@ impl Binder<'_> {
             };
             match (element, found) {
                 (Some(a), Some(b)) if a != b => {
-                    let (a, b) = (typename::format_type(a, None), typename::format_type(b, None));
+                    let (a, b) = (self.type_name(SqlType::new(a)), self.type_name(SqlType::new(b)));
                     return Err(SqlError::new(
                         SqlState::DATATYPE_MISMATCH,
                         "arguments declared \"anyelement\" are not all alike",
@@ -91,7 +91,7 @@ impl Binder<'_> {
                 _ => element = element.or(found),
             }
         }
-        if declared.iter().any(|d| matches!(*d, oid::ANYELEMENT | oid::ANYARRAY | oid::ANYNONARRAY))
+        if declared.iter().any(|d| matches!(*d, oid::ANYELEMENT | oid::ANYARRAY | oid::ANYNONARRAY | oid::ANYENUM))
             && element.is_none()
         {
             return Err(SqlError::new(

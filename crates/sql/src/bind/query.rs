@@ -274,7 +274,7 @@ impl Binder<'_> {
         if self.binary_operator("=", ty, ty, position).is_ok() {
             return Ok(());
         }
-        let name = types::typename::format_type(ty.oid, None);
+        let name = self.type_name(ty);
         let message = format!("could not identify an equality operator for type {name}");
         Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(position))
     }
@@ -463,7 +463,7 @@ impl Binder<'_> {
         };
         let has_order = self.binary_operator("<", expr.ty, expr.ty, position).is_ok();
         if !has_order {
-            let name = types::typename::format_type(expr.ty.oid, None);
+            let name = self.type_name(expr.ty);
             let message = format!("could not identify an ordering operator for type {name}");
             return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
                 .hint("Use an explicit ordering operator or modify the query.")
@@ -510,7 +510,7 @@ impl Binder<'_> {
         let (ty, position) = (expr.ty, expr.position);
         let cast = self.try_coerce(expr, SqlType::INT8, CastContext::Assignment, CallForm::ImplicitCast)?;
         let count = cast.ok_or_else(|| {
-            let name = types::typename::format_type(ty.oid, None);
+            let name = self.type_name(ty);
             let message = format!("argument of {what} must be type bigint, not type {name}");
             SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
         })?;

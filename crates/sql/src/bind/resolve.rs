@@ -9,7 +9,7 @@ use super::expr::leftmost;
 use super::polymorphic::{self, Concrete};
 use crate::expr::{CallForm, Expr, ExprKind};
 use types::builtin::{self, Operator, Proc, ProcKind};
-use types::{Oid, Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
 
 /// Arguments that a function may have.
 const ARGUMENTS_MAX: usize = 100;
@@ -161,6 +161,13 @@ impl Binder<'_> {
         position: u32,
     ) -> Result<Expr> {
         self.require_implemented(proc, position)?;
+        // The one function that sees a domain.
+        if let ("pg_typeof", [arg]) = (proc.symbol, &args[..]) {
+            let ty = self.declared_type(arg);
+            if ty.oid != arg.ty.oid {
+                return Ok(Expr::new(ExprKind::Const(Datum::Oid(ty.oid)), SqlType::new(oid::REGTYPE), position));
+            }
+        }
         // What takes one value of any type is told the type as it was written, be it unknown.
         let keeps_unknown = proc.kind == ProcKind::Function && proc.variadic == 0;
         let (args, ty) = self.converted(declared, result, args, keeps_unknown)?;
@@ -261,7 +268,7 @@ impl Binder<'_> {
     pub(super) fn prefix(&mut self, name: &str, arg: Expr, position: u32) -> Result<Expr> {
         let all = builtin::operators_by_name(name).iter().filter(|o| o.left == 0);
         let candidates: Vec<_> = all.map(|o| Candidate::plain(*o, vec![o.right])).collect();
-        let names = || format!("{name} {}", typename::format_type(arg.ty.oid, None));
+        let names = || format!("{name} {}", self.type_name(arg.ty));
         let operator = self.operator_choice(choose(candidates, &[arg.ty.oid]), names, position)?;
         self.apply(operator, vec![arg], position)
     }

@@ -9,7 +9,7 @@ use crate::expr::{BoolTest, CallForm, Expr, ExprKind, PathStep};
 use crate::logical::{ColumnId, ScanColumn, SubqueryKind};
 use sqlparser::ast::{self, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Spanned};
 use types::builtin::CastContext;
-use types::{Datum, Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
 
 /// Fields of a row value: as many as a relation has columns.
 const FIELDS_MAX: usize = 1_664;
@@ -248,8 +248,29 @@ impl Binder<'_> {
 
     /// Fields of a named row type, dropped columns left out of a row's value as well.
     pub(super) fn fields_of_type(&self, ty: SqlType) -> Option<Vec<(String, SqlType)>> {
-        let relation = self.context.catalog.relation_of_type(ty.oid).filter(|r| r.row_type == ty.oid)?;
+        let relation = self.context.catalog.type_descriptor(ty.oid).filter(|r| !r.is_scalar_type())?;
         Some(relation.live_columns().map(|c| (c.name.clone(), c.ty.into())).collect())
+    }
+
+    /// The same with the domains that the fields were declared with; None where there are none.
+    pub(super) fn domains_of_fields(&self, ty: SqlType) -> Option<Vec<SqlType>> {
+        let relation = self.context.catalog.type_descriptor(ty.oid).filter(|r| !r.is_scalar_type())?;
+        let has_domains = relation.live_columns().any(|c| c.domain.is_some());
+        has_domains.then(|| relation.live_columns().map(catalog::Column::declared).collect())
+    }
+
+    /// A row that was read from text, with its fields' domains asked.
+    pub(super) fn checked_fields(&mut self, row: Expr) -> Result<Expr> {
+        let (Some(declared), Some(fields)) = (self.domains_of_fields(row.ty), self.fields_of_type(row.ty)) else {
+            return Ok(row);
+        };
+        let mut checked = vec![];
+        for (index, ((_, ty), declared)) in fields.iter().zip(declared).enumerate() {
+            let field = Expr::new(ExprKind::Field { row: Box::new(row.clone()), index }, *ty, row.position);
+            checked.push(self.explicit_cast(field, declared, row.position)?);
+        }
+        let names = fields.into_iter().map(|(name, _)| name).collect();
+        Ok(Expr::new(ExprKind::Row { fields: checked, names }, row.ty, row.position))
     }
 
     /// Fields of a record that a function with several OUT arguments gives.
@@ -271,12 +292,9 @@ impl Binder<'_> {
         }
     }
 
+    /// As error messages call a type.
     pub(super) fn type_name(&self, ty: SqlType) -> String {
-        match self.context.catalog.relation_of_type(ty.oid) {
-            Some(relation) if relation.row_type == ty.oid => relation.name.clone(),
-            Some(relation) => format!("{}[]", relation.name),
-            None => typename::format_type(ty.oid, None),
-        }
+        catalog::names::format_type(&self.context.catalog, self.name_scope(), ty.oid, None)
     }
 
     // --- conversions
@@ -309,14 +327,21 @@ impl Binder<'_> {
             return Err(cannot(format!("Input has too {what} columns."), 0));
         }
         let mut converted = vec![];
-        for (number, (field, (_, ty))) in fields.iter().zip(&wanted).enumerate() {
+        let declared = self.domains_of_fields(target).unwrap_or_else(|| wanted.iter().map(|(_, ty)| *ty).collect());
+        for (number, (field, ty)) in fields.iter().zip(&declared).enumerate() {
             let source = field.ty;
-            match self.try_coerce(field.clone(), *ty, context, form)? {
+            // A literal has become text only because a record's field must be of some type.
+            let mut field = field.clone();
+            if matches!(field.kind, ExprKind::Const(Datum::Text(_) | Datum::Null)) && source.oid == oid::TEXT {
+                field.ty = SqlType::UNKNOWN;
+            }
+            let at = field.position;
+            match self.try_coerce(field, *ty, context, form)? {
                 Some(field) => converted.push(field),
                 None => {
                     let (from, to) = (self.type_name(source), self.type_name(*ty));
                     let detail = format!("Cannot cast type {from} to {to} in column {}.", number + 1);
-                    return Err(cannot(detail, field.position));
+                    return Err(cannot(detail, at));
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::parse::{self, Lines};
 use crate::{BindContext, Statement};
 use catalog::Relation;
 use types::builtin::{self, CastContext, ProcKind, Volatility};
-use types::{Oid, Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Oid, Result, SqlError, SqlState, SqlType, oid};
 
 /// What an expression is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,7 +193,7 @@ impl Binder<'_> {
                 let position = expr.position;
                 let cast = self.try_coerce(expr, ty, CastContext::Assignment, CallForm::ImplicitCast)?;
                 cast.ok_or_else(|| {
-                    let ty = typename::format_type(ty.oid, None);
+                    let ty = self.type_name(ty);
                     let message = format!(
                         "result of USING clause for column \"{column}\" cannot be cast automatically to type {ty}"
                     );
@@ -214,8 +214,8 @@ impl Binder<'_> {
         cast.ok_or_else(|| {
             let message = format!(
                 "column \"{column}\" is of type {} but {what} expression is of type {}",
-                typename::format_type(target.oid, None),
-                typename::format_type(source.oid, None)
+                self.type_name(target),
+                self.type_name(source)
             );
             SqlError::new(SqlState::DATATYPE_MISMATCH, message).hint("You will need to rewrite or cast the expression.")
         })

@@ -6,7 +6,7 @@ use crate::expr::{Expr, ExprKind, RowCompareOp};
 use crate::logical::{Subquery, SubqueryKind};
 use crate::parse::expr::operator_spelling;
 use sqlparser::ast::{self, Expr as Ast};
-use types::{Result, SqlError, SqlState, SqlType, typename};
+use types::{Result, SqlError, SqlState, SqlType};
 
 /// The query of `(SELECT …)` where nothing else is around it.
 pub(super) fn query_of(syntax: &Ast) -> Option<&ast::Query> {
@@ -64,7 +64,7 @@ impl Binder<'_> {
         let (subquery, types) = self.subquery(query, SubqueryKind::Array)?;
         let element = Self::one_column(&types, position)?;
         let Some(ty) = (if element.is_array() { Some(element) } else { element.array() }) else {
-            let name = typename::format_type(element.oid, None);
+            let name = self.type_name(element);
             let message = format!("could not find array type for data type {name}");
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(position));
         };
@@ -133,7 +133,7 @@ impl Binder<'_> {
         for (l, r) in left.into_iter().zip(right) {
             let pair = self.binary(name, l, r, position)?;
             if pair.ty.oid != types::oid::BOOL {
-                let ty = typename::format_type(pair.ty.oid, None);
+                let ty = self.type_name(pair.ty);
                 let message = format!("row comparison operator must yield type boolean, not type {ty}");
                 return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
             }

@@ -5,7 +5,7 @@ use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::parse::expr::Mark;
 use sqlparser::ast::{self, Expr as Ast, InTarget};
-use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
 
 impl Binder<'_> {
     pub(super) fn sugar(&mut self, syntax: &Ast, position: u32, mark: &str) -> Result<Expr> {
@@ -278,7 +278,7 @@ impl Binder<'_> {
         if self.binary_operator("<", ty, ty, position).is_ok() {
             return Ok(());
         }
-        let name = typename::format_type(ty.oid, None);
+        let name = self.type_name(ty);
         let message = format!("could not identify a comparison function for type {name}");
         Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(position))
     }
@@ -292,7 +292,7 @@ impl Binder<'_> {
             || arg.ty.is_string() && arg.ty.oid != oid::CHAR
             || arg.ty.element().is_some_and(|e| e.is_string() && e.oid != oid::CHAR);
         if !is_collatable {
-            let name = typename::format_type(arg.ty.oid, None);
+            let name = self.type_name(arg.ty);
             let message = format!("collations are not supported by type {name}");
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
         }

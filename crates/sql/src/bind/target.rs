@@ -53,7 +53,7 @@ impl Binder<'_> {
         for column in relation.live_columns().filter(|c| c.is_generated) {
             let text =
                 column.default.as_deref().ok_or_else(|| SqlError::internal("a generated column has an expression"))?;
-            generated.push((column.number, self.stored_as(text, column.ty.into())?));
+            generated.push((column.number, self.stored_as(text, column.declared())?));
         }
         self.scopes.pop();
         Ok(generated)
@@ -64,7 +64,13 @@ impl Binder<'_> {
         let ty: SqlType = column.ty.into();
         if let Some(text) = &column.default {
             self.scopes.push(Scope::of(Clause::Other));
-            let value = self.stored_as(text, ty);
+            let value = self.stored_as(text, column.declared());
+            self.scopes.pop();
+            return value;
+        }
+        if column.identity.is_none() && column.domain.is_some() {
+            self.scopes.push(Scope::of(Clause::Other));
+            let value = self.domain_default(column);
             self.scopes.pop();
             return value;
         }
@@ -81,7 +87,7 @@ impl Binder<'_> {
         let arg = Expr::constant(Datum::Oid(sequence), SqlType::new(oid::REGCLASS));
         let chosen = self.function("nextval", &[oid::REGCLASS], 0)?;
         let next = self.call(chosen.item, &chosen.args, chosen.item.result, vec![arg], CallForm::Function, 0)?;
-        self.assign(next, ty, &column.name)
+        self.assign(next, column.declared(), &column.name)
     }
 
     /// RETURNING over the innermost scope: (column, expression), and the names.

@@ -11,7 +11,7 @@ use crate::utility::{Explained, Utility};
 use crate::{BindContext, BoundKind, ResultColumn};
 use sqlparser::ast::{self, SetExpr};
 use types::builtin::CastContext;
-use types::{Result, SqlError, SqlState, SqlType, typename};
+use types::{Result, SqlError, SqlState, SqlType};
 
 /// Arguments of EXECUTE, converted to the types of the prepared statement's parameters. 42804 where one does not convert.
 pub fn coerce_arguments(args: Vec<Expr>, types: &[SqlType], context: &BindContext) -> Result<Vec<Expr>> {
@@ -172,8 +172,8 @@ impl Binder<'_> {
                 let message = format!(
                     "parameter ${} of type {} cannot be coerced to the expected type {}",
                     index + 1,
-                    typename::format_type(from.oid, None),
-                    typename::format_type(ty.oid, None)
+                    self.type_name(from),
+                    self.type_name(*ty)
                 );
                 SqlError::new(SqlState::DATATYPE_MISMATCH, message)
                     .hint("You will need to rewrite or cast the expression.")

@@ -132,6 +132,10 @@ impl Binder<'_> {
                 let message = format!("cannot change materialized view \"{}\"", relation.name);
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
             }
+            RelationKind::Composite => {
+                let message = format!("\"{}\" is a composite type", relation.name);
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position))
+            }
             _ => Err(unsupported(&format!("writing to a {}", relation.kind_name()), position)),
         }
     }

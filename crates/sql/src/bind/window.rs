@@ -15,7 +15,7 @@ use crate::logical::{
 use crate::parse::forms;
 use sqlparser::ast::{self, NamedWindowExpr, Spanned, WindowFrameBound, WindowFrameUnits, WindowType};
 use types::builtin::{self, CastContext, Proc, ProcKind};
-use types::{Result, SqlError, SqlState, SqlType, oid, typename};
+use types::{Result, SqlError, SqlState, SqlType, oid};
 
 /// One window of a query with the calls over it.
 #[derive(Clone, Debug)]
@@ -345,7 +345,7 @@ impl Binder<'_> {
         let (ty, position) = (offset.ty, offset.position);
         let cast = self.try_coerce(offset, SqlType::INT8, CastContext::Assignment, CallForm::ImplicitCast)?;
         cast.ok_or_else(|| {
-            let name = typename::format_type(ty.oid, None);
+            let name = self.type_name(ty);
             let message = format!("argument of {what} must be type bigint, not type {name}");
             SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
         })
@@ -357,7 +357,7 @@ impl Binder<'_> {
         let column = if key.oid == oid::VARCHAR { oid::TEXT } else { key.oid };
         let given = offset.ty.oid;
         let preferred = if given == oid::UNKNOWN { column } else { given };
-        let name = |oid| typename::format_type(oid, None);
+        let name = |oid| self.type_name(SqlType::new(oid));
         let candidates: Vec<_> = builtin::procs_by_name("in_range")
             .iter()
             .filter(|p| p.args.first() == Some(&column) && p.args.get(1) == Some(&column))

@@ -219,6 +219,8 @@ fn insert_targets(tokens: &[TokenWithSpan], insert: usize, found: &mut Vec<(usiz
         at = skip(tokens, at);
         match tokens.get(at).map(|t| &t.token) {
             Some(Token::LParen) => break,
+            // No list of targets: what the parentheses hold are values.
+            Some(Token::Word(_)) if tokens.get(at).is_some_and(|t| is_word(t, "values")) => return,
             Some(Token::Word(_) | Token::Period) => at += 1,
             _ => return,
         }

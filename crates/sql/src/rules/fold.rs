@@ -100,6 +100,7 @@ fn is_foldable(expr: &Expr) -> bool {
         | ExprKind::Subquery(_)
         | ExprKind::SubPlan(_)
         | ExprKind::InOut(..)
+        | ExprKind::ToDomain { .. }
         | ExprKind::Row { .. }
         | ExprKind::RowCoerce { .. }
         | ExprKind::DocumentPath { .. }

@@ -93,6 +93,17 @@ pub enum Ddl {
         name: ObjectName,
         with_data: bool,
     },
+    CreateType {
+        name: ObjectName,
+        body: TypeBody,
+    },
+    CreateDomain(Box<CreateDomain>),
+    AlterType {
+        name: ObjectName,
+        /// ALTER DOMAIN.
+        is_domain: bool,
+        action: AlterType,
+    },
     /// Tables, views, sequences, indexes, schemas; several at once.
     Drop {
         kind: DropKind,
@@ -484,6 +495,67 @@ pub struct CreateView {
     pub check_option: Option<&'static str>,
 }
 
+#[derive(Clone, Debug)]
+pub enum TypeBody {
+    /// Labels in order.
+    Enum(Vec<String>),
+    /// Columns without constraints.
+    Composite(Vec<ColumnDefinition>),
+}
+
+#[derive(Clone, Debug)]
+pub struct CreateDomain {
+    pub name: ObjectName,
+    pub ty: SqlText,
+    pub collation: Option<ObjectName>,
+    pub constraints: Vec<ConstraintDefinition>,
+}
+
+#[derive(Clone, Debug)]
+pub enum AlterType {
+    Rename(Name),
+    Owner(RoleSpec),
+    SetSchema(Name),
+    // Of enums.
+    AddValue {
+        label: String,
+        if_not_exists: bool,
+        /// Whether before (or after) which label.
+        place: Option<(bool, String)>,
+    },
+    RenameValue {
+        from: String,
+        to: String,
+    },
+    // Of composite types.
+    Attributes(Vec<AlterAttribute>),
+    RenameAttribute {
+        from: Name,
+        to: Name,
+    },
+    // Of domains.
+    SetDefault(SqlText),
+    DropDefault,
+    SetNotNull(bool),
+    AddConstraint(ConstraintDefinition),
+    DropConstraint {
+        name: Name,
+        if_exists: bool,
+    },
+    RenameConstraint {
+        from: Name,
+        to: Name,
+    },
+    ValidateConstraint(Name),
+}
+
+#[derive(Clone, Debug)]
+pub enum AlterAttribute {
+    Add(Box<ColumnDefinition>),
+    Drop { name: Name, if_exists: bool },
+    Type { name: Name, ty: SqlText },
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DropKind {
     Table,
@@ -492,9 +564,9 @@ pub enum DropKind {
     Sequence,
     Index,
     Schema,
-    /// Of objects that cannot exist here: only IF EXISTS can succeed.
     Type,
     Domain,
+    /// Of objects that cannot exist here: only IF EXISTS can succeed.
     Procedure,
     Aggregate,
     Trigger,
@@ -516,6 +588,14 @@ pub enum CommentTarget {
     Constraint {
         name: Name,
         relation: ObjectName,
+    },
+    Type {
+        name: ObjectName,
+        is_domain: bool,
+    },
+    DomainConstraint {
+        name: Name,
+        domain: ObjectName,
     },
     Role(Name),
     Function(RoutineName),
@@ -588,7 +668,11 @@ pub enum GrantTarget {
     Schemas(Vec<Name>),
     Functions(Vec<RoutineName>),
     AllFunctionsIn(Vec<Name>),
-    /// PROCEDURE, TYPE, LANGUAGE, …: nothing of that kind is a user's.
+    Types {
+        names: Vec<ObjectName>,
+        is_domain: bool,
+    },
+    /// PROCEDURE, LANGUAGE, …: nothing of that kind is a user's.
     Unsupported {
         what: String,
         position: u32,
@@ -616,6 +700,10 @@ impl Ddl {
             Ddl::AlterSequence { .. } => "ALTER SEQUENCE",
             Ddl::CreateView(_) => "CREATE VIEW",
             Ddl::RefreshMaterializedView { .. } => "REFRESH MATERIALIZED VIEW",
+            Ddl::CreateType { .. } => "CREATE TYPE",
+            Ddl::CreateDomain(_) => "CREATE DOMAIN",
+            Ddl::AlterType { is_domain: true, .. } => "ALTER DOMAIN",
+            Ddl::AlterType { .. } => "ALTER TYPE",
             Ddl::Drop { kind, .. } => drop_tag(*kind),
             Ddl::Truncate { .. } => "TRUNCATE TABLE",
             Ddl::Comment { .. } => "COMMENT",

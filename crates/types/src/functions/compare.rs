@@ -97,7 +97,37 @@ pub const OTHERWISE_NAMED: &[(&str, ScalarFn)] = six! {
     "texteqname", "textnename", "textltname", "textlename", "textgtname", "textgename" => |a, b| texts(a, b);
     "array_eq", "array_ne", "array_lt", "array_le", "array_gt", "array_ge" => |a, b| checked(a, b)?;
     "record_eq", "record_ne", "record_lt", "record_le", "record_gt", "record_ge" => |a, b| checked(a, b)?;
+    "record_image_eq", "record_image_ne", "record_image_lt", "record_image_le", "record_image_gt", "record_image_ge"
+        => |a, b| images(a, b)?;
 };
+
+/// Rows by their bytes (`*<`, `*=`, …): integers as unsigned words, text and its like as bytes, numbers as they are written.
+fn images(a: &Datum, b: &Datum) -> Result<Ordering> {
+    check_comparable(a, b)?;
+    let (Datum::Record(a), Datum::Record(b)) = (a, b) else { return Ok(compare(SqlType::RECORD, a, b)) };
+    let columns = a.types.iter().zip(a.values.iter().zip(&b.values));
+    let order = columns.map(|(ty, (x, y))| image(*ty, x, y)).find(|order| order.is_ne());
+    Ok(order.unwrap_or(Ordering::Equal))
+}
+
+fn image(ty: SqlType, a: &Datum, b: &Datum) -> Ordering {
+    match (a, b) {
+        (Datum::Null, Datum::Null) => Ordering::Equal,
+        (Datum::Null, _) => Ordering::Greater,
+        (_, Datum::Null) => Ordering::Less,
+        (Datum::Int2(_) | Datum::Int4(_) | Datum::Int8(_), _) => (a.as_i64() as u64).cmp(&(b.as_i64() as u64)),
+        (Datum::Text(a), Datum::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Datum::Numeric(a), Datum::Numeric(b)) => {
+            let written = |n: &crate::numeric::Numeric| {
+                let mut out = vec![];
+                n.write(&mut out);
+                out
+            };
+            written(a).cmp(&written(b))
+        }
+        _ => compare(ty, a, b),
+    }
+}
 
 /// Arrays and records: 42804 where the two cannot be compared.
 fn checked(a: &Datum, b: &Datum) -> Result<Ordering> {
@@ -184,6 +214,7 @@ pub const THREE_WAY: &[(&str, ScalarFn)] = &[
     ("pg_lsn_cmp", |_, args| sign(compare(SqlType::new(oid::PG_LSN), &args[0], &args[1]))),
     ("xid8cmp", |_, args| sign(compare(SqlType::new(oid::XID8), &args[0], &args[1]))),
     ("btarraycmp", |_, args| sign(checked(&args[0], &args[1])?)),
+    ("btrecordimagecmp", |_, args| sign(images(&args[0], &args[1])?)),
     ("btrecordcmp", |_, args| sign(checked(&args[0], &args[1])?)),
 ];
 

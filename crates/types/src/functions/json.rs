@@ -7,7 +7,7 @@ use crate::json::build::{self, Source};
 use crate::json::ops::{self, Change};
 use crate::json::text::JsonText;
 use crate::json::{Builder, Jsonb, JsonbRef, Kind, parse, path};
-use crate::{CallContext, Datum, Oid, Result, SqlError, SqlState, SqlType, oid, typename};
+use crate::{CallContext, Datum, Oid, Record, Result, SqlError, SqlState, SqlType, oid, typename};
 use ecow::EcoString;
 use std::sync::Arc;
 
@@ -497,16 +497,34 @@ fn cast_number(context: &CallContext<'_>, value: JsonbRef<'_>, target: Oid, symb
     }
 }
 
-/// `json(b)_populate_record(base, json)`. The row's columns come from the base; where it is NULL they are known to the
-/// catalog only, and `exec` calls `json::build::populate` itself.
+/// The row that json is put over: the base, or an empty row of its type where it is NULL.
+fn base_row(context: &CallContext<'_>, base: &Datum) -> Result<Arc<Record>> {
+    if let Datum::Record(record) = base {
+        return Ok(record.clone());
+    }
+    let ty = arg_type(context, 0);
+    let fields = context.format.user_types.get().and_then(|types| types.fields(ty.oid));
+    let Some(fields) = fields else {
+        return Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "could not determine row type for result of json_populate_record",
+        )
+        .hint(
+            "Provide a non-null record argument, or call the function in the FROM clause using a column definition list.",
+        ));
+    };
+    let values = vec![Datum::Null; fields.len()];
+    let (names, types) = fields.into_iter().map(|(name, ty)| (EcoString::from(name), ty)).unzip();
+    Ok(Arc::new(Record { types, names, values }))
+}
+
+/// `json(b)_populate_record(base, json)`.
 fn populate_record(context: &CallContext<'_>, args: &[Datum], function: &str) -> Result<Datum> {
     let (base, document) = (&args[0], &args[1]);
     if document.is_null() {
         return Ok(base.clone());
     }
-    let Datum::Record(record) = base else {
-        return Err(SqlError::unsupported("a row type can not be found from a NULL here"));
-    };
+    let record = &base_row(context, base)?;
     let source = source(document)?;
     let input = |ty: SqlType, text: &str| crate::io::input(ty, text, context.format);
     let made = build::populate(&record.types, &record.names, Some(record), &source, function, &input)?;
@@ -530,9 +548,7 @@ fn populate_rows(context: &CallContext<'_>, args: &[Datum], function: &str) -> R
     if document.is_null() {
         return Ok(Box::new(std::iter::empty()));
     }
-    let Datum::Record(record) = base else {
-        return Err(SqlError::unsupported("a row type can not be found from a NULL here"));
-    };
+    let record = &base_row(context, base)?;
     let source = source(document)?;
     match source.kind() {
         Kind::Array => {}

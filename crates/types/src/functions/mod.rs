@@ -9,6 +9,7 @@ mod bits;
 mod bytes;
 mod compare;
 mod datetime;
+mod enums;
 pub(crate) mod float;
 mod format_number;
 mod integer;
@@ -64,6 +65,7 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     datetime::OVERLAPS,
     datetime::TO_CHAR,
     datetime::TRUNCATE,
+    enums::SCALARS,
     float::ARITHMETIC,
     float::PLAIN,
     float::CHECKED,

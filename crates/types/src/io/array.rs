@@ -381,14 +381,14 @@ fn write_element(text: &[u8], delimiter: u8, out: &mut Vec<u8>) {
 }
 
 /// `[length i32, -1 for NULL][bytes]`.
-pub(super) fn send_sized(ty: SqlType, value: &Datum, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn send_sized(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec<u8>) -> Result<()> {
     if value.is_null() {
         out.extend_from_slice(&(-1_i32).to_be_bytes());
         return Ok(());
     }
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
-    super::send(ty, value, out)?;
+    super::send(ty, value, format, out)?;
     let size = (out.len() - at - 4) as i32;
     if let Some(place) = out.get_mut(at..at + 4) {
         place.copy_from_slice(&size.to_be_bytes());
@@ -397,7 +397,7 @@ pub(super) fn send_sized(ty: SqlType, value: &Datum, out: &mut Vec<u8>) -> Resul
 }
 
 /// `[dimensions i32][has NULLs i32][element oid]`, for each dimension `[len i32][lower i32]`, then the elements, sized.
-pub fn send(array: &Array, out: &mut Vec<u8>) -> Result<()> {
+pub fn send(array: &Array, format: &FormatSettings, out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(&(array.dims.len() as i32).to_be_bytes());
     let has_nulls = array.values.iter().any(Datum::is_null);
     out.extend_from_slice(&i32::from(has_nulls).to_be_bytes());
@@ -407,7 +407,7 @@ pub fn send(array: &Array, out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(&d.lower.to_be_bytes());
     }
     let ty = SqlType::new(array.element);
-    array.values.iter().try_for_each(|value| send_sized(ty, value, out))
+    array.values.iter().try_for_each(|value| send_sized(ty, value, format, out))
 }
 
 /// Reads the binary form; `receive` makes an element from its bytes.

@@ -1,9 +1,8 @@
 //! Text and binary formats of every type: what `typinput`, `typoutput`, `typreceive` and `typsend` do.
 //!
 //! Here is the dispatch by type and what strings, oids and vectors need; numbers are in `numeric::io`, dates and times in
-//! `datetime::io`, the rest in the files of this folder. Types of users (enums, composites, domains) are known to the
-//! catalog: `exec` takes them apart and comes here with their parts (`array::input_with`, `record::input`). The names of
-//! `reg*` values are the catalog's too; here they are numbers.
+//! `datetime::io`, the rest in the files of this folder. Labels and fields of users' types come through `FormatSettings`
+//! (`user`). The names of `reg*` values are the catalog's; here they are numbers.
 
 pub mod array;
 pub mod bits;
@@ -12,12 +11,14 @@ mod money;
 pub mod record;
 mod small;
 pub mod strings;
+mod user;
 
 pub use small::{into_string, write_decimal, write_int};
 
 use crate::array::Array;
 use crate::json::Jsonb;
 use crate::network::{Network, mac};
+use crate::user_type::{self, UserKind};
 use crate::{
     Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, builtin, datetime, numeric, oid, typename,
 };
@@ -59,6 +60,9 @@ enum Family {
     Array,
     Record,
     Void,
+    Enum,
+    /// A row of a type that has a name.
+    Composite,
     Other,
 }
 
@@ -91,7 +95,11 @@ fn family(oid: Oid) -> Family {
         oid::VOID => Family::Void,
         other if is_oid_like(other) => Family::OidLike,
         other if builtin::element_of(other).is_some() => Family::Array,
-        _ => Family::Other,
+        other => match user_type::kind_of(other) {
+            Some(UserKind::Enum) => Family::Enum,
+            Some(UserKind::Composite) => Family::Composite,
+            Some(UserKind::Domain) | None => Family::Other,
+        },
     }
 }
 
@@ -154,6 +162,8 @@ pub fn input(ty: SqlType, text: &str, format: &FormatSettings) -> Result<Datum> 
         }
         Family::Record => Err(SqlError::unsupported("input of anonymous composite types is not implemented")),
         Family::Void => Ok(Datum::Text(EcoString::new())),
+        Family::Enum => user::enum_input(ty, text, format),
+        Family::Composite => user::composite_input(ty, text, format),
         Family::Other => Err(cannot("accept a value of", "input of", ty)),
     }
 }
@@ -178,6 +188,7 @@ pub fn output(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec
             oid::XID8 => out.extend_from_slice((*v as u64).to_string().as_bytes()),
             oid::PG_LSN => small::write_lsn(*v, out),
             oid::MONEY => money::write(*v, out),
+            user if user_type::is_enum(user) => user::enum_output(ty, *v, format, out),
             _ => write_int(*v, out),
         },
         Datum::Oid(v) => write_int(i64::from(*v), out),
@@ -227,12 +238,12 @@ pub fn to_text(ty: SqlType, value: &Datum, format: &FormatSettings) -> EcoString
 }
 
 /// Reads the binary form (22P03, 08P01 on malformed bytes).
-pub fn receive(ty: SqlType, bytes: &[u8]) -> Result<Datum> {
+pub fn receive(ty: SqlType, bytes: &[u8], format: &FormatSettings) -> Result<Datum> {
     match family(ty.oid) {
         Family::Numeric => numeric::io::receive(ty, bytes),
         Family::Datetime => datetime::io::receive(ty, bytes),
         Family::Text => strings::input(ty, utf8(bytes)?),
-        Family::Json => input(ty, utf8(bytes)?, &FormatSettings::default()),
+        Family::Json => input(ty, utf8(bytes)?, format),
         Family::Jsonb => match bytes.split_first() {
             Some((&JSONB_VERSION, text)) => Ok(Datum::Jsonb(Jsonb::parse(utf8(text)?)?)),
             Some((version, _)) => Err(SqlError::internal(format!("unsupported jsonb version number {version}"))),
@@ -256,20 +267,22 @@ pub fn receive(ty: SqlType, bytes: &[u8]) -> Result<Datum> {
         Family::Xid8 | Family::Lsn | Family::Money => fixed(bytes).map(|b| Datum::Int8(i64::from_be_bytes(b))),
         Family::Vector => {
             let element = if ty.oid == oid::INT2VECTOR { SqlType::INT2 } else { SqlType::OID };
-            array::receive_with(element.oid, bytes, &mut |part| receive(element, part))
+            array::receive_with(element.oid, bytes, &mut |part| receive(element, part, format))
         }
         Family::Array => {
             let element = ty.element().unwrap_or(SqlType::TEXT);
-            array::receive_with(element.oid, bytes, &mut |part| receive(element, part))
+            array::receive_with(element.oid, bytes, &mut |part| receive(element, part, format))
         }
         Family::Record => Err(SqlError::unsupported("input of anonymous composite types is not implemented")),
         Family::Void => Ok(Datum::Text(EcoString::new())),
+        Family::Enum => user::enum_input(ty, utf8(bytes)?, format),
+        Family::Composite => user::composite_receive(ty, bytes, format),
         Family::Other => Err(cannot("accept a value of", "binary input of", ty)),
     }
 }
 
 /// Appends the binary form of a non-NULL value; 0A000/42883 where PostgreSQL has none.
-pub fn send(ty: SqlType, value: &Datum, out: &mut Vec<u8>) -> Result<()> {
+pub fn send(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec<u8>) -> Result<()> {
     match value {
         Datum::Text(text) => match ty.oid {
             oid::BIT | oid::VARBIT => bits::send(text, out),
@@ -278,6 +291,7 @@ pub fn send(ty: SqlType, value: &Datum, out: &mut Vec<u8>) -> Result<()> {
         },
         Datum::Int4(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Int2(v) => out.extend_from_slice(&v.to_be_bytes()),
+        Datum::Int8(v) if user_type::is_enum(ty.oid) => user::enum_output(ty, *v, format, out),
         Datum::Int8(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Oid(v) => out.extend_from_slice(&v.to_be_bytes()),
         Datum::Numeric(number) => number.send(out),
@@ -299,8 +313,8 @@ pub fn send(ty: SqlType, value: &Datum, out: &mut Vec<u8>) -> Result<()> {
             out.push(JSONB_VERSION);
             json.as_ref().write_text(out);
         }
-        Datum::Array(values) => return array::send(values, out),
-        Datum::Record(record) => return record::send(record, out),
+        Datum::Array(values) => return array::send(values, format, out),
+        Datum::Record(record) => return record::send(record, format, out),
         Datum::Null => {}
     }
     Ok(())

@@ -96,18 +96,18 @@ pub fn input(
 }
 
 /// `[columns i32]` and for each `[type oid][length i32, -1 for NULL][bytes]`.
-pub fn send(record: &Record, out: &mut Vec<u8>) -> Result<()> {
+pub fn send(record: &Record, format: &FormatSettings, out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(&(record.values.len() as i32).to_be_bytes());
     for (index, value) in record.values.iter().enumerate() {
         let ty = record.types.get(index).copied().unwrap_or(SqlType::TEXT);
         out.extend_from_slice(&ty.oid.to_be_bytes());
-        super::array::send_sized(ty, value, out)?;
+        super::array::send_sized(ty, value, format, out)?;
     }
     Ok(())
 }
 
 /// Reads a row of known column types.
-pub fn receive(types: &[SqlType], names: &[EcoString], bytes: &[u8]) -> Result<Datum> {
+pub fn receive(types: &[SqlType], names: &[EcoString], bytes: &[u8], format: &FormatSettings) -> Result<Datum> {
     let mut rest = bytes;
     let mut take = |count: usize| {
         let (head, tail) = rest.split_at_checked(count).ok_or_else(insufficient)?;
@@ -138,7 +138,7 @@ pub fn receive(types: &[SqlType], names: &[EcoString], bytes: &[u8]) -> Result<D
         }
         let size = i32::from_be_bytes(fixed(take(4)?)?);
         values.push(match usize::try_from(size) {
-            Ok(size) => super::receive(*ty, take(size)?)?,
+            Ok(size) => super::receive(*ty, take(size)?, format)?,
             Err(_) if size == -1 => Datum::Null,
             Err(_) => return Err(insufficient()),
         });

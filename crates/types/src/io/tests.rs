@@ -12,8 +12,8 @@ fn check(type_name: &str, text: &str, expected: &str) {
     let value = input(ty, text, &format).unwrap_or_else(|e| panic!("{type_name} {text}: {e}"));
     assert_eq!(to_text(ty, &value, &format), expected, "{type_name} {text}");
     let mut wire = Vec::new();
-    send(ty, &value, &mut wire).unwrap_or_else(|e| panic!("{type_name} {text}: {e}"));
-    let back = receive(ty, &wire).unwrap_or_else(|e| panic!("{type_name} {text}: {e}"));
+    send(ty, &value, &FormatSettings::default(), &mut wire).unwrap_or_else(|e| panic!("{type_name} {text}: {e}"));
+    let back = receive(ty, &wire, &FormatSettings::default()).unwrap_or_else(|e| panic!("{type_name} {text}: {e}"));
     assert_eq!(to_text(ty, &back, &format), expected, "{type_name} {text} in binary");
 }
 

@@ -24,7 +24,7 @@ pub use value::{decode_described, decode_numeric, encode_described, encode_numer
 
 use crate::datetime::{Interval, TimeTz};
 use crate::json::{Jsonb, JsonbRef};
-use crate::{Datum, FormatSettings, Result, SqlError, SqlState, SqlType, io, oid};
+use crate::{Datum, FormatSettings, Result, SqlError, SqlState, SqlType, io, oid, user_type};
 use ecow::EcoString;
 use std::sync::Arc;
 
@@ -95,6 +95,7 @@ impl Kind {
             | oid::BIT
             | oid::VARBIT => Kind::Text,
             other if io::is_oid_like(other) => Kind::Oid,
+            other if user_type::is_enum(other) => Kind::Int8,
             _ => Kind::Described,
         }
     }
@@ -537,12 +538,14 @@ impl<'a> RowView<'a> {
     }
 
     /// Appends a column's binary form (without a length); nothing for NULL.
-    pub fn write_binary(&self, index: usize, ty: SqlType, out: &mut Vec<u8>) -> Result<()> {
+    pub fn write_binary(&self, index: usize, ty: SqlType, format: &FormatSettings, out: &mut Vec<u8>) -> Result<()> {
         let Some(Field { kind, place }) = self.field(index) else { return Ok(()) };
         let place = place as usize;
         match kind {
             Kind::Int4 => out.extend_from_slice(&i32::from_le_bytes(bytes_at(self.bytes, place)).to_be_bytes()),
-            Kind::Int8 => out.extend_from_slice(&i64::from_le_bytes(bytes_at(self.bytes, place)).to_be_bytes()),
+            Kind::Int8 if !user_type::is_enum(ty.oid) => {
+                out.extend_from_slice(&i64::from_le_bytes(bytes_at(self.bytes, place)).to_be_bytes());
+            }
             Kind::Int2 => out.extend_from_slice(&i16::from_le_bytes(bytes_at(self.bytes, place)).to_be_bytes()),
             // `bit` is text in a row and bits on the wire.
             Kind::Text if !matches!(ty.oid, oid::BIT | oid::VARBIT | oid::JSONPATH) => {
@@ -553,7 +556,7 @@ impl<'a> RowView<'a> {
                 out.push(io::JSONB_VERSION);
                 JsonbRef::new(self.variable(place)).write_text(out);
             }
-            _ => io::send(ty, &self.column(index)?, out)?,
+            _ => io::send(ty, &self.column(index)?, format, out)?,
         }
         Ok(())
     }

@@ -87,7 +87,7 @@ fn typed_access_reads_what_column_reads() {
     let format = FormatSettings::default();
     row.write_text(0, SqlType::INT4, &format, &mut out).expect("text");
     row.write_text(3, SqlType::TEXT, &format, &mut out).expect("text");
-    row.write_binary(0, SqlType::INT4, &mut out).expect("binary");
+    row.write_binary(0, SqlType::INT4, &FormatSettings::default(), &mut out).expect("binary");
     assert_eq!(out, b"-7abc\xff\xff\xff\xf9");
     assert!(row.tail().is_none());
 }

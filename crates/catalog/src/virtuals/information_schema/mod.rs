@@ -2,7 +2,7 @@
 //! the same rules as PostgreSQL's views of that name.
 //!
 //! The standard's domains (sql_identifier, yes_or_no, …) are shown as their base types, as on the wire. Relations about
-//! triggers, domains, foreign data, transforms and what routines use are empty; so are the conformance tables (sql_features and
+//! triggers, foreign data, transforms and what routines use are empty; so are the conformance tables (sql_features and
 //! its relatives), which would claim features one by one.
 
 use super::row::row;
@@ -12,6 +12,7 @@ use crate::privileges::{self, Target};
 use types::{Datum, Oid};
 
 mod constraints;
+mod domains;
 mod privileges_of;
 mod routines;
 mod tables;
@@ -22,15 +23,22 @@ pub(super) const RELATIONS: &[(&str, RowsFn)] = &[
     ("applicable_roles", |s| role_authorizations(s, false)),
     ("attributes", tables::attributes),
     ("character_sets", character_sets),
-    ("check_constraints", constraints::check_constraints),
+    ("check_constraints", |s| {
+        constraints::check_constraints(s);
+        domains::checks(s);
+    }),
     ("collation_character_set_applicability", collation_character_sets),
     ("collations", collations),
+    ("column_domain_usage", domains::column_domain_usage),
     ("column_privileges", |s| privileges_of::columns(s, true)),
     ("column_udt_usage", tables::column_udt_usage),
     ("columns", tables::columns),
     ("constraint_column_usage", constraints::constraint_column_usage),
     ("constraint_table_usage", constraints::constraint_table_usage),
     ("data_type_privileges", tables::data_type_privileges),
+    ("domain_constraints", domains::domain_constraints),
+    ("domain_udt_usage", domains::domain_udt_usage),
+    ("domains", domains::domains),
     ("element_types", tables::element_types),
     ("enabled_roles", enabled_roles),
     ("information_schema_catalog_name", catalog_name),
@@ -71,12 +79,18 @@ struct Viewer<'a> {
     /// The database's name, first column of most relations.
     name: &'a str,
     role: Oid,
+    scope: crate::names::NameScope<'a>,
 }
 
 impl<'a> Viewer<'a> {
     fn new(scan: &Scan<'a>) -> Viewer<'a> {
         let name = scan.catalog.database(scan.database).map_or("", |d| d.name.as_str());
-        Viewer { catalog: scan.catalog, database: scan.database, name, role: scan.role }
+        Viewer { catalog: scan.catalog, database: scan.database, name, role: scan.role, scope: scan.context.scope }
+    }
+
+    /// A stored expression as this session's search path has it.
+    fn shown(&self, text: &str) -> String {
+        crate::names::with_visible_types(self.catalog, self.scope, text)
     }
 
     /// Whether the viewer has the rights of a role (`pg_has_role(…, 'USAGE')`).

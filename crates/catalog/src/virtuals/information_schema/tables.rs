@@ -109,12 +109,12 @@ pub(super) fn views(scan: &mut Scan<'_>) {
 }
 
 /// character_maximum_length, character_octet_length.
-fn lengths(facts: &Facts) -> Vec<Datum> {
+pub(super) fn lengths(facts: &Facts) -> Vec<Datum> {
     row![facts.character_length, facts.octet_length]
 }
 
 /// numeric_precision … interval_precision.
-fn measures(facts: Facts) -> Vec<Datum> {
+pub(super) fn measures(facts: Facts) -> Vec<Datum> {
     row![
         facts.numeric_precision,
         facts.numeric_radix,
@@ -159,7 +159,7 @@ fn column_row(viewer: &Viewer<'_>, r: &Relation, schema: &str, c: &Column, can_c
         &r.name,
         &c.name,
         i32::from(c.number),
-        c.default.as_ref().filter(|_| !c.is_generated),
+        c.default.as_ref().filter(|_| !c.is_generated).map(|text| viewer.shown(text)),
         yes_or_no(!c.not_null),
         data_type,
     ];
@@ -167,7 +167,13 @@ fn column_row(viewer: &Viewer<'_>, r: &Relation, schema: &str, c: &Column, can_c
     row.extend(measures(facts));
     row.extend(nulls(3));
     row.extend(collation(viewer, c));
-    row.extend(nulls(3));
+    row.extend(match c.domain.filter(|domain| types::user_type::is_domain(*domain)) {
+        Some(domain) => {
+            let (domain_schema, domain_name) = type_facts::udt(viewer.catalog, domain);
+            row![viewer.name, domain_schema, domain_name]
+        }
+        None => nulls(3).collect(),
+    });
     row.extend(row![viewer.name, udt_schema, udt_name]);
     row.extend(nulls(4));
     row.extend(row![i32::from(c.number).to_string(), "NO"]);

@@ -23,6 +23,8 @@ impl Cursor<'_, '_> {
             "schema" => self.alter_schema(),
             "role" | "user" | "group" => self.alter_role(&word, position),
             "function" => self.alter_function(position),
+            "type" => self.alter_type(false, position),
+            "domain" => self.alter_type(true, position),
             "default" => {
                 self.expect(&["default", "privileges"])?;
                 self.alter_default_privileges()
@@ -36,8 +38,6 @@ impl Cursor<'_, '_> {
             "procedure",
             "routine",
             "trigger",
-            "type",
-            "domain",
             "rule",
             "policy",
             "aggregate",

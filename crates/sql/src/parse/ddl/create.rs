@@ -58,6 +58,8 @@ impl Cursor<'_, '_> {
                 Ok(Ddl::CreateDatabase { name, options: self.database_options()? })
             }
             "role" | "user" | "group" => self.create_role(word, position),
+            "type" => self.create_type(position),
+            "domain" => self.create_domain(),
             _ => self.create_unsupported(word, position),
         }
     }
@@ -67,8 +69,6 @@ impl Cursor<'_, '_> {
             "procedure",
             "trigger",
             "constraint",
-            "type",
-            "domain",
             "rule",
             "policy",
             "aggregate",

@@ -27,7 +27,7 @@ impl Cursor<'_, '_> {
         }
     }
 
-    fn drop_behavior(&mut self) -> bool {
+    pub(super) fn drop_behavior(&mut self) -> bool {
         self.accept_any(&["cascade", "restrict"]) == Some("cascade")
     }
 
@@ -197,9 +197,15 @@ impl Cursor<'_, '_> {
                 let name = self.identifier()?;
                 self.expect(&["on"])?;
                 if self.peek("domain") && self.peek_nth_word(1).is_some_and(|word| word != "is") {
-                    return self.unsupported("COMMENT ON CONSTRAINT ON DOMAIN", position);
+                    self.advance();
+                    CommentTarget::DomainConstraint { name, domain: self.name()? }
+                } else {
+                    CommentTarget::Constraint { name, relation: self.name()? }
                 }
-                CommentTarget::Constraint { name, relation: self.name()? }
+            }
+            "type" | "domain" => {
+                self.advance();
+                CommentTarget::Type { name: self.name()?, is_domain: word == "domain" }
             }
             _ => return self.unsupported(&format!("COMMENT ON {}", word.to_uppercase()), position),
         };

@@ -89,24 +89,19 @@ impl Cursor<'_, '_> {
         if self.accept(&["all", "functions", "in", "schema"]) {
             return Ok(GrantTarget::AllFunctionsIn(self.list(Self::identifier)?));
         }
-        const OTHERS: &[&str] = &[
-            "procedure",
-            "routine",
-            "type",
-            "domain",
-            "language",
-            "foreign",
-            "large",
-            "parameter",
-            "tablespace",
-            "all",
-        ];
-        let next_is_name = !matches!(self.parser.peek_nth_token_ref(1).token, Token::Word(_));
-        if self.peek("function") && !next_is_name {
+        let next_is_name = matches!(self.parser.peek_nth_token_ref(1).token, Token::Word(_));
+        if self.peek("function") && next_is_name {
             self.advance();
             return Ok(GrantTarget::Functions(self.list(Self::routine_name)?));
         }
-        if OTHERS.iter().any(|word| self.peek(word)) && !next_is_name {
+        if next_is_name && self.peek_word().is_some_and(|word| matches!(word.as_str(), "type" | "domain")) {
+            let is_domain = self.peek("domain");
+            self.advance();
+            return Ok(GrantTarget::Types { names: self.list(Self::name)?, is_domain });
+        }
+        const OTHERS: &[&str] =
+            &["procedure", "routine", "language", "foreign", "large", "parameter", "tablespace", "all"];
+        if OTHERS.iter().any(|word| self.peek(word)) && next_is_name {
             let word = self.peek_word().unwrap_or_default().to_uppercase();
             while !self.at_end() && !self.peek("to") && !self.peek("from") {
                 self.advance();

@@ -19,6 +19,7 @@ mod sequences;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod user_types;
 
 use crate::utility::ddl::Ddl;
 pub(super) use cursor::Cursor;

@@ -178,7 +178,7 @@ impl Cursor<'_, '_> {
         }
     }
 
-    fn column_constraint(&mut self) -> Result<Option<ConstraintDefinition>> {
+    pub(super) fn column_constraint(&mut self) -> Result<Option<ConstraintDefinition>> {
         let position = self.position();
         let name = if self.accept_word("constraint") { Some(self.identifier()?) } else { None };
         let kind = self.column_constraint_kind()?;
