@@ -8,12 +8,13 @@ mod arrays;
 mod bits;
 mod bytes;
 mod compare;
-mod datetime;
+pub(crate) mod datetime;
 mod enums;
 pub(crate) mod float;
 mod format_number;
 mod integer;
 mod json;
+mod jsonpath;
 mod lsn;
 mod money;
 mod network;
@@ -77,6 +78,7 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     integer::OTHERS,
     integer::CASTS,
     json::SCALARS,
+    jsonpath::SCALARS,
     lsn::SCALARS,
     money::SCALARS,
     network::NETWORKS,
@@ -96,8 +98,16 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     strings::CASTS,
     transition::SCALARS,
 ];
-const SETS: &[&[(&str, SetFn)]] =
-    &[arrays::SETS, datetime::SETS, integer::SETS, json::SETS, numeric::SETS, patterns::SETS, string_format::SETS];
+const SETS: &[&[(&str, SetFn)]] = &[
+    arrays::SETS,
+    datetime::SETS,
+    integer::SETS,
+    json::SETS,
+    jsonpath::SETS,
+    numeric::SETS,
+    patterns::SETS,
+    string_format::SETS,
+];
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
     topics.iter().flat_map(|topic| topic.iter()).copied().collect()

@@ -16,7 +16,7 @@ mod user;
 pub use small::{into_string, write_decimal, write_int};
 
 use crate::array::Array;
-use crate::json::Jsonb;
+use crate::json::{Jsonb, jsonpath};
 use crate::network::{Network, mac};
 use crate::user_type::{self, UserKind};
 use crate::{
@@ -27,6 +27,8 @@ use std::sync::Arc;
 
 /// The byte in front of a jsonb's binary form.
 pub const JSONB_VERSION: u8 = 1;
+/// The byte in front of a jsonpath's binary form.
+pub const JSONPATH_VERSION: u8 = 1;
 
 /// Longest text form of a value: a bytea of full size (64 MiB) in hex, and room for signs around it.
 pub const TEXT_FORM_MAX: usize = 160 << 20;
@@ -47,6 +49,7 @@ enum Family {
     Text,
     Json,
     Jsonb,
+    Jsonpath,
     Bytea,
     Uuid,
     Bits,
@@ -82,6 +85,7 @@ fn family(oid: Oid) -> Family {
         | oid::REFCURSOR => Family::Text,
         oid::JSON => Family::Json,
         oid::JSONB => Family::Jsonb,
+        oid::JSONPATH => Family::Jsonpath,
         oid::BYTEA => Family::Bytea,
         oid::UUID => Family::Uuid,
         oid::BIT | oid::VARBIT => Family::Bits,
@@ -145,6 +149,7 @@ pub fn input(ty: SqlType, text: &str, format: &FormatSettings) -> Result<Datum> 
             Ok(Datum::text(text))
         }
         Family::Jsonb => Ok(Datum::Jsonb(Jsonb::parse(text)?)),
+        Family::Jsonpath => Ok(Datum::text(jsonpath::normalized(text)?)),
         Family::Bytea => Ok(Datum::bytea(bytea::parse(text)?)),
         Family::Uuid => small::parse_uuid(text).map(Datum::Uuid),
         Family::Bits => Ok(Datum::Text(bits::fit(ty, bits::parse(text)?, false)?)),
@@ -260,6 +265,11 @@ pub fn receive(ty: SqlType, bytes: &[u8], format: &FormatSettings) -> Result<Dat
         Family::Mac if ty.oid == oid::MACADDR => Ok(Datum::bytea(&fixed::<{ mac::SIZE }>(bytes)?[..])),
         Family::Mac if bytes.len() == mac::SIZE => Ok(Datum::bytea(&mac::widened(fixed(bytes)?)[..])),
         Family::Mac => Ok(Datum::bytea(&fixed::<{ mac::SIZE8 }>(bytes)?[..])),
+        Family::Jsonpath => match bytes.split_first() {
+            Some((&JSONPATH_VERSION, text)) => Ok(Datum::text(jsonpath::normalized(utf8(text)?)?)),
+            Some((version, _)) => Err(SqlError::internal(format!("unsupported jsonpath version number: {version}"))),
+            None => Err(insufficient()),
+        },
         Family::Bytea => Ok(Datum::bytea(bytes)),
         Family::Uuid => fixed(bytes).map(Datum::Uuid),
         Family::Bits => Ok(Datum::Text(bits::receive(ty, bytes)?)),
@@ -286,7 +296,11 @@ pub fn send(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec<u
     match value {
         Datum::Text(text) => match ty.oid {
             oid::BIT | oid::VARBIT => bits::send(text, out),
-            oid::ACLITEM | oid::XML | oid::JSONPATH => return Err(no_binary_output(ty)),
+            oid::JSONPATH => {
+                out.push(JSONPATH_VERSION);
+                out.extend_from_slice(text.as_bytes());
+            }
+            oid::ACLITEM | oid::XML => return Err(no_binary_output(ty)),
             _ => out.extend_from_slice(text.as_bytes()),
         },
         Datum::Int4(v) => out.extend_from_slice(&v.to_be_bytes()),

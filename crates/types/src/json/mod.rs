@@ -3,6 +3,7 @@
 //! - `parse`: one strict RFC 8259 parser, for both types; it drives a `Sink` (nothing for json, a `Builder` for jsonb).
 //! - `binary`: the form of `Jsonb` and how to read it in place; `builder` writes it; `compare` orders it.
 //! - `text`: json kept as text: finding members and elements without building anything.
+//! - `jsonpath`: the SQL/JSON path language.
 //! - `ops`: operators and path functions; `build`: SQL values to JSON and back.
 //!
 //! Promises: a jsonb is read in place, so `doc -> 'a' -> 'b'` costs two binary searches and no parse; numbers are exact;
@@ -12,6 +13,7 @@ pub mod binary;
 pub mod build;
 mod builder;
 mod compare;
+pub mod jsonpath;
 pub mod ops;
 pub mod parse;
 pub mod path;

@@ -21,7 +21,7 @@ fn intervals(_: &FormatSettings, a: &Datum, b: &Datum) -> Ordering {
     a.as_interval().compare(&b.as_interval())
 }
 
-fn timetzs(_: &FormatSettings, a: &Datum, b: &Datum) -> Ordering {
+pub(super) fn timetzs(_: &FormatSettings, a: &Datum, b: &Datum) -> Ordering {
     as_timetz(a).compare(&as_timetz(b))
 }
 
@@ -51,11 +51,11 @@ fn instant_micros(zone: &TimeZone, value: &Datum) -> i128 {
     micros - i128::from(zone.offset_of_local(&civil)) * i128::from(MICROS_PER_SECOND)
 }
 
-fn locals(_: &FormatSettings, a: &Datum, b: &Datum) -> Ordering {
+pub(super) fn locals(_: &FormatSettings, a: &Datum, b: &Datum) -> Ordering {
     local_micros(a).cmp(&local_micros(b))
 }
 
-fn instants(format: &FormatSettings, a: &Datum, b: &Datum) -> Ordering {
+pub(super) fn instants(format: &FormatSettings, a: &Datum, b: &Datum) -> Ordering {
     instant_micros(&format.time_zone, a).cmp(&instant_micros(&format.time_zone, b))
 }
 

@@ -101,7 +101,7 @@ fn timestamptz_to_timetz(instant: i64, zone: &TimeZone) -> Datum {
 }
 
 /// A time gets the offset that the session's zone has today at that time.
-fn time_to_timetz(micros: i64, format: &FormatSettings) -> Datum {
+pub fn time_to_timetz(micros: i64, format: &FormatSettings) -> Datum {
     let local = format.time_zone.local(format.now).with_time(micros);
     Datum::TimeTz(TimeTz { micros, zone_west_s: -format.time_zone.offset_of_local(&local) })
 }

@@ -73,6 +73,8 @@ struct Reader<'a> {
     /// The character before `rest`, for a minus that was taken as a separator.
     previous: Option<char>,
     is_fixed: bool,
+    /// The standard's reading, of SQL/JSON: fixed, and separators and literals must be as the template has them.
+    is_standard: bool,
     /// Characters skipped beyond what the template asked for.
     extra: i32,
 }
@@ -96,25 +98,43 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Skips a character of the template that the text must have just so.
+    fn skip_exactly(&mut self, c: char, what: &str) -> Result<()> {
+        if !self.rest.starts_with(c) {
+            return Err(format_error(format!("unmatched format {what} \"{c}\"")));
+        }
+        self.skip_char();
+        Ok(())
+    }
+
     /// A blank or separator of the template.
-    fn separator(&mut self) {
+    fn separator(&mut self, c: char) -> Result<()> {
+        if self.is_standard {
+            return self.skip_exactly(c, "separator");
+        }
         if self.is_fixed {
-            return self.skip_char();
+            self.skip_char();
+            return Ok(());
         }
         self.extra -= 1;
         if self.rest.starts_with(|c| template::is_space(c) || template::is_separator(c)) {
             self.skip(1);
             self.extra += 1;
         }
+        Ok(())
     }
 
-    /// A literal character of the template; it stands for any one of the text.
-    fn literal(&mut self) {
+    /// A literal character of the template; it stands for any one of the text, but not in the standard's reading.
+    fn literal(&mut self, c: char) -> Result<()> {
+        if self.is_standard {
+            return self.skip_exactly(c, "character");
+        }
         if !self.is_fixed && self.extra > 0 {
             self.extra -= 1;
         } else {
             self.skip_char();
         }
+        Ok(())
     }
 
     /// Reads a number of `width` digits; of any length where the template's next node is no digit. Returns the
@@ -204,11 +224,14 @@ fn c_integer(text: &str) -> (Option<i64>, usize) {
 }
 
 /// Reads a text along a template.
-fn read(text: &str, nodes: &[Node]) -> Result<Given> {
+fn read(text: &str, nodes: &[Node], is_standard: bool) -> Result<Given> {
     let mut given = Given::default();
-    let mut reader = Reader { rest: text, previous: None, is_fixed: false, extra: 0 };
+    let mut reader = Reader { rest: text, previous: None, is_fixed: is_standard, is_standard, extra: 0 };
     for (index, node) in nodes.iter().enumerate() {
         if reader.rest.is_empty() {
+            if is_standard {
+                return Err(format_error("input string is too short for datetime format".into()));
+            }
             break;
         }
         let switches_fixed = matches!(node, Node::Field(field) if field.pattern == Pattern::Fixed);
@@ -216,12 +239,12 @@ fn read(text: &str, nodes: &[Node]) -> Result<Given> {
             reader.skip_spaces();
         }
         let field = match node {
-            Node::Separator(_) | Node::Space(_) => {
-                reader.separator();
+            Node::Separator(c) | Node::Space(c) => {
+                reader.separator(*c)?;
                 continue;
             }
-            Node::Char(_) => {
-                reader.literal();
+            Node::Char(c) => {
+                reader.literal(*c)?;
                 continue;
             }
             Node::Field(field) => field,
@@ -238,6 +261,9 @@ fn read(text: &str, nodes: &[Node]) -> Result<Given> {
             reader.extra = 0;
             reader.skip_spaces();
         }
+    }
+    if is_standard && !reader.rest.trim_start_matches(template::is_space).is_empty() {
+        return Err(format_error("trailing characters remain in input string after datetime format".into()));
     }
     Ok(given)
 }
@@ -428,10 +454,10 @@ fn complete_year(year: i32) -> i32 {
 }
 
 /// The result of a reading: a local time, an offset if the text had one, and a precision to round to.
-struct Moment {
-    civil: Civil,
-    east_s: Option<i32>,
-    fraction_digits: i32,
+pub(super) struct Moment {
+    pub civil: Civil,
+    pub east_s: Option<i32>,
+    pub fraction_digits: i32,
 }
 
 /// Puts the fields together. `text` is for errors.
@@ -596,9 +622,14 @@ fn month_and_day(year: i32, day_of_year: i32) -> (i32, i32) {
     (13, rest)
 }
 
+/// Reads a text as SQL/JSON does: along every character of a template of the standard.
+pub(super) fn standard_moment(text: &str, nodes: &[Node]) -> Result<Moment> {
+    resolve(read(text, nodes, true)?, text)
+}
+
 fn moment(args: &[Datum]) -> Result<Moment> {
     let (text, template) = (args[0].as_str(), args[1].as_str());
-    resolve(read(text, &template::cached(template))?, text)
+    resolve(read(text, &template::cached(template), false)?, text)
 }
 
 fn to_timestamp(c: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {

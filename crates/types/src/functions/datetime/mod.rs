@@ -9,6 +9,7 @@ mod extract;
 mod from_char;
 mod make;
 mod overlaps;
+pub(crate) mod standard;
 mod template;
 mod to_char;
 mod truncate;

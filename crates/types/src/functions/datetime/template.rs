@@ -249,6 +249,19 @@ pub fn is_space(c: char) -> bool {
 
 /// Takes a template apart. Every character of it becomes at most one node.
 pub fn parse(template: &str) -> Vec<Node> {
+    parse_noting(template, &mut None)
+}
+
+/// Takes a template of the SQL standard apart. Err is the first character outside of quotes that is neither of a pattern
+/// nor one of the standard's separators.
+pub fn parse_standard(template: &str) -> Result<Vec<Node>, char> {
+    let mut foreign = None;
+    let nodes = parse_noting(template, &mut foreign);
+    foreign.map_or(Ok(nodes), Err)
+}
+
+/// `parse`, with the first character that the standard does not allow as a separator.
+fn parse_noting(template: &str, foreign: &mut Option<char>) -> Vec<Node> {
     let mut nodes = Vec::new();
     let mut rest = template;
     while !rest.is_empty() {
@@ -279,6 +292,9 @@ pub fn parse(template: &str) -> Vec<Node> {
             let mut chars = rest.chars();
             let Some(c) = chars.next() else { break };
             rest = chars.as_str();
+            if !"-./,':; ".contains(c) {
+                foreign.get_or_insert(c);
+            }
             nodes.push(match c {
                 c if is_separator(c) => Node::Separator(c),
                 c if is_space(c) => Node::Space(c),
