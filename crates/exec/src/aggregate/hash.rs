@@ -23,6 +23,8 @@ use types::{Datum, Result, SqlError, SqlType};
 const PARTITIONS: usize = 16;
 /// After so many cuts of one file the rest is taken whatever it costs, up to 53200.
 const DEPTH_MAX: u32 = 5;
+/// So many groups have room whatever the rest of the statement holds, so that files get fewer and not more.
+const GROUPS_MIN: usize = 256;
 
 pub(super) struct HashAggregate {
     input: Input,
@@ -300,7 +302,7 @@ impl HashAggregate {
         let size =
             key_size + 40 + self.group_types.len() * 32 + self.calls.iter().map(Call::group_bytes).sum::<usize>();
         let Some(memory) = &mut self.memory else { return Ok(false) };
-        if depth >= DEPTH_MAX || self.table.len() == 0 {
+        if depth >= DEPTH_MAX || self.table.len() < GROUPS_MIN {
             memory.grow(size)?;
             return Ok(true);
         }

@@ -2,7 +2,8 @@
 //!
 //! A right side that does not fit in memory is cut by hash into `PARTITIONS` files, the left side likewise, and the pairs of
 //! files are joined one after the other; a file that does not fit is cut again, up to `DEPTH_MAX` times (one key with
-//! more rows than memory holds cannot be cut: 53200).
+//! more rows than memory holds cannot be cut: 53200). A file of no more than a batch is taken whatever others hold: where the
+//! rest of the statement has filled its memory, cutting further would come to nothing but files.
 
 use super::nested_loop::{concat, pad_left, pad_right};
 use super::{Input, KeyTable, Operator, Packing, RowKeys};
@@ -200,7 +201,7 @@ impl HashJoin {
             let rows = self.shape.right_keys(run, &batch).await?;
             let size = table_size(&batch, &rows);
             let mut fits = memory.try_grow(size);
-            if !fits && partition.depth >= DEPTH_MAX {
+            if !fits && (partition.depth >= DEPTH_MAX || partition.right.rows <= BATCH_ROWS as u64) {
                 memory.grow(size)?;
                 fits = true;
             }

@@ -17,6 +17,8 @@ use types::{Result, SqlType};
 const PARTITIONS: usize = 16;
 /// After so many cuts the rest is counted whatever it costs, up to 53200.
 const DEPTH_MAX: u32 = 5;
+/// So many entries have room whatever the rest of the statement holds, so that files get fewer and not more.
+const ENTRIES_MIN: usize = 256;
 /// What an entry costs besides its row.
 const ENTRY_BYTES: usize = 64;
 
@@ -98,7 +100,7 @@ impl HashSetOp {
     fn makes_room(&mut self, key: &[u8], depth: u32) -> Result<bool> {
         let Some(memory) = &mut self.memory else { return Ok(false) };
         let size = key.len() + ENTRY_BYTES;
-        if depth >= DEPTH_MAX || self.counts.is_empty() {
+        if depth >= DEPTH_MAX || self.counts.len() < ENTRIES_MIN {
             memory.grow(size)?;
             return Ok(true);
         }
