@@ -12,10 +12,10 @@ use sql::Expr;
 use sql::expr::ExprKind;
 use sql::logical::ScanColumn;
 use std::sync::{Arc, LazyLock};
-use txn::{Block, Timestamp};
-use types::Result;
+use txn::Block;
 use types::builtin::Volatility;
 use types::row::RowView;
+use types::{Result, SqlError};
 
 /// A scan's condition, conjunct by conjunct.
 #[derive(Default)]
@@ -81,8 +81,8 @@ impl ScanFilter {
         for conjunct in &self.early {
             rows.load(conjunct.reads.iter().copied())?;
             let hits = conjunct.program.select_now(env, &rows.batch())?;
-            rows.keep(&hits);
-            if rows.rows.is_empty() {
+            rows.keep(hits);
+            if rows.len() == 0 {
                 break;
             }
         }
@@ -116,18 +116,13 @@ async fn narrowed(run: &mut Run, program: &Program, batch: Batch) -> Result<Batc
     Ok(batch.gather(&rows))
 }
 
-#[derive(Clone, Copy)]
-struct StoredRow<'b> {
-    view: RowView<'b>,
-    layout: &'b LayoutVersion,
-    key: &'b [u8],
-    ts: Timestamp,
-}
-
-/// The rows of a block that are still wanted, and their columns as far as these have been read.
+/// The rows of a block, those that are still wanted, and their columns as far as these have been read.
 struct BlockRows<'b> {
     reader: &'b RowReader,
-    rows: Vec<StoredRow<'b>>,
+    block: &'b Block<'b>,
+    rows: Vec<(RowView<'b>, &'b LayoutVersion)>,
+    /// None: all.
+    wanted: Option<Vec<u32>>,
     columns: Vec<Option<Arc<Column>>>,
 }
 
@@ -135,58 +130,79 @@ struct BlockRows<'b> {
 static UNREAD: LazyLock<Arc<Column>> = LazyLock::new(|| Arc::new(ColumnBuilder::new(ColumnKind::Bool).finish()));
 
 impl<'b> BlockRows<'b> {
-    fn new(reader: &'b RowReader, block: &'b Block<'_>) -> Result<BlockRows<'b>> {
+    fn new(reader: &'b RowReader, block: &'b Block<'b>) -> Result<BlockRows<'b>> {
         let mut rows = Vec::with_capacity(block.len());
         for entry in block.iter() {
-            let (view, layout) = reader.table.view(entry.value)?;
-            rows.push(StoredRow { view, layout, key: entry.key, ts: entry.ts });
+            rows.push(reader.table.view(entry.value)?);
         }
-        Ok(BlockRows { reader, rows, columns: vec![None; reader.columns.len()] })
+        Ok(BlockRows { reader, block, rows, wanted: None, columns: vec![None; reader.columns.len()] })
+    }
+
+    fn len(&self) -> usize {
+        self.wanted.as_ref().map_or(self.rows.len(), Vec::len)
     }
 
     fn load(&mut self, positions: impl Iterator<Item = usize>) -> Result<()> {
         for position in positions {
-            let Some(place) = self.columns.get_mut(position).filter(|place| place.is_none()) else { continue };
-            let (Some(column), Some(mut builder)) =
-                (self.reader.columns.get(position), self.reader.builder(position, self.rows.len()))
-            else {
-                continue;
-            };
-            match column {
-                ScanColumn::Attribute(number) => {
-                    let attribute = (*number as usize).wrapping_sub(1);
-                    for row in &self.rows {
-                        match row.layout.sources.get(attribute) {
-                            Some(Source::Stored(position)) => push_stored(&mut builder, &row.view, *position)?,
-                            Some(Source::Missing(value)) => builder.push(value),
-                            Some(Source::Dropped) | None => builder.push_null(),
-                        }
+            if self.columns.get(position).is_some_and(Option::is_none) {
+                let column = match self.wanted.take() {
+                    None => self.column(position, 0..self.rows.len())?,
+                    Some(wanted) => {
+                        let column = self.column(position, wanted.iter().map(|row| *row as usize))?;
+                        self.wanted = Some(wanted);
+                        column
                     }
-                }
-                special => {
-                    for row in &self.rows {
-                        builder.push_owned(self.reader.value(*special, &row.view, row.layout, row.key, row.ts)?);
-                    }
+                };
+                if let Some(place) = self.columns.get_mut(position) {
+                    *place = Some(Arc::new(column));
                 }
             }
-            *place = Some(Arc::new(builder.finish()));
         }
         Ok(())
     }
 
-    fn batch(&self) -> Batch {
-        let column = |column: &Option<Arc<Column>>| column.as_ref().unwrap_or(&UNREAD).clone();
-        Batch { columns: self.columns.iter().map(column).collect(), len: self.rows.len() }
+    /// One of the scan's columns, of these rows.
+    fn column(&self, position: usize, wanted: impl ExactSizeIterator<Item = usize> + Clone) -> Result<Column> {
+        let (Some(column), Some(mut builder)) =
+            (self.reader.columns.get(position), self.reader.builder(position, wanted.len()))
+        else {
+            return Err(SqlError::internal("a column that the scan does not have"));
+        };
+        let rows = wanted.clone().filter_map(|row| self.rows.get(row));
+        let ScanColumn::Attribute(number) = column else {
+            for ((view, layout), row) in rows.zip(wanted) {
+                let Some(entry) = self.block.get(row) else { continue };
+                builder.push_owned(self.reader.value(*column, view, layout, entry.key, entry.ts)?);
+            }
+            return Ok(builder.finish());
+        };
+        let attribute = (*number as usize).wrapping_sub(1);
+        for (view, layout) in rows {
+            match layout.sources.get(attribute) {
+                Some(Source::Stored(position)) => push_stored(&mut builder, view, *position)?,
+                Some(Source::Missing(value)) => builder.push(value),
+                Some(Source::Dropped) | None => builder.push_null(),
+            }
+        }
+        Ok(builder.finish())
     }
 
-    /// Leaves these rows.
-    fn keep(&mut self, hits: &[u32]) {
-        if hits.len() == self.rows.len() {
+    fn batch(&self) -> Batch {
+        let column = |column: &Option<Arc<Column>>| column.as_ref().unwrap_or(&UNREAD).clone();
+        Batch { columns: self.columns.iter().map(column).collect(), len: self.len() }
+    }
+
+    /// Leaves these of the rows that are wanted.
+    fn keep(&mut self, hits: Vec<u32>) {
+        if hits.len() == self.len() {
             return;
         }
-        self.rows = hits.iter().filter_map(|hit| self.rows.get(*hit as usize).copied()).collect();
         for column in self.columns.iter_mut().flatten() {
-            *column = Arc::new(column.gather(hits));
+            *column = Arc::new(column.gather(&hits));
         }
+        self.wanted = Some(match self.wanted.take() {
+            None => hits,
+            Some(wanted) => hits.iter().filter_map(|hit| wanted.get(*hit as usize).copied()).collect(),
+        });
     }
 }

@@ -54,6 +54,8 @@ pub(crate) enum Kernel {
     Numeric(Arithmetic),
     /// Integers, dates, timestamps.
     CompareInt(Comparison),
+    /// A date and a timestamp, either way round.
+    CompareLocal(Comparison),
     CompareFloat(Comparison),
     CompareText(Comparison),
     CompareNumeric(Comparison),
@@ -126,6 +128,12 @@ impl Kernel {
                 return arithmetic(suffix).map(|a| Kernel::Int(a, width));
             }
         }
+        if let Some(op) = symbol.strip_prefix("date_").and_then(|rest| rest.strip_suffix("_timestamp")) {
+            return comparison(op).map(Kernel::CompareLocal);
+        }
+        if let Some(op) = symbol.strip_prefix("timestamp_").and_then(|rest| rest.strip_suffix("_date")) {
+            return comparison(op).map(Kernel::CompareLocal);
+        }
         for prefix in ["date_", "timestamp_"] {
             if let Some(suffix) = symbol.strip_prefix(prefix) {
                 return comparison(suffix).map(Kernel::CompareInt);
@@ -169,6 +177,11 @@ impl Kernel {
             }
             Kernel::CompareInt(op) => {
                 let (x, y) = (ints(a)?, ints(b)?);
+                let values = compare_ints(op, &x, &y, len);
+                Some(Ok(Column { data: ColumnData::Bool(values), nulls: nulls(a, b, len) }))
+            }
+            Kernel::CompareLocal(op) => {
+                let (x, y) = (local_micros(a)?, local_micros(b)?);
                 let values = compare_ints(op, &x, &y, len);
                 Some(Ok(Column { data: ColumnData::Bool(values), nulls: nulls(a, b, len) }))
             }
@@ -242,6 +255,26 @@ fn ints(vector: &Vector) -> Option<Operand<'_, i64>> {
             ColumnData::Int2(v) => v.iter().map(|x| i64::from(*x)).collect(),
             ColumnData::Int4(v) | ColumnData::Date(v) => v.iter().map(|x| i64::from(*x)).collect(),
             ColumnData::Int8(v) | ColumnData::Timestamp(v) | ColumnData::TimestampTz(v) => Cow::Borrowed(&v[..]),
+            _ => return None,
+        }),
+    })
+}
+
+/// Microseconds of dates and timestamps. What is beyond a timestamp's range is still nearer than infinity.
+fn local_micros(vector: &Vector) -> Option<Operand<'_, i64>> {
+    const DAY: i64 = 86_400_000_000;
+    let of = |date: i32| match date {
+        i32::MIN => i64::MIN,
+        i32::MAX => i64::MAX,
+        days => i64::from(days).saturating_mul(DAY).clamp(i64::MIN + 1, i64::MAX - 1),
+    };
+    Some(match vector {
+        Vector::Const(Datum::Date(v)) => Operand::One(of(*v)),
+        Vector::Const(Datum::Timestamp(v)) => Operand::One(*v),
+        Vector::Const(_) => return None,
+        Vector::Column(column) => Operand::Many(match &column.data {
+            ColumnData::Date(v) => v.iter().map(|x| of(*x)).collect(),
+            ColumnData::Timestamp(v) => Cow::Borrowed(&v[..]),
             _ => return None,
         }),
     })
@@ -466,6 +499,38 @@ fn numeric_arithmetic(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_compared_with_timestamps_as_the_functions_do() {
+        let format = types::FormatSettings::default();
+        let dates = [i32::MIN, -2_451_545, -1, 0, 1, 8_766, 109_203_527, i32::MAX - 1, i32::MAX];
+        let times =
+            [i64::MIN, -86_400_000_000, -1, 0, 1, 86_400_000_000, 757_382_400_000_000, i64::MAX - 807, i64::MAX];
+        for op in ["eq", "ne", "lt", "le", "gt", "ge"] {
+            for symbol in [format!("date_{op}_timestamp"), format!("timestamp_{op}_date")] {
+                let (kernel, function) = (Kernel::of(&symbol), types::functions::scalar(&symbol));
+                let (kernel, function) = kernel.zip(function).expect("known");
+                for date in dates {
+                    for time in times {
+                        let mut args = [Datum::Date(date), Datum::Timestamp(time)];
+                        if symbol.starts_with('t') {
+                            args.reverse();
+                        }
+                        let types = [types::SqlType::BOOL; 2];
+                        let call = types::CallContext { format: &format, arg_types: &types, result_type: types[0] };
+                        let expected = function(&call, &args).expect("a truth");
+                        let column = |v: &Datum| Vector::Column(Arc::new(Column::constant(v, 1)));
+                        for operands in
+                            [[column(&args[0]), column(&args[1])], [column(&args[0]), Vector::Const(args[1].clone())]]
+                        {
+                            let got = kernel.run(&operands, 1).expect("taken").expect("a truth").datum(0);
+                            assert_eq!(format!("{got:?}"), format!("{expected:?}"), "{symbol}({args:?})");
+                        }
+                    }
+                }
+            }
+        }
+    }
 
     /// Every kernel gives what the function it stands for gives, on values at the edges of the types.
     #[test]
