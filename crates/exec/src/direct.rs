@@ -271,7 +271,7 @@ impl Insert {
             });
         }
         values.resize(self.target.width(), Datum::Null);
-        self.target.complete(&env, &mut values)?;
+        self.target.complete(&env, &mut values, None)?;
         let mut pending = Pending::default();
         let row = self.target.insert(&env, txn, values, None, &mut pending).await?;
         pending.inserted(&self.target, &row.values);
@@ -300,7 +300,7 @@ impl Update {
                 *place = value;
             }
         }
-        self.target.complete(&env, &mut values)?;
+        self.target.complete(&env, &mut values, old.tail.as_ref())?;
         let mut pending = Pending::default();
         let row = self.target.update(&env, txn, &old, values, old.tail.clone(), &mut pending).await?;
         pending.updated(&self.target, &old.values, &row.values);

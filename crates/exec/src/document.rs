@@ -24,7 +24,9 @@ pub(crate) fn whole(table: &Table, view: &RowView<'_>, layout: &LayoutVersion) -
         }
     }
     if let Some(tail) = view.tail_ref().filter(|t| t.is_object()) {
-        for (key, value) in tail.members() {
+        // What became a column after the row was written is read as that.
+        let is_declared = |name: &str| table.relation.columns.iter().any(|c| !c.is_dropped && c.name == name);
+        for (key, value) in tail.members().filter(|(key, _)| !is_declared(key)) {
             builder.key(key);
             builder.value(value);
         }

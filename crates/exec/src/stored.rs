@@ -1,9 +1,10 @@
 //! Expressions that the catalog keeps as text (defaults, checks, index keys, predicates), bound for a row: attribute n is
-//! `Input(n - 1)`. For what has no plan to take them from: cascades, filling an index, rewriting a relation.
+//! `Input(n - 1)`, an open collection's undeclared part the one behind them. For what has no plan to take them from: cascades, filling an index, rewriting a relation.
 
 use crate::expr::{EvalContext, Program, Scope, in_out};
 use catalog::{ConstraintKind, IndexSource, Relation};
 use sql::expr::{Expr, ExprKind};
+use sql::logical::ScanColumn;
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::{BindContext, parse_bind_expr};
 use std::sync::Arc;
@@ -87,6 +88,7 @@ pub(crate) fn index(env: &EvalContext<'_>, relation: &Relation, index: &Arc<cata
 pub(crate) fn target(env: &EvalContext<'_>, relation: &Arc<Relation>, only_deletes: bool) -> Result<PlanTarget> {
     let mut target = PlanTarget {
         relation: relation.clone(),
+        hidden: vec![],
         indexes: env.catalog.indexes_of(relation).map(|i| index(env, relation, i)).collect::<Result<_>>()?,
         checks: vec![],
         view_checks: vec![],
@@ -95,6 +97,7 @@ pub(crate) fn target(env: &EvalContext<'_>, relation: &Arc<Relation>, only_delet
         referenced_by: vec![],
     };
     if only_deletes {
+        hide(&mut target);
         return Ok(target);
     }
     for constraint in &relation.constraints {
@@ -108,5 +111,16 @@ pub(crate) fn target(env: &EvalContext<'_>, relation: &Arc<Relation>, only_delet
             target.generated.push((column.number, expression(env, relation, text)?));
         }
     }
+    hide(&mut target);
     Ok(target)
+}
+
+/// Lets the target's expressions have the undeclared part of a document, if they read it.
+pub(crate) fn hide(target: &mut PlanTarget) {
+    let width = target.relation.columns.len();
+    let is_tail = |e: &Expr| e.any(&mut |n| matches!(n.kind, ExprKind::Input(position) if position as usize >= width));
+    let indexes = target.indexes.iter().flat_map(|i| i.keys.iter().chain(&i.predicate));
+    let checks = target.checks.iter().map(|(_, e)| e);
+    let mut exprs = indexes.chain(checks).chain(target.generated.iter().map(|(_, e)| e));
+    target.hidden = if exprs.any(is_tail) { vec![ScanColumn::Tail] } else { vec![] };
 }

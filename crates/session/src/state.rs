@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-use txn::{CancelFlag, CancelReason, Isolation, SessionId, Transaction, TxnError};
+use txn::{CancelFlag, CancelReason, Isolation, SessionId, Timestamp, Transaction, TxnError};
 use types::{Oid, Result, Severity, SqlError, SqlState};
 
 /// Checks that one transaction may put off (54000 beyond).
@@ -43,6 +43,8 @@ pub struct TransactionFacts {
     pub isolation: Isolation,
     pub read_only: bool,
     pub deferrable: bool,
+    /// AS OF SYSTEM TIME.
+    pub as_of: Option<Timestamp>,
 }
 
 fn isolation_named(name: &str) -> Isolation {
@@ -60,6 +62,7 @@ impl TransactionFacts {
             isolation: isolation_named(settings.get("default_transaction_isolation").unwrap_or_default()),
             read_only: settings.flag("default_transaction_read_only"),
             deferrable: settings.flag("default_transaction_deferrable"),
+            as_of: None,
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::state::TransactionFacts;
 use catalog::{CatalogMark, OnCommit};
 use sql::utility::{IsolationLevel, TransactionModes};
 use std::sync::Arc;
-use txn::{Isolation, SavepointId, Timestamp, Transaction, TxnOptions};
-use types::{Result, SqlError, SqlState};
+use txn::{Gateway, Isolation, SavepointId, Timestamp, Transaction, TxnOptions};
+use types::{Result, SqlError, SqlState, SqlType};
 
 /// Savepoints of one transaction at a time.
 const SAVEPOINTS_MAX: usize = 100_000;
@@ -76,7 +76,7 @@ impl Session {
             isolation: facts.isolation,
             read_only: facts.read_only,
             deferrable: facts.deferrable,
-            as_of: None,
+            as_of: facts.as_of,
             session: self.state.id,
             age,
         });
@@ -103,12 +103,30 @@ impl Session {
         }
     }
 
+    /// The moment that AS OF SYSTEM TIME means: a time, an interval back from now, or a raw timestamp as `_ts` shows it.
+    pub(crate) fn past(&self, modes: &TransactionModes) -> Result<Option<Timestamp>> {
+        let Some(text) = &modes.as_of else { return Ok(None) };
+        let format = self.derived.format.clone();
+        let as_type = |ty| types::io::input(ty, text, &format);
+        let value = as_type(SqlType::INT8).or_else(|_| as_type(SqlType::TIMESTAMPTZ));
+        let value = value.or_else(|error| as_type(SqlType::INTERVAL).map_err(|_| error))?;
+        exec::as_of(&value, Gateway::micros_of(self.shared.gateway.now())).map(Some)
+    }
+
     /// SET TRANSACTION.
     pub(crate) fn set_transaction(&mut self, modes: &TransactionModes) -> Result<()> {
+        let past = self.past(modes)?;
         let Some(open) = &mut self.open else { return Ok(()) };
         let mut facts = open.facts;
         Self::apply_modes(&mut facts, modes);
         let has_savepoint = !open.savepoints.is_empty();
+        if past.is_some() {
+            if open.has_run || has_savepoint {
+                let message = "SET TRANSACTION AS OF SYSTEM TIME must be called before any query";
+                return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+            }
+            (facts.as_of, facts.read_only) = (past, true);
+        }
         if facts.isolation != open.facts.isolation {
             let problem = match (open.has_run, has_savepoint) {
                 (true, _) => "SET TRANSACTION ISOLATION LEVEL must be called before any query",

@@ -62,11 +62,14 @@ impl Session {
         self.block.check_runnable(!begins)?;
         match utility {
             Utility::Begin { modes, is_start } => {
+                self.past(modes)?;
                 let verdict = self.block.begin();
                 self.warn(verdict.warning);
-                match verdict.action {
-                    Action::Start => self.open_transaction(modes, Timestamp::ZERO),
-                    _ => self.set_transaction(modes)?,
+                if verdict.action == Action::Start {
+                    self.open_transaction(modes, Timestamp::ZERO);
+                }
+                if verdict.action != Action::Start || modes.as_of.is_some() {
+                    self.set_transaction(modes)?;
                 }
                 Ok(if *is_start { "START TRANSACTION" } else { verdict.tag })
             }

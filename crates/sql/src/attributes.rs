@@ -8,7 +8,8 @@ use crate::plan::columns;
 use std::collections::BTreeSet;
 use types::Oid;
 
-/// (relation, attribute), ascending. A whole row counts as all of its columns.
+/// (relation, attribute), ascending. A whole row counts as all of its columns; so do undeclared fields, which no right on a
+/// single column is meant for.
 pub fn used_attributes(query: &Query) -> Vec<(Oid, i16)> {
     let mut walk = Walk::default();
     walk.used.extend(&query.output);
@@ -19,7 +20,7 @@ pub fn used_attributes(query: &Query) -> Vec<(Oid, i16)> {
         for (what, _) in columns.iter().filter(|(_, id)| walk.used.contains(id)) {
             match what {
                 ScanColumn::Attribute(n) => drop(found.insert((relation.id, *n))),
-                ScanColumn::WholeRow | ScanColumn::Document => {
+                ScanColumn::WholeRow | ScanColumn::Document | ScanColumn::Tail => {
                     found.extend(relation.live_columns().map(|c| (relation.id, c.number)));
                 }
                 _ => {}

@@ -10,6 +10,7 @@
 //! Leaves out queries: views are kept as they were written, with their search path.
 
 use crate::expr::{BoolTest, CallForm, Expr, ExprKind, PathStep, RowCompareOp, SubPlanRef, Subscript};
+use crate::logical::ColumnId;
 use catalog::names::{self, NameScope};
 use catalog::{Relation, Snapshot};
 use std::sync::Arc;
@@ -133,6 +134,7 @@ impl Deparser<'_> {
             }
             Field { row, index } => self.field(row, *index)?,
             Inlined(call) => format!("{}({})", self.function_name(&call.function), join(&self.list(&call.args)?)),
+            DocumentPath { document, path } => self.document_path(document, path)?,
             other => match self.plan.and_then(|names| self.leaf(other, names)) {
                 Some(text) => text,
                 None => return Err(SqlError::unsupported("this kind of expression cannot be stored").at(expr.position)),
@@ -153,18 +155,32 @@ impl Deparser<'_> {
                 let groups: Vec<String> = groups.iter().map(|g| names.input(*g as u32)).collect();
                 format!("GROUPING({})", join(&groups))
             }
-            DocumentPath { document, path } => {
-                let mut text = self.expr(document).ok()?;
-                for step in path {
-                    match step {
-                        PathStep::Key(key) => text.push_str(&format!(".{}", quote_ident(key))),
-                        PathStep::Index(index) => text.push_str(&format!("[{index}]")),
-                    }
-                }
-                text
-            }
             _ => return None,
         })
+    }
+
+    /// A field by its name alone where the document is the row's own.
+    fn document_path(&self, document: &Expr, path: &[PathStep]) -> Result<String> {
+        let is_stored = match &document.kind {
+            ExprKind::Column(ColumnId(index)) | ExprKind::Input(index) => {
+                self.relation.is_some_and(|r| *index as usize >= r.columns.len())
+            }
+            _ => false,
+        };
+        let mut text = if is_stored { String::new() } else { self.expr(document)? };
+        if self.plan.is_some()
+            && let Some(qualifier) = text.strip_suffix("_doc")
+        {
+            text = qualifier.trim_end_matches('.').to_owned();
+        }
+        for step in path {
+            match step {
+                PathStep::Key(key) if text.is_empty() => text.push_str(&quote_ident(key)),
+                PathStep::Key(key) => text.push_str(&format!(".{}", quote_ident(key))),
+                PathStep::Index(index) => text.push_str(&format!("[{index}]")),
+            }
+        }
+        Ok(text)
     }
 
     fn list(&self, exprs: &[Expr]) -> Result<Vec<String>> {

@@ -185,6 +185,13 @@ pub enum ExprKind {
         document: Box<Expr>,
         path: Vec<PathStep>,
     },
+    /// `document` with the field at `path` replaced (`SET address.city = …`); what is missing on the way is made. A NULL value
+    /// removes the field: a missing field is what reads as NULL.
+    DocumentSet {
+        document: Box<Expr>,
+        path: Vec<PathStep>,
+        value: Box<Expr>,
+    },
     /// GROUPING(...): bits from the grouping set being output; column `grouping set id` of the Aggregate's output.
     Grouping {
         set_id: Box<Expr>,
@@ -324,6 +331,7 @@ impl Expr {
                 })
                 .collect(),
             DocumentPath { document, .. } => vec![document],
+            DocumentSet { document, value, .. } => vec![document, value],
             Grouping { set_id, .. } => vec![set_id],
             Inlined(call) => vec![&call.body],
         }
@@ -377,6 +385,7 @@ impl Expr {
                 })
                 .collect(),
             DocumentPath { document, .. } => vec![document],
+            DocumentSet { document, value, .. } => vec![document, value],
             Grouping { set_id, .. } => vec![set_id],
             Inlined(call) => vec![&mut call.body],
         }

@@ -343,6 +343,8 @@ pub struct WriteTarget {
     pub indexes: Vec<Arc<Index>>,
     /// Columns of the new row as CHECKs, index expressions and RETURNING read them: (attribute, column).
     pub new_row: Vec<(i16, ColumnId)>,
+    /// What they read of the new row besides its attributes.
+    pub hidden: Vec<(ScanColumn, ColumnId)>,
     /// Index key expressions and partial predicates, bound over `new_row`, per index of `indexes`: (keys, predicate).
     pub index_exprs: Vec<(Vec<Expr>, Option<Expr>)>,
     /// CHECK constraints (name, expr over `new_row`).
@@ -384,10 +386,11 @@ pub struct OnConflict {
 pub struct ConflictUpdate {
     /// The existing row, read under its lock: (what, column).
     pub existing: Vec<(ScanColumn, ColumnId)>,
-    /// EXCLUDED: (attribute, column) of the row proposed.
-    pub excluded: Vec<(i16, ColumnId)>,
+    /// EXCLUDED, the row proposed.
+    pub excluded: Vec<(ScanColumn, ColumnId)>,
     pub assignments: Vec<(i16, Expr)>,
     pub generated: Vec<(i16, Expr)>,
+    /// As in `Update`.
     pub tail: Option<Expr>,
     pub predicate: Option<Expr>,
 }

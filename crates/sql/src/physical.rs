@@ -364,6 +364,8 @@ pub struct PlanLockTarget {
 #[derive(Debug)]
 pub struct PlanTarget {
     pub relation: Arc<Relation>,
+    /// What those expressions read besides, behind the attributes.
+    pub hidden: Vec<ScanColumn>,
     pub indexes: Vec<PlanIndex>,
     pub checks: Vec<(String, Expr)>,
     pub view_checks: Vec<(String, Expr)>,

@@ -4,9 +4,11 @@ use super::services::{BoundExpression, BoundQuery, DdlServices, ExpressionUse};
 use crate::context::{BoxFuture, StatementContext};
 use crate::dml::Target;
 use crate::dml::foreign_key::Pending;
+use crate::dml::target::StoredRow;
 use crate::expr::{Program, RowRef};
 use crate::rows::Table;
 use crate::run::{Execution, Prepared, execute};
+use crate::stored;
 use catalog::user_types::TypesInScope;
 use catalog::{ConstraintKind, Function, Index, IndexSource, Relation, Snapshot};
 use sql::physical::{PlanIndex, PlanTarget};
@@ -31,9 +33,6 @@ pub struct SqlServices {
     /// Tells them to end.
     pub end_sessions_in: Box<dyn Fn(Oid) + Send + Sync>,
 }
-
-/// A row as it was read: attribute n at `n - 1`, and its undeclared fields.
-type ReadRow = (Vec<Datum>, Option<types::json::Jsonb>, u16, Vec<u8>);
 
 impl SqlServices {
     fn bind_context(&self, catalog: &Arc<Snapshot>) -> BindContext {
@@ -106,7 +105,7 @@ impl SqlServices {
         execute(&Prepared::new(Arc::new(plan))?, self.statement_context(catalog))
     }
 
-    /// A stored expression over a row of the relation: attribute n is input n - 1.
+    /// A stored expression over a row of the relation: attribute n is input n - 1, its undeclared part the one behind them.
     fn stored(
         &self,
         catalog: &Arc<Snapshot>,
@@ -161,15 +160,18 @@ impl SqlServices {
             let usage = StoredUse::Generated { column: &column.name, ty: column.declared() };
             generated.push((column.number, self.stored(catalog, Some(relation), text, usage)?));
         }
-        Target::new(&PlanTarget {
+        let mut target = PlanTarget {
             relation: relation.clone(),
+            hidden: vec![],
             indexes: indexes.collect::<Result<_>>()?,
             checks,
             view_checks: vec![],
             generated,
             references: vec![],
             referenced_by: vec![],
-        })
+        };
+        stored::hide(&mut target);
+        Target::new(&target)
     }
 }
 
@@ -187,17 +189,17 @@ impl Rows {
     }
 
     /// Empty at the end.
-    async fn next(&mut self) -> Result<Vec<ReadRow>> {
+    async fn next(&mut self) -> Result<Vec<StoredRow>> {
         let table = &self.table;
         let width = i16::try_from(table.types.len()).unwrap_or(i16::MAX);
-        let mut rows: Vec<ReadRow> = vec![];
+        let mut rows: Vec<StoredRow> = vec![];
         let mut failed = None;
         self.scan
             .next(CHUNK, |key, bytes, _| {
-                let read = || -> Result<ReadRow> {
+                let read = || -> Result<StoredRow> {
                     let (view, layout) = table.view(bytes)?;
                     let values = (1..=width).map(|n| table.attribute(&view, layout, n)).collect::<Result<_>>()?;
-                    Ok((values, view.tail(), view.slot(), key.to_vec()))
+                    Ok(StoredRow { slot: view.slot(), key: key.to_vec(), values, tail: view.tail() })
                 };
                 match read() {
                     Ok(row) => rows.push(row),
@@ -243,6 +245,10 @@ fn expression_name(expr: &Expr) -> Option<String> {
         ExprKind::Coalesce(_) => Some("coalesce".to_owned()),
         ExprKind::Case { .. } => Some("case".to_owned()),
         ExprKind::NullIf { .. } => Some("nullif".to_owned()),
+        ExprKind::DocumentPath { path, .. } => path.iter().rev().find_map(|step| match step {
+            sql::expr::PathStep::Key(key) => Some(key.clone()),
+            sql::expr::PathStep::Index(_) => None,
+        }),
         _ => None,
     }
 }
@@ -263,6 +269,8 @@ impl DdlServices for SqlServices {
         expr.any(&mut |e| {
             if let ExprKind::Column(id) = e.kind
                 && let Ok(number) = i16::try_from(id.0 + 1)
+                // Behind the attributes stands the undeclared part.
+                && relation.is_some_and(|r| (id.0 as usize) < r.columns.len())
                 && !columns.contains(&number)
             {
                 columns.push(number);
@@ -350,8 +358,9 @@ impl DdlServices for SqlServices {
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let context = self.statement_context(catalog);
-            let plan = PlanTarget {
+            let mut plan = PlanTarget {
                 relation: relation.clone(),
+                hidden: vec![],
                 indexes: vec![self.plan_index(catalog, relation, index)?],
                 checks: vec![],
                 view_checks: vec![],
@@ -359,6 +368,7 @@ impl DdlServices for SqlServices {
                 references: vec![],
                 referenced_by: vec![],
             };
+            stored::hide(&mut plan);
             let target = Target::new(&plan)?;
             let _newest = self.exclude([&**relation]).await?;
             let mut rows = Rows::new(self, relation)?;
@@ -373,11 +383,8 @@ impl DdlServices for SqlServices {
                     return Ok(());
                 }
                 let env = context.env();
-                for (values, _, slot, key) in &chunk {
-                    target
-                        .fill_indexes(&env, &context.txn, values, *slot, key, &mut pending)
-                        .await
-                        .map_err(not_unique)?;
+                for row in &chunk {
+                    target.fill_indexes(&env, &context.txn, row, &mut pending).await.map_err(not_unique)?;
                 }
             }
         })
@@ -414,16 +421,18 @@ impl DdlServices for SqlServices {
                     return Ok(());
                 }
                 let env = context.env();
-                for (old_values, tail, ..) in chunk {
-                    let mut row = old_values.clone();
+                for StoredRow { values, tail, .. } in chunk {
+                    let mut row = values.clone();
                     row.resize(target.width(), Datum::Null);
+                    let mut old = values;
+                    old.push(tail.clone().map_or(Datum::Null, Datum::Jsonb));
                     for (place, program) in &programs {
-                        let value = program.eval_alone(&env, &old_values).await?;
+                        let value = program.eval_alone(&env, &old).await?;
                         if let Some(slot) = row.get_mut(*place) {
                             *slot = value;
                         }
                     }
-                    target.complete(&env, &mut row)?;
+                    target.complete(&env, &mut row, tail.as_ref())?;
                     target.insert(&env, &context.txn, row, tail, &mut pending).await.map_err(not_unique)?;
                 }
             }
@@ -448,7 +457,7 @@ impl DdlServices for SqlServices {
                 let env = context.env();
                 for row in 0..batch.len {
                     let mut values = batch.row(row);
-                    target.complete(&env, &mut values)?;
+                    target.complete(&env, &mut values, None)?;
                     target.insert(&env, &context.txn, values, None, &mut pending).await?;
                     count += 1;
                 }

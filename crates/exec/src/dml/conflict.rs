@@ -2,12 +2,13 @@
 
 use super::Target;
 use super::foreign_key::Pending;
-use super::target::StoredRow;
+use super::target::{LockedRow, StoredRow, image};
 use crate::expr::{EvalContext, Program};
 use crate::run::Run;
 use foldhash::HashSet;
+use sql::logical::{ColumnId, ScanColumn};
 use sql::physical::PlanConflict;
-use txn::{LockMode, Locked, Transaction, WaitPolicy};
+use txn::{LockMode, Locked, Timestamp, Transaction, WaitPolicy};
 use types::json::Jsonb;
 use types::{Datum, Oid, Result, SqlError, SqlState};
 
@@ -18,6 +19,9 @@ pub(super) struct Conflict {
     assignments: Vec<(usize, Program)>,
     predicate: Option<Program>,
     tail: Option<Program>,
+    /// What they read of both rows besides attributes.
+    existing: Vec<ScanColumn>,
+    excluded: Vec<ScanColumn>,
 }
 
 /// What stands where the new row would.
@@ -25,12 +29,19 @@ pub(super) enum Met {
     Nobody,
     /// DO NOTHING.
     Nothing,
-    Row(StoredRow),
+    Row(LockedRow),
 }
 
 impl Conflict {
     pub fn new(plan: &PlanConflict) -> Result<Conflict> {
+        let hidden = |row: &[(ScanColumn, ColumnId)]| {
+            let parts = row.iter().map(|(what, _)| *what);
+            parts.filter(|what| !matches!(what, ScanColumn::Attribute(_))).collect()
+        };
+        let update = plan.source.update.as_ref();
         Ok(Conflict {
+            existing: update.map(|u| hidden(&u.existing)).unwrap_or_default(),
+            excluded: update.map(|u| hidden(&u.excluded)).unwrap_or_default(),
             arbiters: plan.source.arbiters.clone(),
             updates: plan.source.update.is_some(),
             assignments: plan
@@ -56,10 +67,10 @@ impl Conflict {
         env: &EvalContext<'_>,
         txn: &Transaction,
         target: &Target,
-        values: &[Datum],
+        proposed: &StoredRow,
         written: &HashSet<Vec<u8>>,
     ) -> Result<Met> {
-        let Some((slot, key)) = self.find(env, txn, target, values).await? else { return Ok(Met::Nobody) };
+        let Some((slot, key)) = self.find(env, txn, target, proposed).await? else { return Ok(Met::Nobody) };
         if !self.updates {
             return Ok(Met::Nothing);
         }
@@ -75,7 +86,7 @@ impl Conflict {
         let changes_key = self.assignments.iter().any(|(column, _)| target.is_key_column(*column));
         let mode = if changes_key { LockMode::Update } else { LockMode::NoKeyUpdate };
         match target.lock(txn, slot, &key, mode).await? {
-            Some(locked) => Ok(Met::Row(locked.row)),
+            Some(locked) => Ok(Met::Row(locked)),
             // The lock on the key keeps the row from going: it went before, and the key is free.
             None => Ok(Met::Nobody),
         }
@@ -87,8 +98,9 @@ impl Conflict {
         env: &EvalContext<'_>,
         txn: &Transaction,
         target: &Target,
-        values: &[Datum],
+        proposed: &StoredRow,
     ) -> Result<Option<(u16, Vec<u8>)>> {
+        let (values, image) = (&proposed.values, target.image(proposed)?);
         let is_there = |locked: Locked<'_>| match locked {
             Locked::Row { changed, .. } => (true, changed),
             Locked::Absent { .. } | Locked::Skipped => (false, false),
@@ -114,7 +126,7 @@ impl Conflict {
                     "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters",
                 ));
             }
-            let Some((entry, _)) = index.entry(env, values, 0, &[])? else { continue };
+            let Some((entry, _)) = index.entry(env, &image, 0, &[])? else { continue };
             if !entry.is_exclusive {
                 continue;
             }
@@ -147,12 +159,13 @@ impl Conflict {
         env: &EvalContext<'_>,
         txn: &Transaction,
         target: &Target,
-        existing: StoredRow,
-        excluded: &[Datum],
+        existing: LockedRow,
+        excluded: &StoredRow,
         pending: &mut Pending,
     ) -> Result<Option<(StoredRow, StoredRow)>> {
-        let mut both = existing.values.clone();
-        both.extend_from_slice(excluded);
+        let LockedRow { row: existing, ts, .. } = existing;
+        let mut both = image(&target.table, &existing, ts, &self.existing)?;
+        both.append(&mut image(&target.table, excluded, Timestamp::ZERO, &self.excluded)?);
         if let Some(predicate) = &self.predicate
             && !matches!(predicate.eval_datums(run, &both).await?, Datum::Bool(true))
         {
@@ -172,7 +185,7 @@ impl Conflict {
                 _ => None,
             },
         };
-        target.complete(env, &mut values)?;
+        target.complete(env, &mut values, tail.as_ref())?;
         let new = target.update(env, txn, &existing, values, tail, pending).await?;
         Ok(Some((existing, new)))
     }

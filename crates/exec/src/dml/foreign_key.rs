@@ -490,7 +490,7 @@ async fn change_child(
             *place = value;
         }
     }
-    target.complete(env, &mut values)?;
+    target.complete(env, &mut values, row.tail.as_ref())?;
     let written = target.update(env, txn, &row, values, row.tail.clone(), further).await?;
     if action == ReferentialAction::Cascade {
         // The parent's new key is there: what is left to look at are the row's other keys and its own children.

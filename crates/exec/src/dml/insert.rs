@@ -2,6 +2,7 @@
 
 use super::conflict::{Conflict, Met};
 use super::foreign_key::Pending;
+use super::target::StoredRow;
 use super::{Returning, Target};
 use crate::batch::Batch;
 use crate::context::{BoxFuture, StatementContext};
@@ -24,7 +25,7 @@ pub(crate) struct InsertRows {
     /// Keys of the rows that this statement wrote, for ON CONFLICT DO UPDATE.
     written: HashSet<Vec<u8>>,
     pending: Pending,
-    /// Over the new row: rows for which it is not true are left out (COPY … WHERE).
+    /// Over the new row and its undeclared part behind it: rows for which it is not true are left out (COPY … WHERE).
     filter: Option<Program>,
     /// Rows taken from the input so far.
     pub taken: u64,
@@ -84,9 +85,7 @@ impl InsertRows {
                     return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
                 }
                 self.taken += 1;
-                if let Some(filter) = &self.filter
-                    && !matches!(filter.eval_datums(run, &values).await?, Datum::Bool(true))
-                {
+                if !is_wanted(run, self.filter.as_ref(), &values, tail.as_ref()).await? {
                     continue;
                 }
                 if let Some(row) = self.one(run, &context, values, tail).await? {
@@ -106,39 +105,51 @@ impl InsertRows {
         std::mem::take(&mut self.pending).settle(&context.env(), &context.txn).await
     }
 
-    /// Writes one row; None where ON CONFLICT leaves everything as it is.
+    /// Writes one row and gives what RETURNING reads of it; None where ON CONFLICT leaves everything as it is.
     async fn one(
         &mut self,
         run: &mut Run,
         context: &Arc<StatementContext>,
         mut values: Vec<Datum>,
-        tail: Option<Jsonb>,
+        mut tail: Option<Jsonb>,
     ) -> Result<Option<Vec<Datum>>> {
         let env = context.env();
         let pending = &mut self.pending;
-        self.target.complete(&env, &mut values)?;
+        self.target.complete(&env, &mut values, tail.as_ref())?;
         if let Some(conflict) = &self.conflict {
-            match conflict.meet(&env, &context.txn, &self.target, &values, &self.written).await? {
-                Met::Nobody => {}
+            let proposed = StoredRow { slot: 0, key: vec![], values, tail };
+            match conflict.meet(&env, &context.txn, &self.target, &proposed, &self.written).await? {
+                Met::Nobody => (values, tail) = (proposed.values, proposed.tail),
                 Met::Nothing => return Ok(None),
                 Met::Row(existing) => {
                     let updated =
-                        conflict.update(run, &env, &context.txn, &self.target, existing, &values, pending).await?;
-                    return Ok(updated.map(|(old, new)| {
-                        pending.updated(&self.target, &old.values, &new.values);
-                        self.written.insert(new.key);
-                        new.values
-                    }));
+                        conflict.update(run, &env, &context.txn, &self.target, existing, &proposed, pending).await?;
+                    let Some((old, new)) = updated else { return Ok(None) };
+                    pending.updated(&self.target, &old.values, &new.values);
+                    let image = self.target.image(&new)?.into_owned();
+                    self.written.insert(new.key);
+                    return Ok(Some(image));
                 }
             }
         }
         let row = self.target.insert(&env, &context.txn, values, tail, pending).await?;
         pending.inserted(&self.target, &row.values);
+        let image = match self.returning.is_empty() {
+            true => vec![],
+            false => self.target.image(&row)?.into_owned(),
+        };
         if self.conflict.as_ref().is_some_and(Conflict::updates) {
             self.written.insert(row.key);
         }
-        Ok(Some(row.values))
+        Ok(Some(image))
     }
+}
+
+async fn is_wanted(run: &mut Run, filter: Option<&Program>, values: &[Datum], tail: Option<&Jsonb>) -> Result<bool> {
+    let Some(filter) = filter else { return Ok(true) };
+    let mut row = values.to_vec();
+    row.push(tail.cloned().map_or(Datum::Null, Datum::Jsonb));
+    Ok(matches!(filter.eval_datums(run, &row).await?, Datum::Bool(true)))
 }
 
 impl Operator for InsertRows {

@@ -170,8 +170,8 @@ impl MergeRows {
             (Action::Update(assignments), Some(locked)) => {
                 let mut values = locked.row.values.clone();
                 assign(run, assignments, input, &mut values).await?;
-                self.target.complete(&env, &mut values)?;
                 let tail = locked.row.tail.clone();
+                self.target.complete(&env, &mut values, tail.as_ref())?;
                 let new = self.target.update(&env, txn, &locked.row, values, tail, pending).await?;
                 pending.updated(&self.target, &locked.row.values, &new.values);
                 self.written.insert(locked.row.key);
@@ -179,7 +179,7 @@ impl MergeRows {
             (Action::Insert(row), None) => {
                 let mut values = vec![Datum::Null; self.target.width()];
                 assign(run, row, input, &mut values).await?;
-                self.target.complete(&env, &mut values)?;
+                self.target.complete(&env, &mut values, None)?;
                 let row = self.target.insert(&env, txn, values, None, pending).await?;
                 pending.inserted(&self.target, &row.values);
             }

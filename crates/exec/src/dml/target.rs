@@ -13,11 +13,13 @@ use super::foreign_key::Pending;
 use super::violation;
 use crate::expr::{EvalContext, Program, RowRef};
 use crate::index::{Entry, WriteIndex};
-use crate::rows::Table;
+use crate::rows::{Table, row_key, whole_row};
 use catalog::Index;
+use sql::logical::ScanColumn;
 use sql::physical::PlanTarget;
+use std::borrow::Cow;
 use std::sync::Arc;
-use txn::{LockMode, Locked, Transaction, WaitPolicy};
+use txn::{LockMode, Locked, Timestamp, Transaction, WaitPolicy};
 use types::json::Jsonb;
 use types::{Datum, Result, SqlError, SqlState};
 
@@ -26,6 +28,8 @@ pub(crate) struct Target {
     pub table: Arc<Table>,
     pub indexes: Vec<WriteIndex>,
     pub primary: Option<Arc<Index>>,
+    /// What its expressions read besides attributes: see `image`.
+    hidden: Vec<ScanColumn>,
     generated: Vec<(usize, Program)>,
     not_null: Vec<usize>,
     checks: Vec<(String, Program)>,
@@ -54,6 +58,7 @@ impl Target {
         Ok(Target {
             table: Table::new(relation)?,
             indexes: secondary.map(|i| WriteIndex::new(relation, i)).collect::<Result<_>>()?,
+            hidden: plan.hidden.clone(),
             primary: plan.indexes.iter().find(|i| i.index.is_primary).map(|i| i.index.clone()),
             generated: plan
                 .generated
@@ -82,8 +87,30 @@ impl Target {
         self.table.types.len()
     }
 
+    /// A stored row as the expressions of its target read it: attribute n at `n - 1`, what is hidden behind them.
+    pub fn image<'r>(&self, row: &'r StoredRow) -> Result<Cow<'r, [Datum]>> {
+        if self.hidden.is_empty() {
+            return Ok(Cow::Borrowed(&row.values));
+        }
+        // A version in the making has no time yet.
+        image(&self.table, row, Timestamp::ZERO, &self.hidden).map(Cow::Owned)
+    }
+
     /// Computes generated columns and checks what the row alone tells.
-    pub fn complete(&self, env: &EvalContext<'_>, row: &mut [Datum]) -> Result<()> {
+    pub fn complete(&self, env: &EvalContext<'_>, row: &mut Vec<Datum>, tail: Option<&Jsonb>) -> Result<()> {
+        let width = self.width();
+        // Expressions of the catalog read the undeclared part and nothing else that is hidden.
+        let part = |what: &ScanColumn| match (what, tail) {
+            (ScanColumn::Tail, Some(tail)) => Datum::Jsonb(tail.clone()),
+            _ => Datum::Null,
+        };
+        row.extend(self.hidden.iter().map(part));
+        let completed = self.complete_image(env, row);
+        row.truncate(width);
+        completed
+    }
+
+    fn complete_image(&self, env: &EvalContext<'_>, row: &mut [Datum]) -> Result<()> {
         for (column, program) in &self.generated {
             let value = program.eval_row(env, RowRef::Datums(row))?;
             if let Some(place) = row.get_mut(*column) {
@@ -166,11 +193,7 @@ impl Target {
         let row = StoredRow { slot, key, values, tail };
         self.claim(env, txn, &row).await?;
         self.put(txn, &row)?;
-        for index in &self.indexes {
-            if let Some((entry, keys)) = index.entry(env, &row.values, row.slot, &row.key)? {
-                self.add_entry(env, txn, index, &entry, &keys, pending).await?;
-            }
-        }
+        self.fill_indexes(env, txn, &row, pending).await?;
         self.check_views(env, &row.values)?;
         Ok(row)
     }
@@ -215,13 +238,15 @@ impl Target {
         &self,
         env: &EvalContext<'_>,
         txn: &Transaction,
-        values: &[Datum],
-        slot: u16,
-        key: &[u8],
+        row: &StoredRow,
         pending: &mut Pending,
     ) -> Result<()> {
+        if self.indexes.is_empty() {
+            return Ok(());
+        }
+        let image = self.image(row)?;
         for index in &self.indexes {
-            if let Some((entry, keys)) = index.entry(env, values, slot, key)? {
+            if let Some((entry, keys)) = index.entry(env, &image, row.slot, &row.key)? {
                 self.add_entry(env, txn, index, &entry, &keys, pending).await?;
             }
         }
@@ -264,9 +289,10 @@ impl Target {
             txn.delete(&self.table.at, old.slot, &old.key)?;
         }
         self.put(txn, &row)?;
+        let (old_image, image) = (self.image(old)?, self.image(&row)?);
         for index in &self.indexes {
-            let before = index.entry(env, &old.values, old.slot, &old.key)?;
-            let after = index.entry(env, &row.values, row.slot, &row.key)?;
+            let before = index.entry(env, &old_image, old.slot, &old.key)?;
+            let after = index.entry(env, &image, row.slot, &row.key)?;
             match (before, after) {
                 (Some((before, _)), Some((after, _))) if before == after => {}
                 // Same place, other content (another row key, an INCLUDE column).
@@ -283,6 +309,7 @@ impl Target {
                 }
             }
         }
+        drop(image);
         self.check_views(env, &row.values)?;
         Ok(row)
     }
@@ -290,8 +317,12 @@ impl Target {
     /// Deletes a locked row.
     pub async fn delete(&self, env: &EvalContext<'_>, txn: &Transaction, row: &StoredRow) -> Result<()> {
         txn.delete(&self.table.at, row.slot, &row.key)?;
+        if self.indexes.is_empty() {
+            return Ok(());
+        }
+        let image = self.image(row)?;
         for index in &self.indexes {
-            if let Some((entry, _)) = index.entry(env, &row.values, row.slot, &row.key)? {
+            if let Some((entry, _)) = index.entry(env, &image, row.slot, &row.key)? {
                 self.remove_entry(txn, index, &entry).await?;
             }
         }
@@ -323,6 +354,36 @@ impl Target {
         })
         .await?
     }
+}
+
+/// A row's attributes, and behind them those of its other parts that are wanted.
+pub(crate) fn image(table: &Table, row: &StoredRow, ts: Timestamp, hidden: &[ScanColumn]) -> Result<Vec<Datum>> {
+    let mut values = Vec::with_capacity(row.values.len() + hidden.len());
+    values.extend_from_slice(&row.values);
+    for what in hidden {
+        values.push(part(table, row, ts, *what)?);
+    }
+    Ok(values)
+}
+
+/// One part of a row that is at hand.
+pub(crate) fn part(table: &Table, row: &StoredRow, ts: Timestamp, what: ScanColumn) -> Result<Datum> {
+    let attribute = |n: i16| row.values.get((n as usize).wrapping_sub(1)).cloned().unwrap_or_default();
+    Ok(match what {
+        ScanColumn::Attribute(n) => attribute(n),
+        ScanColumn::WholeRow => whole_row(table, |n| Ok(attribute(n)))?,
+        ScanColumn::CommitTimestamp if ts == Timestamp::ZERO => Datum::Null,
+        ScanColumn::CommitTimestamp => Datum::Int8(ts.0 as i64),
+        ScanColumn::Tail => row.tail.clone().map_or(Datum::Null, Datum::Jsonb),
+        ScanColumn::TableOid => Datum::Oid(table.relation.id),
+        ScanColumn::RowKey => row_key(row.slot, &row.key),
+        ScanColumn::Document => {
+            let mut bytes = Vec::new();
+            table.encode(row.slot, &row.values, row.tail.as_ref(), &mut bytes);
+            let (view, layout) = table.view(&bytes)?;
+            crate::document::whole(table, &view, layout)?
+        }
+    })
 }
 
 pub(crate) struct LockedRow {

@@ -1,13 +1,13 @@
 //! UPDATE: the input finds the rows, each is locked and read at its newest version, and written.
 
 use super::foreign_key::Pending;
-use super::target::{LockedRow, StoredRow};
+use super::target::{LockedRow, StoredRow, part};
 use super::{Returning, Target};
 use crate::batch::Batch;
 use crate::context::{BoxFuture, StatementContext};
 use crate::expr::Program;
 use crate::op::{Input, Operator};
-use crate::rows::{row_key, split_row_key, whole_row};
+use crate::rows::split_row_key;
 use crate::run::Run;
 use foldhash::{HashSet, HashSetExt};
 use sql::logical::ScanColumn;
@@ -27,22 +27,7 @@ impl OldRow {
     /// Puts the newest version's columns into the input row.
     pub fn replace(&self, target: &Target, row: &StoredRow, ts: Timestamp, values: &mut [Datum]) -> Result<()> {
         for (column, position) in &self.0 {
-            let value = match column {
-                ScanColumn::Attribute(a) => row.values.get((*a as usize).wrapping_sub(1)).cloned().unwrap_or_default(),
-                ScanColumn::WholeRow => whole_row(&target.table, |n| {
-                    Ok(row.values.get((n as usize).wrapping_sub(1)).cloned().unwrap_or_default())
-                })?,
-                ScanColumn::CommitTimestamp => Datum::Int8(ts.0 as i64),
-                ScanColumn::Tail => row.tail.clone().map_or(Datum::Null, Datum::Jsonb),
-                ScanColumn::TableOid => Datum::Oid(target.table.relation.id),
-                ScanColumn::RowKey => row_key(row.slot, &row.key),
-                ScanColumn::Document => {
-                    let mut bytes = Vec::new();
-                    target.table.encode(row.slot, &row.values, row.tail.as_ref(), &mut bytes);
-                    let (view, layout) = target.table.view(&bytes)?;
-                    crate::document::whole(&target.table, &view, layout)?
-                }
-            };
+            let value = part(&target.table, row, ts, *column)?;
             if let Some(place) = values.get_mut(*position) {
                 *place = value;
             }
@@ -105,7 +90,7 @@ impl UpdateRows {
                 pending.updated(&self.target, &locked.row.values, &new.values);
                 run.rows_affected += 1;
                 if !self.returning.is_empty() {
-                    let mut row = new.values.clone();
+                    let mut row = self.target.image(&new)?.into_owned();
                     row.append(&mut values);
                     self.returning.push(run, &row).await?;
                 }
@@ -163,7 +148,7 @@ impl UpdateRows {
             },
         };
         let env = context.env();
-        self.target.complete(&env, &mut values)?;
+        self.target.complete(&env, &mut values, tail.as_ref())?;
         self.target.update(&env, &context.txn, old, values, tail, pending).await
     }
 }

@@ -93,6 +93,9 @@ fn kind(expr: &Expr) -> Result<Kind> {
             plan: plan.clone(),
         })),
         ExprKind::DocumentPath { document, path } => Kind::DocumentPath(boxed(document)?, path.clone()),
+        ExprKind::DocumentSet { document, path, value } => {
+            Kind::DocumentSet(boxed(document)?, path.clone(), boxed(value)?)
+        }
         ExprKind::Grouping { set_id, groups } => Kind::Grouping(boxed(set_id)?, groups.clone()),
         ExprKind::Inlined(call) => kind(&call.body)?,
         ExprKind::Column(_) | ExprKind::Subquery(_) | ExprKind::DefaultMarker => {
@@ -185,6 +188,7 @@ pub(super) fn waits(kind: &Kind) -> bool {
         | Kind::ToDomain(a, _)
         | Kind::Field(a, _) => a.waits,
         Kind::DocumentPath(a, _) | Kind::Grouping(a, _) => a.waits,
+        Kind::DocumentSet(a, _, b) => a.waits || b.waits,
         Kind::IsNull { arg, .. } => arg.waits,
         Kind::InSet { left, .. } => left.waits,
         Kind::ArrayCoerce(a, b) => a.waits || b.waits,

@@ -29,6 +29,7 @@ fn is_foldable(expr: &Expr) -> bool {
         | ExprKind::Subquery(_)
         | ExprKind::SubPlan(_)
         | ExprKind::DocumentPath { .. }
+        | ExprKind::DocumentSet { .. }
         | ExprKind::Grouping { .. }
         | ExprKind::DefaultMarker
         // Casts through text may depend on settings or the catalog.

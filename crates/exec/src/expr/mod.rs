@@ -9,6 +9,7 @@
 mod assign;
 mod compile;
 mod constant;
+mod document;
 mod domain;
 mod kernel;
 mod like;
@@ -188,6 +189,8 @@ pub(crate) enum Kind {
     },
     SubPlan(Box<SubPlanNode>),
     DocumentPath(Box<Node>, Vec<PathStep>),
+    /// Document, place and value.
+    DocumentSet(Box<Node>, Vec<PathStep>, Box<Node>),
     Grouping(Box<Node>, Vec<usize>),
 }
 

@@ -1,7 +1,6 @@
-//! Row values, subscripts, document paths and GROUPING.
+//! Row values, subscripts and GROUPING.
 
 use super::Node;
-use sql::expr::PathStep;
 use std::sync::Arc;
 use types::array::{Array, Dimension};
 use types::{Datum, Record, Result, SqlError, SqlState, SqlType, oid};
@@ -43,23 +42,6 @@ pub(super) fn grouping(set: &Datum, groups: &[usize]) -> Result<Datum> {
     };
     let bits = groups.iter().fold(0i32, |bits, g| (bits << 1) | i32::from(*g < 63 && mask >> g & 1 == 0));
     Ok(Datum::Int4(bits))
-}
-
-pub(super) fn document_path(document: &Datum, path: &[PathStep]) -> Result<Datum> {
-    let Datum::Jsonb(document) = document else { return Ok(Datum::Null) };
-    let mut at = document.as_ref();
-    for step in path {
-        let next = match step {
-            PathStep::Key(key) if at.is_object() => at.get(key),
-            PathStep::Index(index) if at.is_array() => at.element(i64::from(*index)),
-            _ => None,
-        };
-        match next {
-            Some(next) => at = next,
-            None => return Ok(Datum::Null),
-        }
-    }
-    Ok(Datum::Jsonb(at.to_owned()))
 }
 
 type Subscripts = [(Option<Node>, Option<Node>, bool)];

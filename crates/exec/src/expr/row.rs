@@ -1,7 +1,7 @@
 //! Evaluation of one row. The combinators that only need their arguments' values (`apply`) are shared with the waiting form.
 
 use super::{Call, EvalContext, Kind, Node, OperatorCall, RowRef, Target};
-use super::{assign, record};
+use super::{assign, document, record};
 use smallvec::SmallVec;
 use sql::expr::{BoolTest, RowCompareOp};
 use std::cmp::Ordering;
@@ -73,6 +73,7 @@ impl Node {
                 smallvec::smallvec![Some(&**a)]
             }
             Kind::DocumentPath(a, _) | Kind::Grouping(a, _) => smallvec::smallvec![Some(&**a)],
+            Kind::DocumentSet(a, _, b) => smallvec::smallvec![Some(&**a), Some(&**b)],
             Kind::IsNull { arg, .. } => smallvec::smallvec![Some(&**arg)],
             Kind::InSet { left, .. } => smallvec::smallvec![Some(&**left)],
             Kind::Distinct { left, right, .. } | Kind::NullIf { left, right, .. } => {
@@ -163,7 +164,8 @@ impl Node {
                 let (a, b) = args.split_at(left.len().min(args.len()));
                 Ok(row_compare(*op, left, a, b))
             }
-            Kind::DocumentPath(_, path) => record::document_path(first, path),
+            Kind::DocumentPath(_, path) => document::part(first, path),
+            Kind::DocumentSet(_, path, _) => document::set(first, path, args.get(1).unwrap_or(&Datum::Null)),
             Kind::Grouping(_, groups) => record::grouping(first, groups),
             _ => Err(SqlError::internal("an expression without strict arguments was applied")),
         }
@@ -392,7 +394,7 @@ fn assigned(container: &Node, subscripts: &[(Option<Node>, Option<Node>, bool)],
     }
     if container.ty.oid == oid::JSONB {
         let path: Vec<Datum> = places.into_iter().map(|p| p.lower.unwrap_or_default()).collect();
-        return assign::document(old, &path, value);
+        return document::assign(old, &path, value);
     }
     let element = container.ty.element().map_or(oid::TEXT, |e| e.oid);
     assign::array(old, element, &places, value)

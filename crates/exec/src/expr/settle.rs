@@ -61,7 +61,7 @@ impl Node {
             | Kind::Grouping(a, _)
             | Kind::IsNull { arg: a, .. }
             | Kind::InSet { left: a, .. } => vec![a],
-            Kind::ArrayCoerce(a, b) => vec![a, b],
+            Kind::ArrayCoerce(a, b) | Kind::DocumentSet(a, _, b) => vec![a, b],
             Kind::RowCoerce(a, fields) => std::iter::once(&mut **a).chain(fields).collect(),
             Kind::And(v)
             | Kind::Or(v)

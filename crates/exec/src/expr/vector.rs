@@ -122,7 +122,8 @@ impl Node {
             | Kind::AnyAll { .. }
             | Kind::InSet { .. }
             | Kind::Field(..)
-            | Kind::DocumentPath(..) => {
+            | Kind::DocumentPath(..)
+            | Kind::DocumentSet(..) => {
                 let mut args = Vec::new();
                 for child in self.strict_children() {
                     args.push(match child {

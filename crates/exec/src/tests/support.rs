@@ -399,6 +399,7 @@ pub fn target(relation: &Arc<Relation>, indexes: &[Arc<catalog::Index>]) -> Plan
     };
     PlanTarget {
         relation: relation.clone(),
+        hidden: vec![],
         indexes: indexes
             .iter()
             .map(|index| PlanIndex {

@@ -1,10 +1,11 @@
 //! UPDATE and DELETE.
 
 use super::assign::{Place, refuse_default};
+use super::fields::Fields;
 use super::from::cross;
 use super::query::BoundQuery;
 use super::scope::{Clause, Item, Scope, fold};
-use super::target::{is_default, no_such_column, refuse_generated, write};
+use super::target::{give_hidden, is_default, no_such_column, refuse_generated, write};
 use super::view_target::{ViewRow, WriteRelation, resolve_computed};
 use super::{Binder, unsupported};
 use crate::expr::{Expr, ExprKind};
@@ -24,7 +25,7 @@ pub(super) struct Scanned {
     pub(super) node: Node,
     pub(super) row_key: ColumnId,
     old_row: Vec<(ScanColumn, ColumnId)>,
-    /// Of an open collection: what its documents have besides declared columns.
+    /// What its rows have besides declared columns.
     fields: Vec<(ScanColumn, ColumnId)>,
 }
 
@@ -61,18 +62,19 @@ impl Binder<'_> {
         let relation = scanned.relation.clone();
         let (input, recheck) = self.change_input(&scanned, from, update.selection.as_ref())?;
         self.scope()?.clause = Clause::Set;
-        let assignments = self.assignments(&scanned.written, &update.assignments)?;
+        let Assigned { columns: assignments, tail } = self.assignments(&scanned.written, &update.assignments)?;
         let (mut target, new_row) = self.write_target(&relation)?;
-        target.view_checks = self.view_checks(&scanned.written, &new_row)?;
+        target.view_checks = self.view_checks(&scanned.written, &new_row.names)?;
         let generated = self.generated(&relation, &new_row)?;
-        let seen_new = self.seen_row(&scanned.written, &new_row)?;
+        let seen_new = self.seen_row(&scanned.written, &new_row.names)?;
         // RETURNING reads the new row where the old one stood.
         if let Some(item) = self.scope()?.items.iter_mut().find(|i| i.alias == scanned.alias) {
-            *item = Item::new(&scanned.alias, seen_new.names.clone());
+            *item = new_row.seen_item(&scanned.written, &scanned.alias, seen_new.names.clone());
         }
         let (returning, names) = self.returning(update.returning.as_deref())?;
-        let read = recheck.iter().chain(assignments.iter().map(|(_, e)| e)).chain(returning.iter().map(|(_, e)| e));
-        let read: Vec<&Expr> = read.collect();
+        give_hidden(&mut target, &new_row, &generated, &returning);
+        let read = recheck.iter().chain(assignments.iter().map(|(_, e)| e)).chain(&tail);
+        let read: Vec<&Expr> = read.chain(returning.iter().map(|(_, e)| e)).collect();
         let assigned: Vec<i16> = assignments.iter().map(|(n, _)| *n).collect();
         let seen: Vec<_> = scanned.seen.names.iter().cloned().chain(seen_new.names).collect();
         self.need_on_views(&scanned.written, privilege::UPDATE, &assigned, &seen, &read);
@@ -83,7 +85,7 @@ impl Binder<'_> {
             row_key: scanned.row_key,
             assignments,
             generated,
-            tail: None,
+            tail,
             recheck,
             returning,
         };
@@ -110,7 +112,8 @@ impl Binder<'_> {
         let using = delete.using.as_deref().unwrap_or_default();
         let (input, recheck) = self.change_input(&scanned, using, delete.selection.as_ref())?;
         let (returning, names) = self.returning(delete.returning.as_deref())?;
-        let (target, _) = self.write_target(&scanned.relation)?;
+        let (mut target, row) = self.write_target(&scanned.relation)?;
+        give_hidden(&mut target, &row, &[], &[]);
         let row_key = scanned.row_key;
         let read: Vec<&Expr> = recheck.iter().chain(returning.iter().map(|(_, e)| e)).collect();
         self.need_on_views(&scanned.written, privilege::DELETE, &[], &scanned.seen.names, &read);
@@ -138,7 +141,7 @@ impl Binder<'_> {
         let row_key = self.new_column("row key", SqlType::BYTEA, 0, 0);
         scan.columns.push((ScanColumn::RowKey, row_key));
         let old_row = scan.columns.iter().filter(|(what, _)| *what != ScanColumn::RowKey).copied().collect();
-        let hidden = if relation.kind == catalog::RelationKind::Collection { self.hide(&mut scan) } else { vec![] };
+        let hidden = if written.is_view() { vec![] } else { self.hide(&mut scan) };
         let fields = hidden.iter().map(|h| (h.what, h.id)).collect();
         let seen = self.seen_row(&written, &names)?;
         let whole = (!written.is_view()).then(|| relation.clone());
@@ -178,35 +181,52 @@ impl Binder<'_> {
     }
 
     /// SET, over the innermost scope.
-    pub(super) fn assignments(
-        &mut self,
-        written: &WriteRelation,
-        syntax: &[ast::Assignment],
-    ) -> Result<Vec<(i16, Expr)>> {
-        let relation = &written.shown;
-        let column_of = |number: i16| relation.columns.iter().find(|c| c.number == number);
-        let mut assigned: Vec<(i16, Expr)> = vec![];
+    pub(super) fn assignments(&mut self, written: &WriteRelation, syntax: &[ast::Assignment]) -> Result<Assigned> {
+        let mut assigned = Assigned::default();
+        let mut fields = Fields::default();
         for assignment in syntax {
-            if let AssignmentTarget::ColumnName(name) = &assignment.target
-                && let Some(()) = self.assigned_part(relation, name, &assignment.value, &mut assigned)?
-            {
-                continue;
-            }
-            for (number, value) in self.assigned(relation, assignment)? {
-                if assigned.iter().any(|(n, _)| *n == number) {
-                    let name = column_of(number).map(|c| c.name.clone()).unwrap_or_default();
-                    let message = format!("multiple assignments to same column \"{name}\"");
-                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            match &assignment.target {
+                AssignmentTarget::ColumnName(name) => {
+                    self.assign_one(written, name, &assignment.value, &mut assigned, &mut fields)?;
                 }
-                if let Some(column) = column_of(number) {
-                    written.refuse_computed(column, "update")?;
-                }
-                assigned.push((number, value));
+                AssignmentTarget::Tuple(names) => match row_values(&assignment.value, names.len()) {
+                    Some(values) => {
+                        for (name, value) in names.iter().zip(values) {
+                            self.assign_one(written, name, value, &mut assigned, &mut fields)?;
+                        }
+                    }
+                    None => {
+                        for (number, value) in self.assigned_row(&written.shown, names, &assignment.value)? {
+                            put_once(written, &mut assigned.columns, number, value)?;
+                        }
+                    }
+                },
             }
         }
         // DEFAULT of a generated column: it is computed anyway.
-        assigned.retain(|(n, _)| column_of(*n).is_some_and(|c| !c.is_generated));
+        assigned.columns.retain(|(n, _)| column_of(written, *n).is_some_and(|c| !c.is_generated));
         Ok(assigned)
+    }
+
+    /// `column = value`, a part of a column, or a field of an open collection's documents.
+    fn assign_one(
+        &mut self,
+        written: &WriteRelation,
+        name: &ast::ObjectName,
+        value: &ast::Expr,
+        assigned: &mut Assigned,
+        fields: &mut Fields,
+    ) -> Result<()> {
+        let relation = &written.shown;
+        let place = Place::of(name)?;
+        if self.assigned_field(relation, name, &place, value, assigned, fields)? {
+            return Ok(());
+        }
+        if let Some(()) = self.assigned_part(relation, name, value, &mut assigned.columns)? {
+            return Ok(());
+        }
+        let (number, value) = self.assignment(relation, name, value)?;
+        put_once(written, &mut assigned.columns, number, value)
     }
 
     /// `SET a[1] = …`: further parts of one column go into what the first made of it. None if it is a whole column.
@@ -237,17 +257,14 @@ impl Binder<'_> {
         let place = assigned.iter().position(|(n, _)| *n == column.number);
         match place.and_then(|at| assigned.get_mut(at)) {
             Some((_, known)) if is_part(known) => *known = made,
-            Some(_) => {
-                let message = format!("multiple assignments to same column \"{}\"", column.name);
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
-            }
+            Some(_) => return Err(assigned_twice(&column.name)),
             None => assigned.push((column.number, made)),
         }
         Ok(Some(()))
     }
 
     /// The target's own column, as it was.
-    fn target_column(&mut self, relation: &Arc<Relation>, column: &catalog::Column) -> Result<Expr> {
+    pub(super) fn target_column(&mut self, relation: &Relation, column: &catalog::Column) -> Result<Expr> {
         let scope = self.scope()?;
         let item = scope.items.iter().find(|i| i.relation.as_ref().is_some_and(|r| r.id == relation.id));
         let found = item.and_then(|i| i.columns.iter().find(|c| c.name == column.name));
@@ -255,53 +272,45 @@ impl Binder<'_> {
         Ok(Expr::column(found.id, found.ty))
     }
 
-    /// One item of SET: a column, or several from a row or a subquery.
-    fn assigned(&mut self, relation: &Arc<Relation>, assignment: &ast::Assignment) -> Result<Vec<(i16, Expr)>> {
-        let names = match &assignment.target {
-            AssignmentTarget::ColumnName(name) => {
-                return Ok(vec![self.assignment(relation, name, &assignment.value)?]);
-            }
-            AssignmentTarget::Tuple(names) => names,
-        };
-        let value = bare(&assignment.value);
-        let position = self.place(&assignment.value);
+    /// `(a, b) = (SELECT …)`.
+    fn assigned_row(
+        &mut self,
+        relation: &Arc<Relation>,
+        names: &[ast::ObjectName],
+        value: &ast::Expr,
+    ) -> Result<Vec<(i16, Expr)>> {
+        let position = self.place(value);
         let mismatch = || {
             let message = "number of columns does not match number of values";
             SqlError::new(SqlState::SYNTAX_ERROR, message).at(position)
         };
-        if let ast::Expr::Subquery(query) = value {
-            let row = self.row_of_query(query, position)?;
-            let ExprKind::Subquery(subquery) = &row.kind else { return Err(mismatch()) };
-            let types: Vec<SqlType> = subquery
-                .output
-                .iter()
-                .map(|id| self.columns.get(id.0 as usize).map_or(SqlType::UNKNOWN, |c| c.ty))
-                .collect();
-            if types.len() != names.len() {
-                return Err(mismatch());
-            }
-            let mut assigned = vec![];
-            for (index, (name, ty)) in names.iter().zip(types).enumerate() {
-                let column = self.assigned_column(relation, name)?;
-                let field = ExprKind::Field { row: Box::new(row.clone()), index };
-                let value = self.assign(Expr::new(field, ty, position), column.declared(), &column.name)?;
-                assigned.push((column.number, value));
-            }
-            return Ok(assigned);
-        }
-        let values: Vec<&ast::Expr> = match value {
-            ast::Expr::Tuple(values) => values.iter().collect(),
-            ast::Expr::Function(call) if is_row(call) => row_arguments(call),
-            _ if names.len() == 1 => vec![&assignment.value],
+        let query = match bare(value) {
+            ast::Expr::Subquery(query) => query,
+            ast::Expr::Tuple(_) => return Err(mismatch()),
+            ast::Expr::Function(call) if is_row(call) => return Err(mismatch()),
             _ => {
                 let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
                 return Err(SqlError::unsupported(message).at(position));
             }
         };
-        if values.len() != names.len() {
+        let row = self.row_of_query(query, position)?;
+        let ExprKind::Subquery(subquery) = &row.kind else { return Err(mismatch()) };
+        let types: Vec<SqlType> = subquery
+            .output
+            .iter()
+            .map(|id| self.columns.get(id.0 as usize).map_or(SqlType::UNKNOWN, |c| c.ty))
+            .collect();
+        if types.len() != names.len() {
             return Err(mismatch());
         }
-        names.iter().zip(values).map(|(name, value)| self.assignment(relation, name, value)).collect()
+        let mut assigned = vec![];
+        for (index, (name, ty)) in names.iter().zip(types).enumerate() {
+            let column = self.assigned_column(relation, name)?;
+            let field = ExprKind::Field { row: Box::new(row.clone()), index };
+            let value = self.assign(Expr::new(field, ty, position), column.declared(), &column.name)?;
+            assigned.push((column.number, value));
+        }
+        Ok(assigned)
     }
 
     /// A subquery's one row as a record.
@@ -354,6 +363,46 @@ impl Binder<'_> {
         let value = self.expr(value)?;
         Ok((column.number, self.assign(value, column.declared(), &column.name)?))
     }
+}
+
+/// What SET gives: columns, and the new undeclared part of a document where it reaches into that.
+#[derive(Default)]
+pub(super) struct Assigned {
+    pub(super) columns: Vec<(i16, Expr)>,
+    pub(super) tail: Option<Expr>,
+}
+
+/// Of a view too, whose computed columns have numbers of their own.
+fn column_of(written: &WriteRelation, number: i16) -> Option<&catalog::Column> {
+    written.shown.columns.iter().find(|c| c.number == number)
+}
+
+fn put_once(written: &WriteRelation, assigned: &mut Vec<(i16, Expr)>, number: i16, value: Expr) -> Result<()> {
+    let column = column_of(written, number);
+    if assigned.iter().any(|(n, _)| *n == number) {
+        return Err(assigned_twice(&column.map(|c| c.name.clone()).unwrap_or_default()));
+    }
+    if let Some(column) = column {
+        written.refuse_computed(column, "update")?;
+    }
+    assigned.push((number, value));
+    Ok(())
+}
+
+pub(super) fn assigned_twice(name: &str) -> SqlError {
+    SqlError::new(SqlState::SYNTAX_ERROR, format!("multiple assignments to same column \"{name}\""))
+}
+
+/// The values of a row constructor of so many, or the one value that stands for itself.
+fn row_values(value: &ast::Expr, count: usize) -> Option<Vec<&ast::Expr>> {
+    let values: Vec<&ast::Expr> = match bare(value) {
+        ast::Expr::Subquery(_) => return None,
+        ast::Expr::Tuple(values) => values.iter().collect(),
+        ast::Expr::Function(call) if is_row(call) => row_arguments(call),
+        _ if count == 1 => vec![value],
+        _ => return None,
+    };
+    (values.len() == count).then_some(values)
 }
 
 /// What `assign_part` makes.

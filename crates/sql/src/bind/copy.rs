@@ -3,17 +3,21 @@
 //! Checks come in PostgreSQL's order: the relation, WHERE, the list of columns, the options, what kind of relation it is.
 
 use super::copy_format::{Columns, copy_format};
+use super::fields::{DOCUMENT, FieldTarget};
+use super::hidden::is_own_name;
 use super::query::BoundQuery;
-use super::scope::{Item, Name, Scope};
+use super::scope::Name;
 use super::stored::StoredUse;
+use super::target::give_hidden;
 use super::{Binder, unsupported};
-use crate::expr::{Expr, ExprKind};
-use crate::logical::{ColumnId, CommandTag, Insert, Node, Overriding, PrivilegeCheck, Query};
+use crate::expr::{Expr, ExprKind, PathStep};
+use crate::logical::{ColumnId, CommandTag, Insert, Node, Overriding, PrivilegeCheck, Query, ScanColumn};
 use crate::parse::{CopyPlace, CopySource, CopyStatement, Statement, Syntax};
 use crate::utility::ddl;
 use crate::utility::{Copy, CopyDirection};
 use catalog::{Column, Relation, RelationKind, privilege, privileges};
 use sqlparser::ast::{self, SetExpr};
+use std::borrow::Cow;
 use std::sync::Arc;
 use types::{Oid, Result, SqlError, SqlState, SqlType};
 
@@ -55,7 +59,7 @@ impl Binder<'_> {
                 _ => error,
             });
         }
-        let attributes: Vec<i16> = columns.iter().map(|c| c.number).collect();
+        let attributes: Vec<i16> = attributes_of(relation, &columns);
         self.is_read_only = false;
         self.privileges.push(PrivilegeCheck {
             relation: relation.id,
@@ -72,19 +76,15 @@ impl Binder<'_> {
     }
 
     /// INSERT of the file's columns, with defaults for the others. An identity column takes what the file says.
-    fn copy_insert(&mut self, relation: &Arc<Relation>, columns: &[&Column]) -> Result<Query> {
-        let mut given = vec![];
-        for column in columns {
-            given.push((column.number, self.new_column(&column.name, column.ty.into(), 0, 0)));
-        }
-        let rows = Node::Values { rows: vec![], columns: given.iter().map(|(_, id)| *id).collect() };
-        let rows = self.checked_domains(columns, rows, &mut given)?;
-        let (input, values) = self.complete(relation, rows, given)?;
-        let (target, new_row) = self.write_target(relation)?;
+    fn copy_insert(&mut self, relation: &Arc<Relation>, columns: &[Copied<'_>]) -> Result<Query> {
+        let (input, given, tail) = self.copied_rows(relation, columns)?;
+        let (input, values) = self.complete(relation, input, given)?;
+        let (mut target, new_row) = self.write_target(relation)?;
         let generated = self.generated(relation, &new_row)?;
+        give_hidden(&mut target, &new_row, &generated, &[]);
         let overriding = Some(Overriding::System);
         let insert =
-            Insert { target, input, values, generated, tail: None, on_conflict: None, returning: vec![], overriding };
+            Insert { target, input, values, generated, tail, on_conflict: None, returning: vec![], overriding };
         let node = Node::Insert(Box::new(insert));
         Ok(self.finish_as(BoundQuery::new(node, vec![], vec![]), CommandTag::Insert))
     }
@@ -101,12 +101,37 @@ impl Binder<'_> {
         Ok(if exprs.is_empty() { rows } else { Node::Project { input: Box::new(rows), exprs } })
     }
 
-    /// WHERE over the new row: attribute n is input n - 1.
-    fn copy_filter(&mut self, relation: &Relation, filter: &ast::Expr) -> Result<Expr> {
-        let names = self.row_of(relation);
-        let mut scope = Scope::default();
-        scope.push(Item::new(&relation.name, names.clone()));
-        self.scopes.push(scope);
+    /// The file's rows: the columns that they give, and the one that holds undeclared fields.
+    fn copied_rows(
+        &mut self,
+        relation: &Arc<Relation>,
+        columns: &[Copied<'_>],
+    ) -> Result<(Node, Vec<(i16, ColumnId)>, Option<ColumnId>)> {
+        let (mut given, mut fields, mut ids) = (vec![], vec![], vec![]);
+        for column in columns {
+            let id = self.new_column(&column.name, column.ty.into(), 0, 0);
+            ids.push(id);
+            match &column.field {
+                None => given.push((column.number, id)),
+                Some(FieldTarget::Field(path)) => fields.push((path.clone(), id)),
+                Some(_) => {
+                    let rows = Node::Values { rows: vec![], columns: ids };
+                    let documents = self.split_documents(relation, rows, &Expr::column(id, SqlType::JSONB))?;
+                    return Ok((documents.input, documents.given, Some(documents.tail)));
+                }
+            }
+        }
+        let declared: Vec<&Column> = columns.iter().filter(|c| c.field.is_none()).map(|c| &*c.column).collect();
+        let rows = self.checked_domains(&declared, Node::Values { rows: vec![], columns: ids }, &mut given)?;
+        let (input, tail) = self.with_fields(rows, fields);
+        Ok((input, given, tail))
+    }
+
+    /// WHERE over the new row: attribute n is input n - 1, an open collection's undeclared part the one behind them.
+    fn copy_filter(&mut self, relation: &Arc<Relation>, filter: &ast::Expr) -> Result<Expr> {
+        let row = self.whole(relation);
+        let names = row.names.clone();
+        self.push_item(row.stored_item());
         let bound = self.expr(filter).and_then(|expr| {
             self.check_parts(&expr, StoredUse::CopyFilter)?;
             self.boolean(expr, "WHERE")
@@ -116,6 +141,9 @@ impl Binder<'_> {
         let mut generated = None;
         bound.rewrite(&mut |e| {
             let ExprKind::Column(id) = e.kind else { return };
+            if row.hidden.iter().any(|h| h.id == id) {
+                e.kind = ExprKind::Input(u32::try_from(relation.columns.len()).unwrap_or(u32::MAX));
+            }
             let Some((column, _)) = relation.live_columns().zip(&names).find(|(_, n)| n.id == id) else { return };
             if column.is_generated {
                 generated = Some(column.name.clone());
@@ -149,16 +177,43 @@ impl Binder<'_> {
             relation: relation.id,
             role: self.context.role,
             rights: privilege::SELECT,
-            columns: Some(columns.iter().map(|c| c.number).collect()),
+            columns: Some(attributes_of(relation, &columns)),
         });
-        let (scan, names) = self.scan(relation, &relation.name);
-        let find = |column: &&Column| {
-            relation.live_columns().zip(&names).find(|(c, _)| c.number == column.number).map(|(_, n)| n.clone())
-        };
-        let columns: Vec<Name> = columns.iter().filter_map(find).collect();
-        let query = self.finish_as(BoundQuery::new(Node::Scan(scan), columns, vec![]), CommandTag::Select);
+        let (node, names) = self.copied_scan(relation, &columns)?;
+        let query = self.finish_as(BoundQuery::new(node, names, vec![]), CommandTag::Select);
         let columns = result_columns(&query);
         Ok(Copy { direction: CopyDirection::To { query: Box::new(query) }, format, columns })
+    }
+
+    /// The relation's rows with the columns that are copied.
+    fn copied_scan(&mut self, relation: &Arc<Relation>, columns: &[Copied<'_>]) -> Result<(Node, Vec<Name>)> {
+        let (mut scan, names) = self.scan(relation, &relation.name);
+        let hidden = self.hide(&mut scan);
+        let missing = || SqlError::internal("a copied column is the relation's");
+        let read = |what: ScanColumn| hidden.iter().find(|h| h.what == what).map(|h| h.id).ok_or_else(missing);
+        let (mut copied, mut fields) = (vec![], vec![]);
+        for column in columns {
+            let id = match &column.field {
+                None => {
+                    let found = relation.live_columns().zip(&names).find(|(c, _)| c.number == column.number);
+                    found.map(|(_, name)| name.id).ok_or_else(missing)?
+                }
+                Some(FieldTarget::Field(path)) => {
+                    let document = Box::new(Expr::column(read(ScanColumn::Tail)?, SqlType::JSONB));
+                    let kind = ExprKind::DocumentPath { document, path: path.clone() };
+                    let id = self.new_column(&column.name, SqlType::JSONB, 0, 0);
+                    fields.push((id, Expr::new(kind, SqlType::JSONB, 0)));
+                    id
+                }
+                Some(_) => read(ScanColumn::Document)?,
+            };
+            copied.push(Name { name: column.name.clone(), id, ty: column.ty.into() });
+        }
+        let node = match fields.is_empty() {
+            true => Node::Scan(scan),
+            false => Node::Project { input: Box::new(Node::Scan(scan)), exprs: fields },
+        };
+        Ok((node, copied))
     }
 
     fn copy_query(&mut self, copy: &CopyStatement, statement: &Statement) -> Result<Copy> {
@@ -214,27 +269,69 @@ fn result_columns(query: &Query) -> Vec<(String, SqlType)> {
     query.result.iter().map(|c| (c.name.clone(), c.ty)).collect()
 }
 
-/// The columns that are copied: those named, or all that are not computed.
-pub(super) fn copied_columns<'r>(relation: &'r Relation, names: &[ddl::Name]) -> Result<Vec<&'r Column>> {
-    if names.is_empty() {
-        return Ok(relation.live_columns().filter(|c| !c.is_generated).collect());
+/// A column that is copied, or a field of a collection's documents as one of jsonb.
+pub(super) struct Copied<'r> {
+    column: Cow<'r, Column>,
+    pub(super) field: Option<FieldTarget>,
+}
+
+impl std::ops::Deref for Copied<'_> {
+    type Target = Column;
+    fn deref(&self) -> &Column {
+        &self.column
     }
-    let mut columns: Vec<&Column> = vec![];
-    for ddl::Name { name, .. } in names {
-        let Some(column) = relation.column_by_name(name) else {
-            let message = format!("column \"{name}\" of relation \"{}\" does not exist", relation.name);
-            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+}
+
+/// The attributes that are copied; all of them where undeclared fields are.
+fn attributes_of(relation: &Relation, columns: &[Copied<'_>]) -> Vec<i16> {
+    match columns.iter().any(|c| c.field.is_some()) {
+        true => relation.live_columns().map(|c| c.number).collect(),
+        false => columns.iter().map(|c| c.number).collect(),
+    }
+}
+
+/// The columns that are copied: those named, or all that are not computed.
+pub(super) fn copied_columns<'r>(relation: &'r Relation, names: &[ddl::Name]) -> Result<Vec<Copied<'r>>> {
+    let declared = |column: &'r Column| Copied { column: Cow::Borrowed(column), field: None };
+    if names.is_empty() {
+        return Ok(relation.live_columns().filter(|c| !c.is_generated).map(declared).collect());
+    }
+    let mut columns: Vec<Copied<'_>> = vec![];
+    for ddl::Name { name, position } in names {
+        let column = match (relation.column_by_name(name), undeclared(relation, name, *position)?) {
+            (Some(column), _) => declared(column),
+            (None, Some(field)) => {
+                let column = Cow::Owned(catalog::new_column(0, name, SqlType::JSONB));
+                Copied { column, field: Some(field) }
+            }
+            (None, None) => {
+                let message = format!("column \"{name}\" of relation \"{}\" does not exist", relation.name);
+                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+            }
         };
         if column.is_generated {
             let message = format!("column \"{name}\" is a generated column");
             return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
                 .detail("Generated columns cannot be used in COPY."));
         }
-        if columns.iter().any(|c| c.number == column.number) {
+        if columns.iter().any(|c| c.name == column.name) {
             let message = format!("column \"{name}\" specified more than once");
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
         }
         columns.push(column);
     }
+    if columns.len() > 1 && columns.iter().any(|c| c.field == Some(FieldTarget::Document)) {
+        return Err(unsupported(&format!("{DOCUMENT} beside other columns"), 0));
+    }
     Ok(columns)
+}
+
+/// What a name that is no column's means in an open collection.
+fn undeclared(relation: &Relation, name: &str, position: u32) -> Result<Option<FieldTarget>> {
+    match name {
+        _ if relation.kind != RelationKind::Collection => Ok(None),
+        DOCUMENT => Ok(Some(FieldTarget::Document)),
+        own if is_own_name(own) => Err(unsupported(&format!("COPY of {own}"), position)),
+        field => Ok(Some(FieldTarget::Field(vec![PathStep::Key(field.to_owned())]))),
+    }
 }

@@ -1,15 +1,15 @@
 //! COPY's options: each is read once, then what does not go together is refused in PostgreSQL's order.
 
-use super::copy::copied_columns;
+use super::copy::{Copied, copied_columns};
 use crate::parse::{CopyStatement, GivenOption, OptionValue};
 use crate::utility::ddl::Name;
 use crate::utility::{CopyFormat, CopyHeader, CopyKind};
-use catalog::{Column, Relation};
+use catalog::Relation;
 use types::{Result, SqlError, SqlState};
 
 /// What the columns of FORCE_… options are looked for in.
 pub(super) enum Columns<'a> {
-    Relation { relation: &'a Relation, copied: &'a [&'a Column] },
+    Relation { relation: &'a Relation, copied: &'a [Copied<'a>] },
     Query(&'a [&'a str]),
 }
 

@@ -1,14 +1,14 @@
 //! FROM: tables, subqueries, views. Joins are in `join`, functions in `from_function`, WITH queries in `with`.
 
-use super::scope::{Clause, Item, Name, fold};
+use super::scope::{Clause, Item, Name, Scope, fold};
 use super::{Binder, locking, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{JoinKind, Node, PrivilegeCheck, Scan, ScanColumn};
 use crate::plan::columns;
 use catalog::{Relation, RelationKind};
-use sqlparser::ast::{ObjectName, Query, Spanned, TableAlias, TableFactor, TableWithJoins};
+use sqlparser::ast::{ObjectName, Query, Spanned, TableAlias, TableFactor, TableVersion, TableWithJoins};
 use std::sync::Arc;
-use types::{Result, SqlError, SqlState};
+use types::{Result, SqlError, SqlState, SqlType, oid};
 
 /// One FROM item as a node, and the columns that `*` over it shows.
 pub(super) struct Factor {
@@ -46,9 +46,13 @@ impl Binder<'_> {
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 return self.nested_join(table_with_joins, alias.as_ref());
             }
-            TableFactor::Table {
-                name, alias, args: None, version: None, sample: None, with_ordinality: false, ..
-            } => self.table(name, alias.as_ref(), position)?,
+            TableFactor::Table { name, alias, args: None, version, sample: None, with_ordinality: false, .. } => {
+                let node = self.table(name, alias.as_ref(), position)?;
+                match version {
+                    None => node,
+                    Some(version) => self.as_of(node, version, position)?,
+                }
+            }
             TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 let Some(alias) = alias else {
                     let what = if matches!(*subquery.body, sqlparser::ast::SetExpr::Values(_)) {
@@ -74,6 +78,56 @@ impl Binder<'_> {
         };
         let columns = self.scope()?.items.iter().skip(start).flat_map(|i| i.listed().to_vec()).collect();
         Ok(Factor { node, columns })
+    }
+
+    /// `AS OF SYSTEM TIME` on a table.
+    fn as_of(&mut self, node: Node, version: &TableVersion, position: u32) -> Result<Node> {
+        let (Node::Scan(mut scan), TableVersion::ForSystemTimeAsOf(time)) = (node, version) else {
+            return Err(unsupported("AS OF SYSTEM TIME on this kind of FROM item", position));
+        };
+        if scan.relation.kind == RelationKind::Virtual || scan.relation.is_temporary {
+            let what = format!("AS OF SYSTEM TIME on \"{}\", which keeps no history,", scan.relation.name);
+            return Err(unsupported(&what, position));
+        }
+        if scan.columns.iter().any(|(what, _)| *what == ScanColumn::RowKey) {
+            return Err(unsupported("locking rows of the past", position));
+        }
+        self.scopes.push(Scope::of(Clause::Other));
+        let bound = self.expr(time);
+        self.scopes.pop();
+        let time = self.time_of(bound?)?;
+        if time.any(&mut |e| matches!(e.kind, ExprKind::Column(_) | ExprKind::Subquery(_))) {
+            return Err(unsupported("a time that is read from a table", time.position));
+        }
+        scan.as_of = Some(time);
+        Ok(Node::Scan(scan))
+    }
+
+    /// A timestamptz, an interval back from now, or a raw timestamp as `_ts` shows it. A literal is the first that it can be.
+    fn time_of(&mut self, time: Expr) -> Result<Expr> {
+        let (ty, position) = (time.ty, time.position);
+        match ty.oid {
+            oid::TIMESTAMPTZ | oid::INTERVAL | oid::INT8 => Ok(time),
+            oid::UNKNOWN => {
+                let text = match &time.kind {
+                    ExprKind::Const(value @ types::Datum::Text(_)) => Some(value.as_str().to_owned()),
+                    _ => None,
+                };
+                let is = |ty| text.as_ref().is_some_and(|t| types::io::input(ty, t, &self.context.format).is_ok());
+                let interval = SqlType::new(oid::INTERVAL);
+                let ty = if !is(SqlType::TIMESTAMPTZ) && is(interval) { interval } else { SqlType::TIMESTAMPTZ };
+                self.implicit(time, ty)
+            }
+            oid::INT2 | oid::INT4 => self.explicit_cast(time, SqlType::INT8, position),
+            oid::TIMESTAMP | oid::DATE => self.explicit_cast(time, SqlType::TIMESTAMPTZ, position),
+            _ => {
+                let message = format!(
+                    "AS OF SYSTEM TIME must be a timestamp with time zone, an interval or a bigint, not type {}",
+                    self.type_name(ty)
+                );
+                Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position))
+            }
+        }
     }
 
     fn derived(&mut self, subquery: &Query, lateral: bool, alias: &TableAlias) -> Result<Node> {
@@ -196,10 +250,9 @@ impl Binder<'_> {
             RelationKind::View => self.view(&relation, &alias_name, alias, locks, position),
             RelationKind::Table | RelationKind::MaterializedView | RelationKind::Virtual | RelationKind::Collection => {
                 let (mut scan, names) = self.scan(&relation, &alias_name);
+                let hidden = self.hide(&mut scan);
                 self.lock_scan(&mut scan, &locks)?;
                 let columns = self.renamed(&alias_name, names, alias)?;
-                // Of a row that is read again under its lock, the declared columns are.
-                let hidden = if locks.is_empty() { self.hide(&mut scan) } else { vec![] };
                 self.put_item(Item { relation: Some(relation), hidden, ..Item::new(&alias_name, columns) })?;
                 Ok(Node::Scan(scan))
             }

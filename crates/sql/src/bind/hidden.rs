@@ -9,9 +9,9 @@ use super::scope::{Item, fold};
 use super::unsupported;
 use crate::expr::{CallForm, Expr, ExprKind, PathStep};
 use crate::logical::{ColumnId, Scan, ScanColumn};
-use catalog::RelationKind;
-use sqlparser::ast::Ident;
-use types::{Result, SqlError, SqlState, SqlType, oid};
+use catalog::{Relation, RelationKind};
+use sqlparser::ast::{self, Ident, Subscript};
+use types::{CallContext, Datum, FormatSettings, Result, SqlError, SqlState, SqlType, oid};
 
 /// Steps of one path.
 const STEPS_MAX: usize = 100;
@@ -30,22 +30,30 @@ impl Binder<'_> {
     /// Lets a scan offer them; the planner leaves out those that nobody reads.
     pub(super) fn hide(&mut self, scan: &mut Scan) -> Vec<Hidden> {
         let row = SqlType::new(scan.relation.row_type);
-        let is_stored = scan.relation.kind != RelationKind::Virtual;
-        let is_open = scan.relation.kind == RelationKind::Collection;
+        let mut hidden = vec![];
+        if row.oid != 0 {
+            hidden.push(self.hidden(ScanColumn::WholeRow, row));
+        }
+        hidden.extend(self.hidden_parts(&scan.relation));
+        scan.columns.extend(hidden.iter().map(|h| (h.what, h.id)));
+        hidden
+    }
+
+    /// All but the row as a whole, which a row that is written is put together for.
+    pub(super) fn hidden_parts(&mut self, relation: &Relation) -> Vec<Hidden> {
+        let is_stored = relation.kind != RelationKind::Virtual;
+        let is_open = relation.kind == RelationKind::Collection;
         let all = [
-            (ScanColumn::WholeRow, row, scan.relation.row_type != 0),
             (ScanColumn::TableOid, SqlType::OID, true),
             (ScanColumn::CommitTimestamp, SqlType::INT8, is_stored),
             (ScanColumn::Document, SqlType::JSONB, is_stored),
             (ScanColumn::Tail, SqlType::JSONB, is_open),
         ];
-        let mut hidden = vec![];
-        for (what, ty, _) in all.into_iter().filter(|(_, _, is_offered)| *is_offered) {
-            let id = self.new_column("", ty, 0, 0);
-            scan.columns.push((what, id));
-            hidden.push(Hidden { what, id, ty });
-        }
-        hidden
+        all.into_iter().filter(|(.., is_offered)| *is_offered).map(|(what, ty, _)| self.hidden(what, ty)).collect()
+    }
+
+    pub(super) fn hidden(&mut self, what: ScanColumn, ty: SqlType) -> Hidden {
+        Hidden { what, id: self.new_column("", ty, 0, 0), ty }
     }
 
     /// What a name means that is no declared column: `name`, `table.name`, or a path of fields. None if it is nothing here, either.
@@ -59,7 +67,10 @@ impl Binder<'_> {
             let (items, path): (Vec<&Item>, &[String]) = match named {
                 Some(item) => (vec![item], names.get(1..).unwrap_or_default()),
                 None => {
-                    let visible = scope.items.iter().filter(|i| i.columns_visible && i.relation.is_some());
+                    let visible = scope
+                        .items
+                        .iter()
+                        .filter(|i| i.columns_visible && (i.relation.is_some() || !i.hidden.is_empty()));
                     (visible.collect(), &names)
                 }
             };
@@ -122,8 +133,11 @@ impl Binder<'_> {
         if value.ty.oid == oid::JSON {
             return self.explicit_cast(value, SqlType::JSONB, position);
         }
+        if let Some(constant) = lifted_constant(&value) {
+            return Ok(Expr { position, ..Expr::constant(constant, SqlType::JSONB) });
+        }
         let chosen = self.function("to_jsonb", &[value.ty.oid], position)?;
-        self.complete_call(&chosen, vec![value], CallForm::ImplicitCast, position)
+        self.complete_call(&chosen, vec![value], CallForm::Function, position)
     }
 
     /// Both sides of an operator, where one is a field of a document.
@@ -133,6 +147,20 @@ impl Binder<'_> {
             return Ok((left, right));
         }
         Ok((self.lift(left)?, self.lift(right)?))
+    }
+}
+
+/// A constant of a type whose JSON form depends on no setting: stored expressions and indexes can rely on it.
+fn lifted_constant(value: &Expr) -> Option<Datum> {
+    let ExprKind::Const(datum) = &value.kind else { return None };
+    match value.ty.oid {
+        _ if datum.is_null() => Some(Datum::Null),
+        oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC | oid::TEXT | oid::VARCHAR => {
+            let format = FormatSettings::default();
+            let call = CallContext { format: &format, arg_types: &[value.ty], result_type: SqlType::JSONB };
+            types::functions::scalar("to_jsonb")?(&call, std::slice::from_ref(datum)).ok()
+        }
+        _ => None,
     }
 }
 
@@ -155,4 +183,19 @@ pub(super) fn further(expr: &mut Expr, step: PathStep) -> Option<PathStep> {
         }
         _ => Some(step),
     }
+}
+
+/// `[1]` and `['a']`.
+pub(super) fn literal_step(subscript: &Subscript) -> Option<PathStep> {
+    let Subscript::Index { index: ast::Expr::Value(value) } = subscript else { return None };
+    match &value.value {
+        ast::Value::Number(digits, _) => digits.parse().ok().map(PathStep::Index),
+        ast::Value::SingleQuotedString(key) => Some(PathStep::Key(key.clone())),
+        _ => None,
+    }
+}
+
+/// Names that a row's own parts have, which no field can be written by.
+pub(super) fn is_own_name(name: &str) -> bool {
+    NO_SUCH_SYSTEM_COLUMN.contains(&name) || matches!(name, "tableoid" | "_ts" | "_doc")
 }

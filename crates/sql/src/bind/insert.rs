@@ -1,39 +1,68 @@
 //! INSERT: VALUES, SELECT and DEFAULT VALUES, ON CONFLICT, RETURNING.
 
 use super::assign::{Place, nothing, refuse_default};
+use super::change::Assigned;
+use super::fields::{DOCUMENT, FieldTarget, Fields};
 use super::from::conjuncts;
 use super::query::{BoundQuery, literal_of};
-use super::scope::{Clause, Item, Name, Scope, fold};
+use super::scope::{Clause, Item, Scope, fold};
 use super::set_returning::expanded;
-use super::target::{is_column, is_default, no_such_column, refuse_generated, write};
+use super::target::{WholeRow, give_hidden, is_column, is_default, no_such_column, refuse_generated, write};
 use super::view_target::{WriteRelation, replace_computed, resolve_computed};
 use super::{Binder, group, unsupported};
-use crate::expr::Expr;
-use crate::logical::{ColumnId, ConflictUpdate, Insert, Node, OnConflict, Overriding, ScanColumn, WriteTarget};
+use crate::expr::{Expr, PathStep};
+use crate::logical::{ColumnId, ConflictUpdate, Insert, Node, OnConflict, Overriding, WriteTarget};
 use crate::parse::{forms, targets};
 use catalog::{Column, Identity, Relation, privilege};
 use sqlparser::ast::{self, OnConflictAction, OnInsert, SetExpr, Spanned};
+use std::borrow::Cow;
 use std::sync::Arc;
 use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
 
-/// A column that a value is given for, or a part of one.
+/// A column that a value is given for, a part of one, or a field of a document.
 #[derive(Clone)]
 struct Given<'r> {
-    column: &'r Column,
+    /// Of a field: one of jsonb with number 0 and the field's name.
+    column: Cow<'r, Column>,
     steps: Vec<ast::AccessExpr>,
+    /// Where a field stands in the document.
+    path: Option<Vec<PathStep>>,
     position: u32,
 }
 
 impl<'r> Given<'r> {
     fn whole(column: &'r Column) -> Given<'r> {
-        Given { column, steps: vec![], position: 0 }
+        Given { column: Cow::Borrowed(column), steps: vec![], path: None, position: 0 }
+    }
+
+    fn field(name: &str, path: Vec<PathStep>, position: u32) -> Given<'r> {
+        let column = catalog::new_column(0, name, SqlType::JSONB);
+        Given { column: Cow::Owned(column), steps: vec![], path: Some(path), position }
     }
 }
 
 impl std::ops::Deref for Given<'_> {
     type Target = Column;
     fn deref(&self) -> &Column {
-        self.column
+        &self.column
+    }
+}
+
+/// The rows of an INSERT: which of their columns is given to which attribute, and which become fields of the document.
+#[derive(Default)]
+struct Source {
+    given: Vec<(i16, ColumnId)>,
+    fields: Vec<(Vec<PathStep>, ColumnId)>,
+}
+
+impl Source {
+    /// Of parts of one column the first holds what all make of it.
+    fn give(&mut self, column: &Given<'_>, id: ColumnId) {
+        match &column.path {
+            Some(path) => self.fields.push((path.clone(), id)),
+            None if self.given.iter().any(|(n, _)| *n == column.number) => {}
+            None => self.given.push((column.number, id)),
+        }
     }
 }
 
@@ -53,34 +82,42 @@ impl Binder<'_> {
             ast::InsertOverriding::System => Overriding::System,
             ast::InsertOverriding::User => Overriding::User,
         });
-        let is_document = insert.columns.iter().any(targets::is_document);
+        let is_document = self.is_document(&shown, &insert.columns)?;
         let (input, given, tail) = if is_document && written.is_view() {
             return Err(unsupported("DOCUMENT for a view", position));
         } else if is_document {
             let documents = self.documents(&relation, insert, position)?;
-            self.inserted.push((relation.id, relation.live_columns().map(|c| c.number).collect()));
+            self.insert_into_all(&relation);
             (documents.input, documents.given, Some(documents.tail))
         } else {
             let columns = self.insert_columns(&shown, &insert.columns)?;
-            self.inserted.push((relation.id, columns.iter().map(|c| c.number).collect()));
-            let (input, given) = self.insert_source(&written, columns, insert, overriding)?;
-            (input, given, None)
+            match columns.iter().any(|c| c.path.is_some()) {
+                true => self.insert_into_all(&relation),
+                false => self.inserted.push((relation.id, columns.iter().map(|c| c.number).collect())),
+            }
+            let (input, source) = self.insert_source(&written, columns, insert, overriding)?;
+            let (input, tail) = self.with_fields(input, source.fields);
+            (input, source.given, tail)
         };
         let named: Vec<i16> = given.iter().map(|(n, _)| *n).collect();
         let (input, values) = self.complete(&written.defaults, input, given)?;
         let (mut target, new_row) = self.write_target(&relation)?;
-        target.view_checks = self.view_checks(&written, &new_row)?;
-        let seen = self.seen_row(&written, &new_row)?;
+        target.view_checks = self.view_checks(&written, &new_row.names)?;
+        let seen = self.seen_row(&written, &new_row.names)?;
         let generated = self.generated(&relation, &new_row)?;
         let alias = insert.table_alias.as_ref().map_or_else(|| shown.name.clone(), |a| fold(&a.alias));
         let on_conflict = match &insert.on {
             None => None,
             Some(OnInsert::OnConflict(conflict)) => {
-                Some(self.on_conflict(&written, &target, &seen.names, &alias, conflict)?)
+                let item = match written.is_view() {
+                    true => Item::new(&relation.name, seen.names.clone()),
+                    false => new_row.stored_item(),
+                };
+                Some(self.on_conflict(&written, &target, item, &alias, conflict)?)
             }
             Some(_) => return Err(unsupported("this clause of INSERT", position)),
         };
-        self.push_row(&alias, &seen.names);
+        self.push_item(new_row.seen_item(&written, &alias, seen.names.clone()));
         // Of the columns that RETURNING and ON CONFLICT read.
         if (insert.returning.is_some() || on_conflict.is_some()) && !written.is_view() {
             self.need(&relation, privilege::SELECT);
@@ -90,10 +127,33 @@ impl Binder<'_> {
         let (returning, names) = returning?;
         let read: Vec<&Expr> = returning.iter().map(|(_, e)| e).collect();
         self.need_on_views(&written, privilege::INSERT, &named, &seen.names, &read);
+        give_hidden(&mut target, &new_row, &generated, &returning);
         let node = Insert { target, input, values, generated, tail, on_conflict, returning, overriding };
         let mut node = Node::Insert(Box::new(node));
         resolve_computed(&mut node, &seen.computed);
         Ok(write(node, names))
+    }
+
+    /// Whether the rows are whole documents.
+    fn is_document(&self, relation: &Relation, names: &[ast::ObjectName]) -> Result<bool> {
+        if names.iter().any(targets::is_document) {
+            return Ok(true);
+        }
+        for name in names {
+            let position = self.at(name.span());
+            if self.field_target(relation, &Place::of(name)?, position)? == Some(FieldTarget::Document) {
+                return match names {
+                    [_] => Ok(true),
+                    _ => Err(unsupported(&format!("{DOCUMENT} beside other columns"), position)),
+                };
+            }
+        }
+        Ok(false)
+    }
+
+    /// Documents are for who may insert into all columns.
+    pub(super) fn insert_into_all(&mut self, relation: &Relation) {
+        self.inserted.push((relation.id, relation.live_columns().map(|c| c.number).collect()));
     }
 
     /// The columns that values are given for.
@@ -102,9 +162,19 @@ impl Binder<'_> {
             return Ok(relation.live_columns().map(Given::whole).collect());
         }
         let mut columns: Vec<Given<'_>> = vec![];
+        let mut fields = Fields::default();
         for name in names {
             let position = self.at(name.span());
             let place = Place::of(name)?;
+            match self.field_target(relation, &place, position)? {
+                None => {}
+                Some(FieldTarget::Field(path)) => {
+                    fields.claim(FieldTarget::Field(path.clone()), &place.column)?;
+                    columns.push(Given::field(&place.column, path, position));
+                    continue;
+                }
+                Some(_) => return Err(unsupported("inserting into parts of a document", position)),
+            }
             let name = place.column;
             let column = relation.column_by_name(&name).ok_or_else(|| no_such_column(relation, &name, position))?;
             let is_whole = place.steps.is_empty();
@@ -112,7 +182,7 @@ impl Binder<'_> {
                 let message = format!("column \"{name}\" specified more than once");
                 return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position));
             }
-            columns.push(Given { column, steps: place.steps, position });
+            columns.push(Given { column: Cow::Borrowed(column), steps: place.steps, path: None, position });
         }
         Ok(columns)
     }
@@ -124,8 +194,8 @@ impl Binder<'_> {
         columns: Vec<Given<'_>>,
         insert: &ast::Insert,
         overriding: Option<Overriding>,
-    ) -> Result<(Node, Vec<(i16, ColumnId)>)> {
-        let Some(source) = &insert.source else { return Ok((Node::OneRow, vec![])) };
+    ) -> Result<(Node, Source)> {
+        let Some(source) = &insert.source else { return Ok((Node::OneRow, Source::default())) };
         let is_plain = source.with.is_none() && source.order_by.is_none() && source.limit_clause.is_none();
         if let SetExpr::Values(values) = &*source.body
             && is_plain
@@ -136,7 +206,7 @@ impl Binder<'_> {
         let mut bound = self.open_query(source, vec![])?;
         let places = Places { names: &insert.columns, values: bound.positions.clone() };
         let columns = self.matched(columns, bound.columns.len(), &places)?;
-        let (mut exprs, mut given) = (vec![], vec![]);
+        let (mut exprs, mut made) = (vec![], Source::default());
         for ((column, name), position) in columns.iter().zip(bound.columns.clone()).zip(bound.positions.clone()) {
             written.refuse_computed(column, "insert into")?;
             refuse_generated(column, "insert")?;
@@ -149,6 +219,7 @@ impl Binder<'_> {
                 return Err(unsupported("inserting into parts of columns from a query", column.position));
             }
             if name.ty.oid == oid::UNKNOWN
+                && column.path.is_none()
                 && let Some(place) = literal_of(&mut bound.node, name.id)
             {
                 let literal = std::mem::replace(place, Expr::constant(Datum::Null, ty));
@@ -156,13 +227,16 @@ impl Binder<'_> {
                 if let Some(info) = self.columns.get_mut(name.id.0 as usize) {
                     info.ty = ty;
                 }
-                given.push((column.number, name.id));
+                made.give(column, name.id);
                 continue;
             }
             let source = Expr { position, ..Expr::column(name.id, name.ty) };
-            let value = self.assign(source, column.declared(), &column.name)?;
+            let value = match column.path {
+                Some(_) => self.lift(source)?,
+                None => self.assign(source, column.declared(), &column.name)?,
+            };
             let id = is_column(&value).unwrap_or_else(|| self.new_column(&column.name, ty, 0, 0));
-            given.push((column.number, id));
+            made.give(column, id);
             if is_column(&value).is_none() {
                 exprs.push((id, value));
             }
@@ -171,7 +245,7 @@ impl Binder<'_> {
             true => bound.node,
             false => Node::Project { input: Box::new(bound.node), exprs },
         };
-        Ok((node, given))
+        Ok((node, made))
     }
 
     /// Without a column list, fewer values than columns are taken for the first ones.
@@ -197,7 +271,7 @@ impl Binder<'_> {
         rows: &[&[ast::Expr]],
         names: &[ast::ObjectName],
         overriding: Option<Overriding>,
-    ) -> Result<(Node, Vec<(i16, ColumnId)>)> {
+    ) -> Result<(Node, Source)> {
         let width = rows.first().map_or(0, |r| r.len());
         if let Some(row) = rows.iter().find(|r| r.len() != width) {
             let message = "VALUES lists must all be the same length";
@@ -217,7 +291,7 @@ impl Binder<'_> {
                     continue;
                 }
                 // Further parts of one column go into what the first made of it.
-                let first = columns.iter().take(number).position(|c| c.number == column.number);
+                let first = columns.iter().take(number).position(|c| c.path.is_none() && c.number == column.number);
                 let container = first.and_then(|f| bound.get(f).cloned()).unwrap_or_else(|| nothing(column));
                 refuse_generated(column, "insert")?;
                 if is_default(expr) {
@@ -240,12 +314,8 @@ impl Binder<'_> {
         for column in &columns {
             ids.push(self.new_column(&column.name, column.ty.into(), 0, 0));
         }
-        let mut given: Vec<(i16, ColumnId)> = vec![];
-        for (column, id) in columns.iter().zip(&ids).filter(|(c, _)| !c.is_generated) {
-            if !given.iter().any(|(n, _)| *n == column.number) {
-                given.push((column.number, *id));
-            }
-        }
+        let mut made = Source::default();
+        columns.iter().zip(&ids).filter(|(c, _)| !c.is_generated).for_each(|(column, id)| made.give(column, *id));
         let row = bound_rows.first().cloned().unwrap_or_default();
         let node = match sets.is_empty() {
             true => Node::Values { rows: bound_rows, columns: ids },
@@ -254,16 +324,19 @@ impl Binder<'_> {
                 exprs: ids.into_iter().zip(row).collect(),
             },
         };
-        Ok((node, given))
+        Ok((node, made))
     }
 
     fn insert_value(
         &mut self,
         relation: &Relation,
-        column: &Column,
+        column: &Given<'_>,
         expr: &ast::Expr,
         overriding: Option<Overriding>,
     ) -> Result<Expr> {
+        if column.path.is_some() {
+            return self.field_given(expr);
+        }
         let is_overridden = overriding == Some(Overriding::User) && column.identity.is_some();
         if column.is_generated && is_default(expr) {
             return Ok(Expr::constant(Datum::Null, column.ty.into()));
@@ -307,7 +380,7 @@ impl Binder<'_> {
         &mut self,
         written: &WriteRelation,
         target: &WriteTarget,
-        seen: &[Name],
+        seen: Item,
         alias: &str,
         conflict: &ast::OnConflict,
     ) -> Result<OnConflict> {
@@ -324,14 +397,13 @@ impl Binder<'_> {
         if !written.is_view() {
             self.need(relation, privilege::UPDATE);
         }
-        let (old, proposed) = (self.row_of(relation), self.row_of(relation));
-        let (seen_old, seen_proposed) = (self.seen_row(written, &old)?, self.seen_row(written, &proposed)?);
-        self.push_row(alias, &seen_old.names);
-        let whole = (!written.is_view()).then(|| relation.clone());
+        let (old, proposed) = (self.whole(relation), self.whole(relation));
+        let (seen_old, seen_proposed) =
+            (self.seen_row(written, &old.names)?, self.seen_row(written, &proposed.names)?);
+        self.push_item(old.seen_item(written, alias, seen_old.names.clone()));
         let scope = self.scope()?;
         scope.clause = Clause::Set;
-        scope.items.iter_mut().for_each(|i| i.relation.clone_from(&whole));
-        scope.push(Item { relation: whole, ..Item::new("excluded", seen_proposed.names) });
+        scope.push(proposed.seen_item(written, "excluded", seen_proposed.names));
         let bound = self.conflict_update(written, update, &old, &proposed);
         self.scopes.pop();
         let mut bound = bound?;
@@ -350,11 +422,10 @@ impl Binder<'_> {
         &mut self,
         written: &WriteRelation,
         update: &ast::DoUpdate,
-        old: &[Name],
-        proposed: &[Name],
+        old: &WholeRow,
+        proposed: &WholeRow,
     ) -> Result<ConflictUpdate> {
-        let relation = &written.base;
-        let assignments = self.assignments(written, &update.assignments)?;
+        let Assigned { columns: assignments, tail } = self.assignments(written, &update.assignments)?;
         let predicate = match &update.selection {
             Some(condition) => {
                 self.enter(Clause::Where);
@@ -363,13 +434,13 @@ impl Binder<'_> {
             }
             None => None,
         };
-        let numbers = || relation.live_columns().map(|c| c.number);
+        let read: Vec<&Expr> = assignments.iter().map(|(_, e)| e).chain(&tail).chain(&predicate).collect();
         Ok(ConflictUpdate {
-            existing: numbers().map(ScanColumn::Attribute).zip(old.iter().map(|n| n.id)).collect(),
-            excluded: numbers().zip(proposed.iter().map(|n| n.id)).collect(),
+            existing: old.read_by(read.iter().copied()),
+            excluded: proposed.read_by(read.iter().copied()),
             assignments,
             generated: vec![],
-            tail: None,
+            tail,
             predicate,
         })
     }
@@ -378,7 +449,7 @@ impl Binder<'_> {
     fn arbiters(
         &mut self,
         target: &WriteTarget,
-        new_row: &[Name],
+        row: Item,
         conflict: Option<&ast::ConflictTarget>,
     ) -> Result<Vec<Oid>> {
         let relation = &target.relation;
@@ -394,7 +465,7 @@ impl Binder<'_> {
             }
             Some(ast::ConflictTarget::Columns { columns, predicate }) => (columns, predicate),
         };
-        self.push_row(&relation.name, new_row);
+        self.push_item(row);
         self.scope()?.clause = Clause::Stored("index expressions");
         let bound = self.conflict_elements(columns, predicate.as_ref());
         self.scopes.pop();

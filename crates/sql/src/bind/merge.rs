@@ -3,7 +3,7 @@
 use super::from::conjuncts;
 use super::query::BoundQuery;
 use super::scope::{Clause, Scope, fold};
-use super::target::{is_default, no_such_column, refuse_generated, write};
+use super::target::{give_hidden, is_default, no_such_column, refuse_generated, write};
 use super::view_target::WriteRelation;
 use super::{Binder, unsupported};
 use crate::expr::Expr;
@@ -81,8 +81,9 @@ impl Binder<'_> {
         for clause in &merge.clauses {
             clauses.push(self.merge_clause(&scanned.written, &scanned.alias, clause)?);
         }
-        let (target, new_row) = self.write_target(&relation)?;
+        let (mut target, new_row) = self.write_target(&relation)?;
         let generated = self.generated(&relation, &new_row)?;
+        give_hidden(&mut target, &new_row, &generated, &[]);
         let old_row = scanned.old_row_for(on.iter().chain(clauses.iter().flat_map(MergeClause::expressions)));
         let row_key = scanned.row_key;
         let node = Merge { target, input, row_key, old_row, generated, recheck: on, clauses };
@@ -139,7 +140,11 @@ impl Binder<'_> {
             ast::MergeAction::Delete { .. } => MergeAction::Delete,
             ast::MergeAction::Update(update) => match &update.kind {
                 MergeUpdateKind::Set(assignments) if update.update_predicate.is_none() => {
-                    MergeAction::Update(self.assignments(written, assignments)?)
+                    let assigned = self.assignments(written, assignments)?;
+                    if assigned.tail.is_some() {
+                        return Err(unsupported("MERGE of undeclared fields", self.at(clause.when_token.0.span)));
+                    }
+                    MergeAction::Update(assigned.columns)
                 }
                 _ => return Err(unsupported("this form of UPDATE", 0)),
             },

@@ -2,7 +2,7 @@
 //!
 //! One `Binder` per statement. `expr`, `sugar`, `row`, `array`, `subquery` and `call` bind expressions, `resolve` chooses operators and functions, `coerce` converts
 //! types, `scope` finds columns; `query`, `select`, `from`, `join`, `with`, `group`, `window`, `set_returning` and `locking` make the
-//! relational tree, `insert` and `change` the writes, `utility` the rest.
+//! relational tree, `insert` and `change` the writes, `document` and `fields` those of open collections, `utility` the rest.
 //! What is not done is refused with 0A000, with its position.
 
 mod aggregate;
@@ -19,6 +19,7 @@ mod copy_tests;
 mod document;
 mod domain;
 mod expr;
+mod fields;
 mod from;
 mod from_function;
 mod function_check;
@@ -133,19 +134,13 @@ pub fn bind(statement: &Statement, context: &BindContext, parameter_types: &[Opt
     Ok(Bound { kind, parameters, columns, depends_on, functions })
 }
 
-/// A stored default, check, index expression or predicate over a relation's row: attribute n is column n - 1.
+/// A stored default, check, index expression or predicate over a relation's row: attribute n is column n - 1, an open
+/// collection's undeclared part the one behind them.
 pub fn parse_bind_expr(text: &str, relation: &Relation, context: &BindContext) -> Result<Expr> {
     let mut binder = Binder::new(context, Lines::default());
-    let mut scope = Scope::default();
-    let columns: Vec<_> = relation
-        .columns
-        .iter()
-        .map(|c| (c, binder.new_column(&c.name, c.ty.into(), relation.id, c.number)))
-        .filter(|(c, _)| !c.is_dropped)
-        .map(|(c, id)| scope::Name { name: c.name.clone(), id, ty: c.ty.into() })
-        .collect();
-    scope.push(scope::Item::new(&relation.name, columns));
-    binder.scopes.push(scope);
+    let item = binder.stored_item(relation);
+    binder.scopes.push(Scope::default());
+    binder.scope()?.push(item);
     let syntax = parse::expression(text)?;
     binder.expr(&syntax)
 }

@@ -8,9 +8,9 @@
 
 use crate::attributes::used_attributes;
 use crate::expr::{Expr, ExprKind};
-use crate::logical::{ColumnId, Insert, MergeAction, Node, PrivilegeCheck, Query};
+use crate::logical::{ColumnId, Insert, MergeAction, Node, PrivilegeCheck, Query, ScanColumn, WriteTarget};
 use crate::plan::columns;
-use catalog::privilege;
+use catalog::{Relation, privilege};
 use std::collections::{BTreeMap, BTreeSet};
 use types::Oid;
 
@@ -67,30 +67,21 @@ impl Uses {
             Node::Insert(insert) => {
                 let relation = insert.target.relation.id;
                 self.targets.insert(relation);
-                self.reads_new_row(relation, &insert.target.new_row, insert.returning.iter().map(|(_, e)| e));
+                self.reads_new_row(&insert.target, insert.returning.iter().map(|(_, e)| e));
                 self.reads_arbiters(insert);
                 if let Some(update) = insert.on_conflict.as_ref().and_then(|c| c.update.as_ref()) {
-                    let assigned = update.assignments.iter().map(|(n, _)| *n);
-                    self.updated.entry(relation).or_default().extend(assigned);
-                    let existing: Vec<(i16, ColumnId)> = update
-                        .existing
-                        .iter()
-                        .filter_map(|(what, id)| match what {
-                            crate::logical::ScanColumn::Attribute(n) => Some((*n, *id)),
-                            _ => None,
-                        })
-                        .collect();
-                    let exprs = || update.assignments.iter().map(|(_, e)| e).chain(&update.predicate);
-                    self.reads_new_row(relation, &existing, exprs());
-                    self.reads_new_row(relation, &update.excluded, exprs());
+                    self.assigns(&insert.target.relation, &update.assignments, update.tail.is_some());
+                    let exprs =
+                        || update.assignments.iter().map(|(_, e)| e).chain(&update.predicate).chain(&update.tail);
+                    self.reads_row(&insert.target.relation, &update.existing, exprs());
+                    self.reads_row(&insert.target.relation, &update.excluded, exprs());
                 }
             }
             Node::Update(update) => {
                 let relation = update.target.relation.id;
                 self.targets.insert(relation);
-                let assigned = update.assignments.iter().map(|(n, _)| *n);
-                self.updated.entry(relation).or_default().extend(assigned);
-                self.reads_new_row(relation, &update.target.new_row, update.returning.iter().map(|(_, e)| e));
+                self.assigns(&update.target.relation, &update.assignments, update.tail.is_some());
+                self.reads_new_row(&update.target, update.returning.iter().map(|(_, e)| e));
             }
             Node::Merge(merge) => {
                 let relation = merge.target.relation.id;
@@ -127,7 +118,27 @@ impl Uses {
         expr.children().into_iter().for_each(|child| self.expr(child));
     }
 
-    fn reads_new_row<'e>(&mut self, relation: Oid, row: &[(i16, ColumnId)], exprs: impl Iterator<Item = &'e Expr>) {
+    /// Undeclared fields are everybody's who may write to all columns.
+    fn assigns(&mut self, relation: &Relation, assignments: &[(i16, Expr)], with_fields: bool) {
+        let updated = self.updated.entry(relation.id).or_default();
+        updated.extend(assignments.iter().map(|(n, _)| *n));
+        if with_fields {
+            updated.extend(relation.live_columns().map(|c| c.number));
+        }
+    }
+
+    fn reads_new_row<'e>(&mut self, target: &WriteTarget, exprs: impl Iterator<Item = &'e Expr>) {
+        let attributes = target.new_row.iter().map(|(n, id)| (ScanColumn::Attribute(*n), *id));
+        let row: Vec<_> = attributes.chain(target.hidden.iter().copied()).collect();
+        self.reads_row(&target.relation, &row, exprs);
+    }
+
+    fn reads_row<'e>(
+        &mut self,
+        relation: &Relation,
+        row: &[(ScanColumn, ColumnId)],
+        exprs: impl Iterator<Item = &'e Expr>,
+    ) {
         for expr in exprs {
             expr.any(&mut |e| {
                 let ids = match &e.kind {
@@ -135,8 +146,15 @@ impl Uses {
                     ExprKind::Subquery(subquery) => &subquery.correlated,
                     _ => &[],
                 };
-                let read = row.iter().filter(|(_, id)| ids.contains(id)).map(|(n, _)| (relation, *n));
-                self.read.extend(read);
+                for (what, _) in row.iter().filter(|(_, id)| ids.contains(id)) {
+                    match what {
+                        ScanColumn::Attribute(n) => drop(self.read.insert((relation.id, *n))),
+                        ScanColumn::Document | ScanColumn::Tail => {
+                            self.read.extend(relation.live_columns().map(|c| (relation.id, c.number)));
+                        }
+                        _ => {}
+                    }
+                }
                 false
             });
         }

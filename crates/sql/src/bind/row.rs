@@ -1,7 +1,7 @@
 //! Row values: ROW(…), `(a, b)`, whole rows of FROM items, their fields, and comparisons of them.
 
 use super::expr::leftmost;
-use super::hidden::{further, is_field};
+use super::hidden::{further, is_field, literal_step};
 use super::scope::fold;
 use super::subquery::query_of;
 use super::{Binder, unsupported};
@@ -421,16 +421,6 @@ impl Binder<'_> {
         let position = self.at(name.span());
         let row = self.whole_row_of(name)?;
         self.all_fields(row, position)
-    }
-}
-
-/// `[1]` and `['a']`.
-fn literal_step(subscript: &ast::Subscript) -> Option<PathStep> {
-    let ast::Subscript::Index { index: Ast::Value(value) } = subscript else { return None };
-    match &value.value {
-        ast::Value::Number(digits, _) => digits.parse().ok().map(PathStep::Index),
-        ast::Value::SingleQuotedString(key) => Some(PathStep::Key(key.clone())),
-        _ => None,
     }
 }
 

@@ -296,9 +296,7 @@ impl Binder<'_> {
                 }
             }
         }
-        if let Some(hidden) = self.hidden_column(parts, position)? {
-            return Ok(hidden);
-        }
+        // A FROM item's name is its row, whatever fields a document may have.
         if table.is_none()
             && let Some(row) = self.whole_row(&name, position)?
         {
@@ -306,6 +304,9 @@ impl Binder<'_> {
         }
         if let Some(value) = self.body_name(parts, position)? {
             return Ok(Expr { position, ..value });
+        }
+        if let Some(hidden) = self.hidden_column(parts, position)? {
+            return Ok(hidden);
         }
         match table {
             None => {

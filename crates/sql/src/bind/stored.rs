@@ -6,9 +6,10 @@
 use super::Binder;
 use super::scope::{Clause, Item, Name, Scope};
 use crate::expr::{CallForm, Expr, ExprKind};
+use crate::logical::ScanColumn;
 use crate::parse::{self, Lines};
 use crate::{BindContext, Statement};
-use catalog::Relation;
+use catalog::{Relation, RelationKind};
 use types::builtin::{self, CastContext, ProcKind, Volatility};
 use types::{Oid, Result, SqlError, SqlState, SqlType, oid};
 
@@ -69,7 +70,8 @@ impl StoredUse<'_> {
     }
 }
 
-/// Binds an expression over a relation's row: attribute n is column n - 1. Positions count within `text`.
+/// Binds an expression over a relation's row: attribute n is column n - 1, an open collection's undeclared part the one behind
+/// them. Positions count within `text`.
 pub fn bind_stored(
     text: &str,
     relation: Option<&Relation>,
@@ -80,14 +82,7 @@ pub fn bind_stored(
     let mut binder = Binder::new(context, Lines::new(text));
     let mut scope = Scope::of(Clause::Stored(usage.places()));
     if let Some(relation) = relation {
-        let mut columns = vec![];
-        for column in &relation.columns {
-            let id = binder.new_column(&column.name, column.ty.into(), relation.id, column.number);
-            if !column.is_dropped {
-                columns.push(Name { name: column.name.clone(), id, ty: column.ty.into() });
-            }
-        }
-        scope.push(Item::new(&relation.name, columns));
+        scope.push(binder.stored_item(relation));
     }
     binder.scopes.push(scope);
     let expr = binder.expr(&syntax)?;
@@ -143,6 +138,22 @@ impl Statement {
 }
 
 impl Binder<'_> {
+    /// A row that expressions of the catalog are bound over, before anything else has a column.
+    pub(super) fn stored_item(&mut self, relation: &Relation) -> Item {
+        let mut columns = vec![];
+        for column in &relation.columns {
+            let id = self.new_column(&column.name, column.ty.into(), relation.id, column.number);
+            if !column.is_dropped {
+                columns.push(Name { name: column.name.clone(), id, ty: column.ty.into() });
+            }
+        }
+        let hidden = match relation.kind {
+            RelationKind::Collection => vec![self.hidden(ScanColumn::Tail, SqlType::JSONB)],
+            _ => vec![],
+        };
+        Item { hidden, ..Item::new(&relation.name, columns) }
+    }
+
     pub(super) fn check_parts(&self, expr: &Expr, usage: StoredUse<'_>) -> Result<()> {
         let (place, places) = (usage.place(), usage.places());
         if let Some(scope) = self.scopes.last()

@@ -1,22 +1,86 @@
 //! What INSERT, UPDATE and DELETE share: the target with its checks and indexes, defaults, generated columns, RETURNING.
 
 use super::Binder;
+use super::hidden::Hidden;
 use super::query::BoundQuery;
 use super::scope::{Clause, Item, Name, Scope};
+use super::view_target::WriteRelation;
 use crate::expr::{CallForm, Expr, ExprKind};
-use crate::logical::{ColumnId, Node, WriteTarget};
+use crate::logical::{ColumnId, Node, ScanColumn, WriteTarget};
+use crate::plan::columns::{ColumnSet, add_used};
 use catalog::{Column, ConstraintKind, IndexSource, Relation};
 use sqlparser::ast;
 use std::sync::Arc;
 use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
 
+/// A row that is written, or one that a written row meets: its columns, and what it has besides.
+#[derive(Clone)]
+pub(super) struct WholeRow {
+    pub(super) relation: Arc<Relation>,
+    pub(super) names: Vec<Name>,
+    pub(super) hidden: Vec<Hidden>,
+}
+
+impl WholeRow {
+    /// As RETURNING and SET read it.
+    pub(super) fn item(&self, alias: &str) -> Item {
+        let (relation, hidden) = (Some(self.relation.clone()), self.hidden.clone());
+        Item { relation, hidden, ..Item::new(alias, self.names.clone()) }
+    }
+
+    /// The same; of a view's row what the statement sees of it.
+    pub(super) fn seen_item(&self, written: &WriteRelation, alias: &str, seen: Vec<Name>) -> Item {
+        if written.is_view() { Item::new(alias, seen) } else { self.item(alias) }
+    }
+
+    /// As the catalog's expressions read it.
+    pub(super) fn stored_item(&self) -> Item {
+        let hidden = self.hidden.iter().filter(|h| h.what == ScanColumn::Tail).copied().collect();
+        Item { hidden, ..Item::new(&self.relation.name, self.names.clone()) }
+    }
+
+    /// The hidden parts that these expressions read.
+    pub(super) fn hidden_of<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<(ScanColumn, ColumnId)> {
+        let mut used = ColumnSet::new();
+        exprs.into_iter().for_each(|e| add_used(e, &mut used));
+        self.hidden.iter().filter(|h| used.contains(&h.id)).map(|h| (h.what, h.id)).collect()
+    }
+
+    /// All columns, and the hidden parts that these expressions read.
+    pub(super) fn read_by<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<(ScanColumn, ColumnId)> {
+        let numbers = self.relation.live_columns().map(|c| ScanColumn::Attribute(c.number));
+        numbers.zip(self.names.iter().map(|n| n.id)).chain(self.hidden_of(exprs)).collect()
+    }
+}
+
+/// Lets the target have what its own expressions and these read of the new row.
+pub(super) fn give_hidden<'e>(
+    target: &mut WriteTarget,
+    row: &WholeRow,
+    generated: &'e [(i16, Expr)],
+    returning: &'e [(ColumnId, Expr)],
+) {
+    let indexes = target.index_exprs.iter().flat_map(|(keys, predicate)| keys.iter().chain(predicate));
+    let checks = target.checks.iter().map(|(_, e)| e);
+    let others = generated.iter().map(|(_, e)| e).chain(returning.iter().map(|(_, e)| e));
+    target.hidden = row.hidden_of(indexes.chain(checks).chain(others));
+}
+
 impl Binder<'_> {
-    /// The target, and the names of its new row.
-    pub(super) fn write_target(&mut self, relation: &Arc<Relation>) -> Result<(WriteTarget, Vec<Name>)> {
+    /// New columns for a row of the relation and for what it has besides.
+    pub(super) fn whole(&mut self, relation: &Arc<Relation>) -> WholeRow {
         let names = self.row_of(relation);
+        let hidden = self.hidden_parts(relation);
+        WholeRow { relation: relation.clone(), names, hidden }
+    }
+
+    /// The target, and the names of its new row.
+    pub(super) fn write_target(&mut self, relation: &Arc<Relation>) -> Result<(WriteTarget, WholeRow)> {
+        let row = self.whole(relation);
+        let names = &row.names;
         let (mut checks, mut index_exprs) = (vec![], vec![]);
         let indexes: Vec<_> = self.context.catalog.indexes_of(relation).cloned().collect();
-        self.push_row(&relation.name, &names);
+        self.push_item(row.stored_item());
         for constraint in &relation.constraints {
             if let ConstraintKind::Check { expression, .. } = &constraint.kind {
                 checks.push((constraint.name.clone(), self.stored_as(expression, SqlType::BOOL)?));
@@ -27,28 +91,28 @@ impl Binder<'_> {
             for column in &index.columns {
                 keys.push(match &column.source {
                     IndexSource::Expression(text) => self.stored(text)?,
-                    IndexSource::Column(number) => attribute(relation, &names, *number)?,
+                    IndexSource::Column(number) => attribute(relation, names, *number)?,
                 });
             }
             let predicate = index.predicate.as_ref().map(|p| self.stored_as(p, SqlType::BOOL)).transpose()?;
             index_exprs.push((keys, predicate));
         }
         self.scopes.pop();
-        let new_row = relation.live_columns().zip(&names).map(|(c, n)| (c.number, n.id)).collect();
-        let relation = relation.clone();
-        Ok((WriteTarget { relation, indexes, new_row, index_exprs, checks, view_checks: vec![] }, names))
+        let new_row = relation.live_columns().zip(names).map(|(c, n)| (c.number, n.id)).collect();
+        let (relation, hidden) = (relation.clone(), vec![]);
+        Ok((WriteTarget { relation, indexes, new_row, hidden, index_exprs, checks, view_checks: vec![] }, row))
     }
 
     /// A scope of one row.
-    pub(super) fn push_row(&mut self, alias: &str, names: &[Name]) {
+    pub(super) fn push_item(&mut self, item: Item) {
         let mut scope = Scope::of(Clause::Other);
-        scope.push(Item::new(alias, names.to_vec()));
+        scope.push(item);
         self.scopes.push(scope);
     }
 
     /// Expressions of the generated columns over the new row.
-    pub(super) fn generated(&mut self, relation: &Arc<Relation>, names: &[Name]) -> Result<Vec<(i16, Expr)>> {
-        self.push_row(&relation.name, names);
+    pub(super) fn generated(&mut self, relation: &Arc<Relation>, row: &WholeRow) -> Result<Vec<(i16, Expr)>> {
+        self.push_item(row.stored_item());
         let mut generated = vec![];
         for column in relation.live_columns().filter(|c| c.is_generated) {
             let text =

@@ -23,6 +23,26 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
+thread_local! {
+    static VERSIONS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, FROM items may say as of when. Not otherwise: the parser takes some aliases for the beginning of that.
+pub(super) struct Versions;
+
+impl Versions {
+    pub(super) fn allow() -> Versions {
+        VERSIONS.set(true);
+        Versions
+    }
+}
+
+impl Drop for Versions {
+    fn drop(&mut self) {
+        VERSIONS.set(false);
+    }
+}
+
 /// To be called before each statement.
 pub(super) fn reset() {
     DEPTH.set(0);
@@ -82,6 +102,10 @@ impl Dialect for HyraxDialect {
 
     fn get_next_precedence_default(&self, _: &Parser<'_>) -> Result<u8, ParserError> {
         Ok(0)
+    }
+
+    fn supports_table_versioning(&self) -> bool {
+        VERSIONS.get()
     }
 
     fn supports_cte_materialization(&self) -> bool {

@@ -3,6 +3,7 @@
 //! The whole string is parsed before any of it runs. `ddl` is asked first, then `session`, then sqlparser. Positions are
 //! character indexes into the whole string.
 
+mod as_of;
 mod copy;
 pub(crate) mod ddl;
 mod dialect;
@@ -138,6 +139,9 @@ pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statem
         return Err(SqlError::unsupported("standard_conforming_strings = off is not supported with backslashes"));
     }
     check_depth(&tokens)?;
+    let past = as_of::rewritten(&tokens);
+    let _versions = past.is_some().then(dialect::Versions::allow);
+    let tokens = past.unwrap_or(tokens);
     let tokens = targets::with_documents(&tokens).unwrap_or(tokens);
     let tokens = targets::marked(&tokens, text, &lines).unwrap_or(tokens);
     let tokens = forms::rewritten(&tokens, text, &lines).unwrap_or(tokens);

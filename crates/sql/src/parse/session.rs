@@ -163,6 +163,11 @@ impl<'a> Front<'_, 'a> {
                     self.expect("write")?;
                 }
                 modes.read_only = Some(read_only);
+            } else if self.accept("for") {
+                for word in ["system_time", "as", "of"] {
+                    self.expect(word)?;
+                }
+                modes.as_of = Some(self.time()?);
             } else {
                 let not = self.accept("not");
                 self.expect("deferrable")?;
@@ -173,6 +178,20 @@ impl<'a> Front<'_, 'a> {
             }
         }
         Ok(modes)
+    }
+
+    /// A time in quotes, or a number.
+    fn time(&mut self) -> Result<String> {
+        if let Some(text) = self.string() {
+            return Ok(text);
+        }
+        match self.parser.next_token().token {
+            Token::Number(digits, _) => Ok(digits),
+            _ => {
+                self.parser.prev_token();
+                Err(self.syntax_error())
+            }
+        }
     }
 
     fn isolation_level(&mut self) -> Result<IsolationLevel> {

@@ -234,6 +234,11 @@ fn plain_reads(node: &Node) -> Vec<ColumnId> {
     }
 }
 
+fn new_row(target: &WriteTarget) -> Vec<ColumnId> {
+    let attributes = target.new_row.iter().map(|(_, id)| *id);
+    attributes.chain(target.hidden.iter().map(|(_, id)| *id)).collect()
+}
+
 /// Columns that the node itself makes.
 fn makes(node: &Node) -> Vec<ColumnId> {
     match node {
@@ -251,7 +256,7 @@ fn makes(node: &Node) -> Vec<ColumnId> {
         }
         Node::Window { spec, .. } => spec.calls.iter().map(|c| c.output).collect(),
         Node::Insert(write) => {
-            let mut all: Vec<ColumnId> = write.target.new_row.iter().map(|(_, id)| *id).collect();
+            let mut all = new_row(&write.target);
             all.extend(write.returning.iter().map(|(id, _)| *id));
             if let Some(update) = write.on_conflict.as_ref().and_then(|c| c.update.as_ref()) {
                 all.extend(update.existing.iter().map(|(_, id)| *id));
@@ -260,13 +265,11 @@ fn makes(node: &Node) -> Vec<ColumnId> {
             all
         }
         Node::Update(write) => {
-            let new_row = write.target.new_row.iter().map(|(_, id)| *id);
-            new_row.chain(write.returning.iter().map(|(id, _)| *id)).collect()
+            new_row(&write.target).into_iter().chain(write.returning.iter().map(|(id, _)| *id)).collect()
         }
-        Node::Merge(write) => write.target.new_row.iter().map(|(_, id)| *id).collect(),
+        Node::Merge(write) => new_row(&write.target),
         Node::Delete(write) => {
-            let new_row = write.target.new_row.iter().map(|(_, id)| *id);
-            new_row.chain(write.returning.iter().map(|(id, _)| *id)).collect()
+            new_row(&write.target).into_iter().chain(write.returning.iter().map(|(id, _)| *id)).collect()
         }
         _ => vec![],
     }

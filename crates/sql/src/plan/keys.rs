@@ -107,8 +107,11 @@ fn stored(context: &PlanContext, scan: &Scan, text: &str) -> Option<Expr> {
     let mut is_whole = true;
     expr.rewrite(&mut |e| {
         if let ExprKind::Column(id) = &mut e.kind {
-            let attribute = i16::try_from(id.0 + 1).unwrap_or(0);
-            let found = scan.columns.iter().find(|(what, _)| *what == ScanColumn::Attribute(attribute));
+            let wanted = match id.0 as usize >= scan.relation.columns.len() {
+                true => ScanColumn::Tail,
+                false => ScanColumn::Attribute(i16::try_from(id.0 + 1).unwrap_or(0)),
+            };
+            let found = scan.columns.iter().find(|(what, _)| *what == wanted);
             match found {
                 Some((_, column)) => *id = *column,
                 None => is_whole = false,
@@ -176,6 +179,7 @@ pub(crate) fn same(a: &Expr, b: &Expr) -> bool {
             n == m && r == s && same(x, y)
         }
         (BoolTest { arg: x, test: t }, BoolTest { arg: y, test: u }) => t == u && same(x, y),
+        (DocumentPath { document: x, path: p }, DocumentPath { document: y, path: q }) => p == q && same(x, y),
         (Array { elements: x, nested: n }, Array { elements: y, nested: m }) => n == m && same_all(x, y),
         (
             AnyAll { operator: o, left: l, array: x, all: n, .. },

@@ -2,9 +2,10 @@
 
 use super::columns::{ColumnSet, add_used, outputs};
 use super::exprs::too_deep;
+use super::sort::is_order_expr;
 use super::{Lowered, MAX_DEPTH, Planner, Positions, Result, missing, positions};
 use crate::cost::{self, Cost};
-use crate::expr::{Expr, ExprKind};
+use crate::expr::Expr;
 use crate::logical::{AggregateCall, ColumnId, CteId, FunctionCallItem, Node, WindowFunction, WindowSpec};
 use crate::physical::{Op, PlanAggregate, PlanWindowCall};
 use crate::plan::estimate::FUNCTION_ROWS;
@@ -110,7 +111,8 @@ impl Planner<'_> {
         });
         let kept = below.clone();
         wanted.iter().for_each(|(_, e)| add_used(e, &mut below));
-        self.wanted_order = wanted_below(&self.wanted_order, exprs);
+        let above = std::mem::take(&mut self.wanted_order);
+        self.wanted_order = self.wanted_below(&above, exprs);
         let input = self.lower(input, &below)?;
         if wanted.is_empty() {
             return Ok(input);
@@ -122,20 +124,43 @@ impl Planner<'_> {
             layout.push(*id);
             all.push(self.resolve(expr, &place)?);
         }
-        let order = self.renamed_order(&input.order, &layout, &wanted);
+        let order = self.renamed_order(&input.order, &above, &layout, &wanted);
         let cost = cost::streamed(stats::of(&input.node), input.node.rows, wanted.len());
         let node = self.node(Op::Project { input: Box::new(input.node), exprs: all }, &layout, cost);
         Ok(Lowered { node, layout, order })
     }
 
-    /// The order below, as far as its columns are still there, under their names above.
-    fn renamed_order(&self, order: &[OrderKey], layout: &[ColumnId], exprs: &[&(ColumnId, Expr)]) -> Vec<OrderKey> {
+    /// The order below, as far as its columns are still there, under their names above; under those that are wanted there.
+    fn renamed_order(
+        &self,
+        order: &[OrderKey],
+        above: &[OrderKey],
+        layout: &[ColumnId],
+        exprs: &[&(ColumnId, Expr)],
+    ) -> Vec<OrderKey> {
         let rename = |key: &OrderKey| {
-            let copy = exprs.iter().find(|(_, e)| matches!(e.kind, ExprKind::Column(id) if id == key.column));
-            let kept = layout.contains(&key.column).then_some(key.column);
-            kept.or(copy.map(|(id, _)| *id)).map(|column| OrderKey { column, ..*key })
+            let mut copies = exprs.iter().filter(|(_, e)| self.order_column(e) == Some(key.column)).map(|(id, _)| *id);
+            let wanted = copies.clone().find(|id| above.iter().any(|k| k.column == *id));
+            let kept = (layout.contains(&key.column) || is_order_expr(key.column)).then_some(key.column);
+            wanted.or(kept).or_else(|| copies.next()).map(|column| OrderKey { column, ..*key })
         };
         order.iter().map_while(rename).collect()
+    }
+
+    /// The wanted order in the columns below a projection, what it computes by the expression; empty where that can not be.
+    fn wanted_below(&mut self, order: &[OrderKey], exprs: &[(ColumnId, Expr)]) -> Vec<OrderKey> {
+        let mut below = vec![];
+        for key in order {
+            let column = match exprs.iter().find(|(id, _)| *id == key.column) {
+                None => Some(key.column),
+                Some((_, expr)) => self.wanted_column(expr),
+            };
+            match column {
+                Some(column) => below.push(OrderKey { column, ..*key }),
+                None => return vec![],
+            }
+        }
+        below
     }
 
     fn project_set(&mut self, input: &Node, exprs: &[(ColumnId, Expr)], need: &ColumnSet) -> Result<Lowered> {
@@ -251,16 +276,6 @@ impl Planner<'_> {
         let op = Op::Window { input: Box::new(input.node), partition_by, order_by, frame, calls };
         Ok(Lowered { node: self.node(op, &layout, cost), layout, order: input.order })
     }
-}
-
-/// The wanted order in the columns below a projection; empty where one of them is computed by it.
-fn wanted_below(order: &[OrderKey], exprs: &[(ColumnId, Expr)]) -> Vec<OrderKey> {
-    let below = |key: &OrderKey| match exprs.iter().find(|(id, _)| *id == key.column) {
-        None => Some(*key),
-        Some((_, Expr { kind: ExprKind::Column(column), .. })) => Some(OrderKey { column: *column, ..*key }),
-        Some(_) => None,
-    };
-    order.iter().map(below).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// The parts of `Node::Aggregate`.

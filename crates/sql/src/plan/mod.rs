@@ -154,6 +154,8 @@ pub(crate) struct Planner<'a> {
     pending_top: Option<Expr>,
     /// The order that the node lowered next is wanted in; only scans look at it.
     wanted_order: Vec<OrderKey>,
+    /// Expressions that orders are by: see `order_column`.
+    order_exprs: Vec<Expr>,
     /// How many of those rows a LIMIT takes.
     wanted_rows: Option<f64>,
 }
@@ -175,6 +177,7 @@ impl<'a> Planner<'a> {
             null_aware: BTreeSet::new(),
             pending_top: None,
             wanted_order: vec![],
+            order_exprs: vec![],
             wanted_rows: None,
         }
     }

@@ -6,6 +6,7 @@ use super::columns::{self, ColumnSet};
 use super::estimate::{Estimates, VIRTUAL_ROWS};
 use super::exprs::as_key_type;
 use super::keys::{KeyChoice, KeyColumn, KeySource, attribute_of, implies, keys_of};
+use super::sort::is_order_expr;
 use super::{Lowered, OrderKey, Planner, Positions, Result, positions};
 use crate::cost::{self, Cost};
 use crate::expr::Expr;
@@ -66,8 +67,8 @@ impl Planner<'_> {
                 keeps_order,
             },
         };
-        let order =
-            path.order.into_iter().filter(|_| keeps_order).take_while(|key| layout.contains(&key.column)).collect();
+        let is_there = |key: &OrderKey| layout.contains(&key.column) || is_order_expr(key.column);
+        let order = path.order.into_iter().filter(|_| keeps_order).take_while(is_there).collect();
         Ok(Lowered { node: self.node(op, &layout, path.cost), layout, order })
     }
 
@@ -128,6 +129,10 @@ impl Planner<'_> {
         };
         let mut best = (self.path_price(&seq, wanted, self.context.settings.enable_seqscan), seq);
         for key in keys_of(self.context, scan, conjuncts) {
+            if scan.as_of.is_some() && key.index.is_some() {
+                // An index made since then has no entries of that time.
+                continue;
+            }
             let matched = match_key(scan, &key, conjuncts);
             let partial = conjuncts.iter().enumerate().filter(|(_, c)| key.predicate.iter().any(|p| implies(p, c)));
             let mut settled: Vec<usize> = partial.map(|(i, _)| i).collect();
@@ -151,7 +156,7 @@ impl Planner<'_> {
             if index_only {
                 cost.total += fetched * cost::ENTRY;
             }
-            let order = path_order(scan, &key, &matched.bounds, wanted);
+            let order = self.path_order(scan, &key, &matched.bounds, wanted);
             let bounds = &matched.bounds;
             let helps = !bounds.equal.is_empty() || bounds.lower.is_some() || bounds.upper.is_some();
             let is_ordered = order.as_ref().is_some_and(|(order, _)| order.starts_with(wanted) && !wanted.is_empty());
@@ -166,6 +171,62 @@ impl Planner<'_> {
             }
         }
         best.1
+    }
+
+    /// The order in which rows come (and whether the scan runs backward for it), in the words of `wanted` where it serves that.
+    ///
+    /// Columns fixed by equality may stand anywhere in a wanted order. None is claimed with an IN list among the bounds: rows
+    /// of one element come before those of the next, whatever the later columns say.
+    fn path_order(
+        &self,
+        scan: &Scan,
+        key: &KeyChoice,
+        bounds: &KeyBounds,
+        wanted: &[OrderKey],
+    ) -> Option<(Vec<OrderKey>, bool)> {
+        if bounds.equal.iter().any(|e| matches!(e, KeyEqual::AnyOf(_))) {
+            return None;
+        }
+        let id_of = |k: &KeyColumn| match k.source {
+            KeySource::Attribute(n) => {
+                scan.columns.iter().find(|(what, _)| *what == ScanColumn::Attribute(n)).map(|(_, id)| *id)
+            }
+            KeySource::Expression(ref expr) => self.order_column(expr),
+        };
+        let fixed: ColumnSet = key.columns.iter().take(bounds.equal.len()).filter_map(id_of).collect();
+        let free = key.columns.iter().skip(bounds.equal.len());
+        let not_null = |at: usize, k: &KeyColumn| k.not_null || (at == 0 && bounds.not_null);
+        let keys: Vec<(ColumnId, &KeyColumn, bool)> =
+            free.enumerate().map_while(|(at, k)| Some((id_of(k)?, k, not_null(at, k)))).collect();
+        let own = |backward: bool| -> Vec<OrderKey> {
+            let one = |(column, k, _): &(ColumnId, &KeyColumn, bool)| OrderKey {
+                column: *column,
+                descending: k.descending != backward,
+                nulls_first: k.nulls_first != backward,
+            };
+            keys.iter().map(one).collect()
+        };
+        for backward in [false, true] {
+            let mut at = 0;
+            let serves = !wanted.is_empty()
+                && wanted.iter().all(|w| {
+                    if fixed.contains(&w.column) {
+                        return true;
+                    }
+                    let Some((column, k, no_nulls)) = keys.get(at) else {
+                        return false;
+                    };
+                    at += 1;
+                    *column == w.column
+                        && (k.descending != backward) == w.descending
+                        && (*no_nulls || (k.nulls_first != backward) == w.nulls_first)
+                });
+            if serves {
+                let rest = own(backward).into_iter().skip(at);
+                return Some((wanted.iter().copied().chain(rest).collect(), backward));
+            }
+        }
+        Some((own(false), false))
     }
 
     /// What a path costs with the sort that it makes necessary, or as far as a LIMIT lets it run.
@@ -196,56 +257,6 @@ fn index_width(relation: &Relation, key: &KeyChoice) -> f64 {
     let of = |ty: types::SqlType| f64::from(cost::type_width(ty));
     let primary = relation.key.iter().filter_map(|n| relation.column(*n)).map(|c| of(c.ty.into()));
     16.0 + key.columns.iter().map(|c| of(c.ty)).sum::<f64>() + primary.sum::<f64>()
-}
-
-/// The order in which rows come (and whether the scan runs backward for it), in the words of `wanted` where it serves that.
-///
-/// Columns fixed by equality may stand anywhere in a wanted order. None is claimed with an IN list among the bounds: rows
-/// of one element come before those of the next, whatever the later columns say.
-fn path_order(scan: &Scan, key: &KeyChoice, bounds: &KeyBounds, wanted: &[OrderKey]) -> Option<(Vec<OrderKey>, bool)> {
-    if bounds.equal.iter().any(|e| matches!(e, KeyEqual::AnyOf(_))) {
-        return None;
-    }
-    let id_of = |k: &KeyColumn| match k.source {
-        KeySource::Attribute(n) => {
-            scan.columns.iter().find(|(what, _)| *what == ScanColumn::Attribute(n)).map(|(_, id)| *id)
-        }
-        KeySource::Expression(_) => None,
-    };
-    let fixed: ColumnSet = key.columns.iter().take(bounds.equal.len()).filter_map(id_of).collect();
-    let free = key.columns.iter().skip(bounds.equal.len());
-    let not_null = |at: usize, k: &KeyColumn| k.not_null || (at == 0 && bounds.not_null);
-    let keys: Vec<(ColumnId, &KeyColumn, bool)> =
-        free.enumerate().map_while(|(at, k)| Some((id_of(k)?, k, not_null(at, k)))).collect();
-    let own = |backward: bool| -> Vec<OrderKey> {
-        let one = |(column, k, _): &(ColumnId, &KeyColumn, bool)| OrderKey {
-            column: *column,
-            descending: k.descending != backward,
-            nulls_first: k.nulls_first != backward,
-        };
-        keys.iter().map(one).collect()
-    };
-    for backward in [false, true] {
-        let mut at = 0;
-        let serves = !wanted.is_empty()
-            && wanted.iter().all(|w| {
-                if fixed.contains(&w.column) {
-                    return true;
-                }
-                let Some((column, k, no_nulls)) = keys.get(at) else {
-                    return false;
-                };
-                at += 1;
-                *column == w.column
-                    && (k.descending != backward) == w.descending
-                    && (*no_nulls || (k.nulls_first != backward) == w.nulls_first)
-            });
-        if serves {
-            let rest = own(backward).into_iter().skip(at);
-            return Some((wanted.iter().copied().chain(rest).collect(), backward));
-        }
-    }
-    Some((own(false), false))
 }
 
 /// Whether the index's entries hold all that the scan yields: its columns, INCLUDE columns and the primary key.

@@ -2,7 +2,7 @@
 
 use super::columns::{ColumnSet, add_used, children};
 use super::exprs::integer_constant;
-use super::{Lowered, OrderKey, Planner, Positions, Result, find, positions};
+use super::{Lowered, OrderKey, Planner, Positions, Result, find, positions, same};
 use crate::cost;
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, Frame, FrameBound, JoinKind, LockTarget, Node, SortKey, WindowSpec};
@@ -15,15 +15,6 @@ const UNKNOWN_LIMIT: f64 = 100.0;
 
 /// Caps LIMIT and OFFSET in the sum that a sort keeps, so that it can not overflow.
 const MAX_TOP: i64 = 1 << 60;
-
-/// The keys as an order of columns, up to the first that is an expression.
-fn column_order(keys: &[SortKey]) -> Vec<OrderKey> {
-    let key = |k: &SortKey| match k.expr.kind {
-        ExprKind::Column(column) => Some(OrderKey { column, descending: k.descending, nulls_first: k.nulls_first }),
-        _ => None,
-    };
-    keys.iter().map_while(key).collect()
-}
 
 fn common_prefix(a: &[OrderKey], b: &[OrderKey]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
@@ -82,12 +73,48 @@ fn known_conjuncts<'n>(node: &'n Node, into: &mut Vec<&'n Expr>) {
     children(node).into_iter().for_each(|child| known_conjuncts(child, into));
 }
 
+/// Ids of expressions that orders are by lie above those of columns.
+const ORDER_EXPRS: u32 = 1 << 31;
+
+pub(super) fn is_order_expr(id: ColumnId) -> bool {
+    id.0 >= ORDER_EXPRS
+}
+
 impl Planner<'_> {
+    /// What stands for an expression in an order: a column for itself, another that some order is wanted by for a number.
+    pub(super) fn order_column(&self, expr: &Expr) -> Option<ColumnId> {
+        if let ExprKind::Column(id) = expr.kind {
+            return Some(id);
+        }
+        let place = self.order_exprs.iter().position(|known| same(known, expr))?;
+        u32::try_from(place).ok().map(|place| ColumnId(ORDER_EXPRS + place))
+    }
+
+    /// The same, for a wanted order. None where rows can not lie in the order of such an expression.
+    pub(super) fn wanted_column(&mut self, expr: &Expr) -> Option<ColumnId> {
+        if super::columns::has_subquery(expr) || super::columns::is_volatile(expr) {
+            return None;
+        }
+        if self.order_column(expr).is_none() {
+            self.order_exprs.push(expr.clone());
+        }
+        self.order_column(expr)
+    }
+
+    /// The keys as an order, up to the first that rows can not lie in.
+    fn order_of(&mut self, keys: &[SortKey]) -> Vec<OrderKey> {
+        let key = |k: &SortKey| {
+            let column = self.wanted_column(&k.expr)?;
+            Some(OrderKey { column, descending: k.descending, nulls_first: k.nulls_first })
+        };
+        keys.iter().map_while(key).collect()
+    }
+
     pub(super) fn sort(&mut self, input: &Node, keys: &[SortKey], need: &ColumnSet) -> Result<Lowered> {
         let top = self.pending_top.take();
         let mut below = need.clone();
         keys.iter().for_each(|k| add_used(&k.expr, &mut below));
-        let order = column_order(keys);
+        let order = self.order_of(keys);
         self.wanted_order = if order.len() == keys.len() { order } else { vec![] };
         self.wanted_rows = top.as_ref().map(|top| constant_rows(Some(top)).unwrap_or(UNKNOWN_LIMIT));
         let input = self.lower(input, &below)?;
@@ -98,7 +125,7 @@ impl Planner<'_> {
 
     /// Sorts, unless the rows come in that order.
     pub(super) fn sorted(&mut self, input: Lowered, keys: &[SortKey], top: Option<Expr>) -> Result<Lowered> {
-        let order = column_order(keys);
+        let order = self.order_of(keys);
         let presorted = common_prefix(&order, &input.order);
         if presorted == keys.len() {
             return Ok(input);

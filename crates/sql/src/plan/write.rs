@@ -30,6 +30,32 @@ pub(super) fn row_positions(row: &[(i16, ColumnId)], base: u32, into: &mut Posit
     Ok(())
 }
 
+/// A whole row: its attributes, and behind them what is hidden, in the order of `row`. Gives how many positions that are.
+fn whole_positions(
+    row: &[(ScanColumn, ColumnId)],
+    relation: &Relation,
+    base: u32,
+    into: &mut Positions,
+) -> Result<u32> {
+    row_positions(&attributes(row), base, into)?;
+    let hidden = row.iter().filter(|(what, _)| !matches!(what, ScanColumn::Attribute(_)));
+    let mut next = base + width(relation);
+    for (_, id) in hidden {
+        into.insert(*id, next);
+        next += 1;
+    }
+    Ok(next - base)
+}
+
+/// Where the expressions of a write find the new row.
+pub(super) fn new_row_positions(target: &WriteTarget) -> Result<(Positions, u32)> {
+    let attributes = target.new_row.iter().map(|(number, id)| (ScanColumn::Attribute(*number), *id));
+    let row: Vec<_> = attributes.chain(target.hidden.iter().copied()).collect();
+    let mut place = Positions::new();
+    let size = whole_positions(&row, &target.relation, 0, &mut place)?;
+    Ok((place, size))
+}
+
 fn attributes(row: &[(ScanColumn, ColumnId)]) -> Vec<(i16, ColumnId)> {
     let attribute = |(what, id): &(ScanColumn, ColumnId)| match what {
         ScanColumn::Attribute(n) => Some((*n, *id)),
@@ -45,8 +71,7 @@ pub(super) fn width(relation: &Relation) -> u32 {
 impl Planner<'_> {
     pub(super) fn target(&mut self, target: &WriteTarget, generated: &[(i16, Expr)]) -> Result<PlanTarget> {
         self.depend(&target.relation);
-        let mut place = Positions::new();
-        row_positions(&target.new_row, 0, &mut place)?;
+        let (place, _) = new_row_positions(target)?;
         let mut indexes = vec![];
         for (index, (keys, predicate)) in target.indexes.iter().zip(&target.index_exprs) {
             indexes.push(PlanIndex {
@@ -57,6 +82,7 @@ impl Planner<'_> {
         }
         Ok(PlanTarget {
             relation: target.relation.clone(),
+            hidden: target.hidden.iter().map(|(what, _)| *what).collect(),
             indexes,
             checks: self.named(&target.checks, &place)?,
             view_checks: self.named(&target.view_checks, &place)?,
@@ -138,8 +164,7 @@ impl Planner<'_> {
             let at = attribute_position(*attribute)? as usize;
             *values.get_mut(at).ok_or_else(|| super::missing(*id))? = Some(find(&place, *id)?);
         }
-        let mut new_row = Positions::new();
-        row_positions(&write.target.new_row, 0, &mut new_row)?;
+        let (new_row, _) = new_row_positions(&write.target)?;
         let layout: Vec<ColumnId> = write.returning.iter().map(|(id, _)| *id).collect();
         let cost = cost::streamed(stats::of(&input.node), input.node.rows, 4);
         let plan = PlanInsert {
@@ -159,8 +184,8 @@ impl Planner<'_> {
             return Ok(PlanConflict { source: conflict.clone(), assignments: vec![], predicate: None, tail: None });
         };
         let mut place = Positions::new();
-        row_positions(&attributes(&update.existing), 0, &mut place)?;
-        row_positions(&update.excluded, width(&target.relation), &mut place)?;
+        let base = whole_positions(&update.existing, &target.relation, 0, &mut place)?;
+        whole_positions(&update.excluded, &target.relation, base, &mut place)?;
         Ok(PlanConflict {
             source: conflict.clone(),
             assignments: self.assigned(&update.assignments, &place)?,
@@ -179,8 +204,9 @@ impl Planner<'_> {
         );
         let input = self.lower(&write.input, &need)?;
         let place = positions(&input.layout);
-        let mut after: Positions = place.iter().map(|(id, at)| (*id, width(&write.target.relation) + at)).collect();
-        row_positions(&write.target.new_row, 0, &mut after)?;
+        let (new_row, size) = new_row_positions(&write.target)?;
+        let mut after: Positions = place.iter().map(|(id, at)| (*id, size + at)).collect();
+        after.extend(new_row);
         let layout: Vec<ColumnId> = write.returning.iter().map(|(id, _)| *id).collect();
         let cost = cost::streamed(stats::of(&input.node), input.node.rows, 4);
         let plan = PlanUpdate {

@@ -104,6 +104,7 @@ fn is_foldable(expr: &Expr) -> bool {
         | ExprKind::Row { .. }
         | ExprKind::RowCoerce { .. }
         | ExprKind::DocumentPath { .. }
+        | ExprKind::DocumentSet { .. }
         | ExprKind::Grouping { .. }
         | ExprKind::DefaultMarker => false,
         _ => true,
