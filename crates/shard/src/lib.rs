@@ -8,10 +8,11 @@
 //!               --> oracle::Oracle       timestamps (meta leader)
 //! ```
 //!
-//! `command` draws the bytes in the log, `reads` is a transaction's read set, `recent` the list that validation walks,
+//! `command` draws the bytes in the log, `fences` keep plans of older schema versions out, `reads` is a transaction's read set, `recent` the list that validation walks,
 //! `wake` how a waiting session is answered. The rules R1-R11 are those of `distributed-core.md`.
 
 pub mod command;
+pub mod fences;
 pub mod locks;
 pub mod machine;
 pub mod oracle;

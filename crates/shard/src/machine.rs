@@ -13,6 +13,7 @@
 //! others. Commit reads them back and writes what they hold.
 
 use crate::command::{self, Command, DecodeError, Prepare, Reader, SchemaVersion, TxnId};
+use crate::fences::{Fence, Fences};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::{BTreeMap, VecDeque};
 use storage::{Mutation, StorageId, Timestamp};
@@ -21,7 +22,9 @@ use storage::{Mutation, StorageId, Timestamp};
 pub const STAGED: StorageId = StorageId(u32::MAX);
 /// Sequences that a gateway may have open above its watermark.
 pub const WINDOW_MAX: u64 = 1 << 20;
-const IMAGE_VERSION: u8 = 1;
+const IMAGE_VERSION: u8 = 2;
+/// Without stamps of fences: read, never written.
+const IMAGE_VERSION_1: u8 = 1;
 
 /// What became of a transaction here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -66,8 +69,7 @@ pub struct Machine {
     prepared: BTreeMap<TxnId, Prepare>,
     /// Parts there are of each transaction that has staged some.
     staged: BTreeMap<TxnId, u32>,
-    /// Relation id -> the oldest schema version that may still commit.
-    fences: BTreeMap<u32, u32>,
+    fences: Fences,
     /// Over everything applied that had an effect (invariant 5).
     pub hash: u64,
 }
@@ -100,12 +102,8 @@ impl Machine {
         self.prepared.iter()
     }
 
-    pub fn fence(&self, relation: u32) -> u32 {
-        self.fences.get(&relation).copied().unwrap_or(0)
-    }
-
-    pub fn fences(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.fences.iter().map(|(relation, version)| (*relation, *version))
+    pub fn fences(&self) -> &Fences {
+        &self.fences
     }
 
     /// The greatest epoch that a gateway has had here.
@@ -279,10 +277,7 @@ impl Machine {
         }
         rows.write(ts, writes);
         self.drop_staged(txn, rows);
-        for fence in fences {
-            let version = self.fences.entry(fence.relation).or_default();
-            *version = fence.version.max(*version);
-        }
+        self.fences.raise(fences, ts);
     }
 
     fn abort(&mut self, txn: TxnId, rows: &mut impl Rows) -> Effect {
@@ -301,7 +296,8 @@ impl Machine {
     // ---- the image -------------------------------------------------------------------------
 
     /// Draws the state:
-    /// `version u8 | last_stamp | term | batch | mark | hash | format u32 | has cluster u8 | cluster 16 | gateways | prepared | staged | fences`.
+    /// `version u8 | last_stamp | term | batch | mark | hash | format u32 | has cluster u8 | cluster 16 | gateways | prepared | staged |
+    /// floor 8 | fences (relation u32 | version u32 | raised at 8)`.
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::new();
         let put_count = |out: &mut BytesMut, count: usize| {
@@ -342,10 +338,12 @@ impl Machine {
             }
             out.put_u32_le(*parts);
         }
-        put_count(&mut out, self.fences.len());
-        for (relation, version) in &self.fences {
-            out.put_u32_le(*relation);
-            out.put_u32_le(*version);
+        out.put_u64_le(self.fences.floor().0);
+        put_count(&mut out, self.fences.iter().len());
+        for (relation, fence) in self.fences.iter() {
+            out.put_u32_le(relation);
+            out.put_u32_le(fence.version);
+            out.put_u64_le(fence.raised_at.0);
         }
         out.freeze()
     }
@@ -357,7 +355,8 @@ impl Machine {
             return Ok(machine);
         }
         let mut r = Reader::new(bytes);
-        if r.u8()? != IMAGE_VERSION {
+        let version = r.u8()?;
+        if version != IMAGE_VERSION && version != IMAGE_VERSION_1 {
             return Err(DecodeError("unknown version of the state image"));
         }
         machine.last_stamp = Timestamp(r.u64()?);
@@ -390,11 +389,21 @@ impl Machine {
         for _ in 0..r.count(28)? {
             machine.staged.insert(r.txn()?, r.u32()?);
         }
-        for _ in 0..r.count(8)? {
-            machine.fences.insert(r.u32()?, r.u32()?);
-        }
+        machine.fences = read_fences(&mut r, version)?;
         if r.is_empty() { Ok(machine) } else { Err(DecodeError("bytes after the state image")) }
     }
+}
+
+fn read_fences(r: &mut Reader, version: u8) -> Result<Fences, DecodeError> {
+    let has_stamps = version != IMAGE_VERSION_1;
+    let floor = if has_stamps { Timestamp(r.u64()?) } else { Timestamp::ZERO };
+    let mut fences = vec![];
+    for _ in 0..r.count(if has_stamps { 16 } else { 8 })? {
+        let (relation, version) = (r.u32()?, r.u32()?);
+        let raised_at = if has_stamps { Timestamp(r.u64()?) } else { Timestamp::ZERO };
+        fences.push((relation, Fence { version, raised_at }));
+    }
+    Ok(Fences::restore(floor, fences))
 }
 
 fn stage_key(txn: TxnId, part: u32) -> [u8; 28] {
@@ -506,7 +515,7 @@ mod tests {
         assert_eq!(fate_after(&mut machine, &mut rows, decide(Some(Timestamp(50)))), committed);
         assert_eq!(fate_after(&mut machine, &mut rows, decide(None)), committed);
         assert_eq!(machine.last_stamp, Timestamp(50), "the next writer must come after it");
-        assert_eq!(machine.fence(5), 3);
+        assert!(machine.fences().is_above(5, 2) && !machine.fences().is_above(5, 3));
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::locks::{LockTable, Owner, RowKey, WaitGraph};
 use crate::machine::{Effect, Fate, Machine, Rows, STAGED};
 use crate::oracle::Oracle;
 use crate::reads::ReadSet;
-use crate::sequencer::{Checked, CommitRequest, Dependency, Fences, Lookup, Outcome, Refusal, Sequenced, Sequencer};
+use crate::sequencer::{
+    Checked, CommitRequest, Dependency, Lookup, Outcome, Refusal, Sequenced, Sequencer, SharedFences,
+};
 use crate::wake::{Slot, Wakeups};
 use crate::{LockMode, ShardId};
 use arc_swap::ArcSwapOption;
@@ -57,7 +59,7 @@ pub struct Shard {
     machine: Arc<Mutex<Machine>>,
     sequencer: Mutex<Sequencer>,
     /// The sequencer's.
-    fences: Fences,
+    fences: SharedFences,
     rows: Arc<LockTable>,
     max_read_ts: AtomicU64,
     /// A mirror of the sequencer's, to be read without it.
@@ -322,7 +324,7 @@ impl Shard {
 
     /// Whether a plan made with this version of the relation (its id) can not be committed any more.
     pub fn is_fenced(&self, relation: u32, version: u32) -> bool {
-        self.fences.read().get(&relation).is_some_and(|fence| *fence > version)
+        self.fences.read().is_above(relation, version)
     }
 
     // ---- commits ---------------------------------------------------------------------------

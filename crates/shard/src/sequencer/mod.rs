@@ -20,6 +20,7 @@ mod validate;
 
 use crate::TxnId;
 use crate::command::{self, Prepare, SchemaVersion, Span};
+use crate::fences::Fences;
 use crate::locks::{LockMode, LockTable, Owner, RowKey};
 use crate::machine::{Fate, Machine};
 use crate::reads::ReadSet;
@@ -28,7 +29,7 @@ use crate::wake::{Slot, Wakeups};
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use storage::{KeyRange, StorageId, Timestamp};
@@ -185,9 +186,8 @@ impl PreparedHere {
     }
 }
 
-/// Relation id -> oldest schema version that may still commit. Shared with the shard, so that a statement can ask before it
-/// begins.
-pub type Fences = Arc<RwLock<BTreeMap<u32, u32>>>;
+/// Shared with the shard, so that a statement can ask before it begins.
+pub type SharedFences = Arc<RwLock<Fences>>;
 
 /// Below the mutex of a shard's leader.
 pub struct Sequencer {
@@ -201,7 +201,7 @@ pub struct Sequencer {
     prepared: Vec<PreparedHere>,
     ranges: Vec<FlyingRange>,
     /// As applied and as in flight here.
-    fences: Fences,
+    fences: SharedFences,
     landed_waiters: Vec<(u64, Arc<Slot<()>>)>,
     /// Decides applied in this term: each may have come below `applied_stamp`.
     decides: u64,
@@ -230,7 +230,7 @@ impl Default for Sequencer {
             recent: RecentList::new(RECENT_MAX),
             prepared: Vec::new(),
             ranges: Vec::new(),
-            fences: Fences::default(),
+            fences: SharedFences::default(),
             landed_waiters: Vec::new(),
             decides: 0,
             applied_stamp: Timestamp::ZERO,
@@ -243,7 +243,7 @@ impl Sequencer {
     /// Begins a term from the replicated state.
     pub fn start(&mut self, term: u64, machine: &Machine, rows: &LockTable) {
         let fences = self.fences.clone();
-        *fences.write() = machine.fences().collect();
+        *fences.write() = machine.fences().clone();
         *self = Sequencer { term: Some(term), last_stamp: machine.last_stamp, fences, ..Sequencer::default() };
         self.recent.restart(machine.last_stamp);
         self.applied_stamp = machine.last_stamp;
@@ -309,7 +309,7 @@ impl Sequencer {
             tracing::debug!(?lost, "a version that was read has vanished");
             return Sequenced::Refused(Refusal::DependencyLost);
         }
-        if let Some(old) = self.fenced(request.schemas) {
+        if let Some(old) = self.fences.read().refused(request.schemas, request.snapshot) {
             return Sequenced::Refused(Refusal::SchemaChanged { relation: old.relation });
         }
         if let Some(answer) = self.meet_prepared(request) {
@@ -376,7 +376,7 @@ impl Sequencer {
             });
             flying_rows.push(write.row.clone());
         }
-        self.raise_fences(request.fences);
+        self.raise_fences(request.fences, stamp);
         for (relation, range) in request.ranges {
             self.ranges.push(FlyingRange { batch, stamp, relation: *relation, range: range.clone() });
             let (written, strength) = (Written::Range(range.clone()), LockMode::Update);
@@ -384,24 +384,13 @@ impl Sequencer {
         }
     }
 
-    /// A version that is older than its fence.
-    fn fenced<'s>(&self, schemas: &'s [SchemaVersion]) -> Option<&'s SchemaVersion> {
-        let fences = self.fences.read();
-        schemas.iter().find(|schema| fences.get(&schema.relation).is_some_and(|version| *version > schema.version))
-    }
-
-    pub fn fences(&self) -> &Fences {
+    pub fn fences(&self) -> &SharedFences {
         &self.fences
     }
 
-    fn raise_fences(&mut self, raised: &[SchemaVersion]) {
-        if raised.is_empty() {
-            return;
-        }
-        let mut fences = self.fences.write();
-        for fence in raised {
-            let version = fences.entry(fence.relation).or_default();
-            *version = fence.version.max(*version);
+    fn raise_fences(&mut self, raised: &[SchemaVersion], stamp: Timestamp) {
+        if !raised.is_empty() {
+            self.fences.write().raise(raised, stamp);
         }
     }
 
@@ -577,7 +566,7 @@ impl Sequencer {
         let prepared = self.prepared.remove(position);
         if let Some(ts) = commit_ts {
             self.last_stamp = self.last_stamp.max(ts);
-            self.raise_fences(&prepared.fences);
+            self.raise_fences(&prepared.fences, ts);
             let strength = LockMode::Update;
             for row in &prepared.rows {
                 let written = Written::Key(row.key.clone());
