@@ -6,6 +6,7 @@ use crate::direct::DirectProgram;
 use crate::expr::EvalContext;
 use crate::op::{self, Operator};
 use crate::subplan::{CteState, SubPlanState};
+use crate::walk;
 use sql::physical::{Plan, PlanBody, Tree};
 use std::sync::Arc;
 use types::{Datum, Result, SqlError, SqlType};
@@ -14,6 +15,7 @@ use types::{Datum, Result, SqlError, SqlType};
 pub struct Prepared {
     pub plan: Arc<Plan>,
     pub(crate) direct: Option<DirectProgram>,
+    is_repeatable: bool,
 }
 
 impl Prepared {
@@ -23,7 +25,12 @@ impl Prepared {
             PlanBody::Direct(direct) => Some(DirectProgram::compile(direct)?),
             PlanBody::Tree(_) => None,
         };
-        Ok(Arc::new(Prepared { plan, direct }))
+        let is_repeatable = walk::is_repeatable(&plan.body);
+        Ok(Arc::new(Prepared { plan, direct, is_repeatable }))
+    }
+    /// Whether a rollback takes back all that it does, so that it can be executed again: it calls nothing that acts outside.
+    pub fn is_repeatable(&self) -> bool {
+        self.is_repeatable
     }
     pub fn is_direct(&self) -> bool {
         self.direct.is_some()

@@ -1,7 +1,54 @@
 //! Walks over plans: every expression of a tree, every slot that its nested loops fill.
 
 use sql::expr::Expr;
-use sql::physical::{KeyBounds, KeyEqual, Op, PlanAggregate, PlanNode, PlanSortKey};
+use sql::expr::ExprKind;
+use sql::physical::{Direct, KeyBounds, KeyEqual, Op, PlanAggregate, PlanBody, PlanNode, PlanSortKey, PlanTarget};
+use types::builtin::Volatility;
+
+/// Volatile functions that leave nothing behind but a number that is used up.
+const HARMLESS: &[&str] =
+    &["nextval", "currval", "lastval", "random", "gen_random_uuid", "clock_timestamp", "timeofday"];
+
+/// Whether executing the plan has no effect that a rollback does not take back.
+pub(crate) fn is_repeatable(body: &PlanBody) -> bool {
+    let mut acts = false;
+    let mut look = |expr: &Expr| {
+        acts |= expr.any(&mut |e| match &e.kind {
+            ExprKind::Call { proc, .. } => proc.volatility == Volatility::Volatile && !HARMLESS.contains(&proc.name),
+            _ => false,
+        });
+    };
+    match body {
+        PlanBody::Direct(plan) => direct(plan, &mut look),
+        PlanBody::Tree(tree) => {
+            let roots = tree.subplans.iter().map(|s| &s.root).chain(tree.ctes.iter().map(|c| &c.root));
+            roots.chain([&tree.root]).for_each(|root| expressions(root, &mut look));
+        }
+    }
+    !acts
+}
+
+fn direct(plan: &Direct, f: &mut dyn FnMut(&Expr)) {
+    match plan {
+        Direct::Get { key, filter, output, .. } => key.iter().chain(filter).chain(output).for_each(f),
+        Direct::Insert { target: t, values, returning } => {
+            target(t, f);
+            values.iter().flatten().chain(returning).for_each(f);
+        }
+        Direct::Update { target: t, key, filter, assignments, returning } => {
+            target(t, f);
+            key.iter().chain(filter).chain(assignments.iter().map(|(_, e)| e)).chain(returning).for_each(f);
+        }
+        Direct::Delete { target: t, key, filter, returning } => {
+            target(t, f);
+            key.iter().chain(filter).chain(returning).for_each(f);
+        }
+    }
+}
+
+fn target(target: &PlanTarget, f: &mut dyn FnMut(&Expr)) {
+    target.checks.iter().chain(&target.view_checks).for_each(|(_, e)| f(e));
+}
 
 /// Whether a node of the tree passes the test.
 pub(crate) fn any(node: &PlanNode, test: &dyn Fn(&PlanNode) -> bool) -> bool {
@@ -95,6 +142,7 @@ fn own(node: &PlanNode, f: &mut dyn FnMut(&Expr)) {
         Op::Unique { keys, .. } => keys.iter().for_each(f),
         Op::LockRows { targets, .. } => targets.iter().filter_map(|t| t.recheck.as_ref()).for_each(f),
         Op::Insert(insert) => {
+            target(&insert.target, f);
             insert.returning.iter().for_each(&mut *f);
             if let Some(conflict) = &insert.on_conflict {
                 conflict.assignments.iter().for_each(|(_, e)| f(e));
@@ -102,6 +150,7 @@ fn own(node: &PlanNode, f: &mut dyn FnMut(&Expr)) {
             }
         }
         Op::Update(update) => {
+            target(&update.target, f);
             update.assignments.iter().for_each(|(_, e)| f(e));
             update.tail.iter().chain(&update.recheck).chain(&update.returning).for_each(f);
         }

@@ -8,7 +8,9 @@ use tracing_subscriber::fmt;
 /// Sets up the process's logs. Once; an error says what is wrong with `log_filter`.
 pub fn start(config: &Config) -> Result<(), String> {
     let filter = EnvFilter::try_new(&config.log_filter).map_err(|error| error.to_string())?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that can not be written (its disk is full, its reader gone) is no reason to panic, which telling of it on the same
+    // standard error would be.
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let started = match config.log {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -1,6 +1,6 @@
 //! The extended protocol: statements and portals by name. The protocol's own messages are its driver's business.
 
-use crate::block::BlockState;
+use crate::block::{Action, BlockState};
 use crate::portal::{Portal, Source};
 use crate::query::{Attempts, Standing};
 use crate::session::{Outcome, Session};
@@ -266,7 +266,7 @@ impl Session {
         let mut attempts = Attempts::new(standing, sink);
         loop {
             let result = self.try_portal(portal, max_rows, standing, sink).await;
-            match self.ends(&mut attempts, result, sink) {
+            match self.ends(&mut attempts, result, sink).await {
                 Some(result) => return result,
                 None => portal.source = Source::Fresh,
             }
@@ -281,7 +281,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
         if matches!(portal.source, Source::Fresh) {
-            portal.planned = self.planned_to_run(&portal.statement).await?;
+            portal.planned = self.planned_to_run(&portal.statement, true).await?;
         } else if self.open.is_some() {
             self.set_limits()?;
         }
@@ -303,7 +303,10 @@ impl Session {
 
     /// Sync: ends the implicit transaction.
     pub async fn sync(&mut self) -> Result<()> {
-        let result = self.end_implicit().await;
+        let result = match self.block.end_implicit() {
+            Action::Commit => self.commit_block().await,
+            _ => Ok(()),
+        };
         // Also those that were bound and never run: no transaction was opened for them.
         if self.open.is_none() && !self.portals.is_empty() {
             self.portals.retain(|_, portal| portal.is_held());

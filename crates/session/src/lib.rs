@@ -23,6 +23,7 @@ mod portal;
 mod prepared;
 mod query;
 mod random;
+mod replay;
 mod roles;
 mod row_store;
 pub mod search_path;

@@ -4,6 +4,7 @@ use crate::block::{Action, BlockState};
 use crate::explain::command_word;
 use crate::feed::Feed;
 use crate::portal::{Portal, Source};
+use crate::replay::Recorder;
 use crate::row_store::RowStore;
 use crate::session::{Outcome, Queued, Session};
 use crate::sink::{Sink, SinkMark};
@@ -19,7 +20,7 @@ use txn::Timestamp;
 use types::{Datum, Result, SqlError, SqlState};
 
 /// Times that a statement is executed again after a conflict of Hyrax's own making (`distributed-core.md` §4).
-const ATTEMPTS_MAX: usize = 10;
+pub(crate) const ATTEMPTS_MAX: usize = 10;
 /// Plans that a statement makes before it begins, when DDL comes in between each time.
 const PLANS_MAX: usize = 10;
 /// Rows handed to the client between two looks at its buffer.
@@ -63,7 +64,7 @@ pub(crate) fn tag(command: CommandTag, rows: u64) -> EcoString {
     }
 }
 
-fn may_try_again(error: &SqlError) -> bool {
+pub(crate) fn may_try_again(error: &SqlError) -> bool {
     error.code() == SqlState::SERIALIZATION_FAILURE || error.code() == SqlState::DEADLOCK_DETECTED
 }
 
@@ -89,14 +90,14 @@ impl Session {
         let mut attempts = Attempts::new(standing, sink);
         loop {
             let result = self.try_in_string(queued, standing, sink).await;
-            if let Some(result) = self.ends(&mut attempts, result, sink) {
+            if let Some(result) = self.ends(&mut attempts, result, sink).await {
                 return result;
             }
         }
     }
 
     async fn try_in_string(&mut self, queued: &Queued, standing: Standing, sink: &mut dyn Sink) -> Result<Outcome> {
-        let planned = self.planned_to_run(&queued.statement).await?;
+        let planned = self.planned_to_run(&queued.statement, false).await?;
         if planned.parameters.len() != queued.parameters.len() {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
@@ -107,10 +108,18 @@ impl Session {
     }
 
     /// The plan that holds now; of one that writes, nothing is changed by DDL until the transaction is over. Nothing of the
-    /// statement has happened yet, so it may be planned again in the middle of a block, too.
-    pub(crate) async fn planned_to_run(&mut self, statement: &Arc<PreparedStatement>) -> Result<Arc<Planned>> {
+    /// statement has happened yet, so it may be planned again in the middle of a block, too. `is_promised`: the client knows which
+    /// columns it returns.
+    pub(crate) async fn planned_to_run(
+        &mut self,
+        statement: &Arc<PreparedStatement>,
+        is_promised: bool,
+    ) -> Result<Arc<Planned>> {
         for _ in 0..PLANS_MAX {
             self.refresh()?;
+            if !is_promised && statement.is_stale(self.derived.epoch) {
+                statement.forget();
+            }
             let planned = self.planned_anywhere(statement).await?;
             let is_current = match &planned.work {
                 Work::Query(prepared) if !prepared.plan.is_read_only => {
@@ -137,21 +146,26 @@ impl Session {
         Ok(())
     }
 
-    /// What an attempt came to; None: it is to be made again, from the start and in a new transaction.
-    pub(crate) fn ends(
+    /// What an attempt came to; None: it is to be made again, from the start and in a new transaction. Of a statement in a block,
+    /// what came before it has been executed again (`replay`).
+    pub(crate) async fn ends(
         &mut self,
         attempts: &mut Attempts,
         result: Result<Outcome>,
         sink: &mut dyn Sink,
     ) -> Option<Result<Outcome>> {
         attempts.count += 1;
-        let is_again = attempts.standing == Standing::Alone
-            && attempts.count < ATTEMPTS_MAX
-            && result.as_ref().is_err_and(may_try_again)
-            && sink.rewind(attempts.mark);
-        if !is_again {
+        let conflict = result.as_ref().err().filter(|error| may_try_again(error));
+        let Some(conflict) = conflict.filter(|_| attempts.count < ATTEMPTS_MAX && sink.rewind(attempts.mark)) else {
             self.retry_age = Timestamp::ZERO;
             return Some(result);
+        };
+        if attempts.standing != Standing::Alone {
+            return match self.replay_block(conflict).await {
+                Ok(true) => None,
+                Ok(false) => Some(result),
+                Err(error) => Some(Err(error)),
+            };
         }
         let age = self.open.as_ref().map_or(Timestamp::ZERO, |open| open.txn.age());
         self.retry_age = self.retry_age.max(age);
@@ -201,8 +215,27 @@ impl Session {
         MemoryBudget::new(self.derived.work_mem, self.shared.memory.clone())
     }
 
-    /// Runs a portal, or goes on with it, for at most `max_rows` rows (0: all).
+    /// Runs a portal, or goes on with it, for at most `max_rows` rows (0: all). In a block, keeps what is needed to do it again.
     pub(crate) async fn run_portal(
+        &mut self,
+        portal: &mut Portal,
+        max_rows: u32,
+        standing: Standing,
+        describes: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        if !self.keeps_history(standing) {
+            return self.run_unrecorded(portal, max_rows, standing, describes, sink).await;
+        }
+        let is_whole = max_rows == 0 && portal.cursor.is_none() && matches!(portal.source, Source::Fresh);
+        let mut recorder = Recorder::new(sink);
+        let outcome = self.run_unrecorded(portal, max_rows, standing, describes, &mut recorder).await?;
+        let seen = recorder.finish();
+        self.note_step(portal, is_whole && outcome == Outcome::Completed, describes, seen);
+        Ok(outcome)
+    }
+
+    pub(crate) async fn run_unrecorded(
         &mut self,
         portal: &mut Portal,
         max_rows: u32,
@@ -377,7 +410,9 @@ impl Session {
         self.refresh()?;
         let planned = self.planned(statement)?;
         let Work::Utility(utility) = &planned.work else { return Err(SqlError::internal("not a control statement")) };
-        let tag = self.run_control(&utility.clone()).await?;
+        let utility = utility.clone();
+        let tag = self.run_control(&utility).await?;
+        self.note_control(&utility);
         self.send_notices(sink);
         sink.command_complete(tag);
         Ok(())

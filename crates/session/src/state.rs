@@ -203,6 +203,9 @@ impl SessionState {
         self.transaction_time.store(now, Ordering::Relaxed);
         self.set_facts(facts);
     }
+    pub(crate) fn transaction_start(&self) -> i64 {
+        self.transaction_time.load(Ordering::Relaxed)
+    }
     pub(crate) fn set_facts(&self, facts: TransactionFacts) {
         *self.facts.lock() = facts;
     }

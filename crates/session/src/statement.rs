@@ -43,6 +43,11 @@ impl PreparedStatement {
         self.planned.lock().as_ref().map(|planned| planned.parameters.clone()).unwrap_or_default()
     }
 
+    /// Nobody was promised the columns that it had.
+    pub fn forget(&self) {
+        *self.planned.lock() = None;
+    }
+
     /// Whether its plan was made for another state of catalog or settings.
     pub fn is_stale(&self, epoch: u64) -> bool {
         self.planned.lock().as_ref().is_some_and(|planned| planned.epoch != epoch)

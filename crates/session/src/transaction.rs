@@ -5,6 +5,7 @@
 //! I2  After an error nothing of the transaction is held but what a savepoint still needs.
 
 use crate::portal::Portal;
+use crate::replay::History;
 use crate::session::Session;
 use crate::settings::SettingsMark;
 use crate::state::TransactionFacts;
@@ -22,12 +23,14 @@ pub(crate) struct OpenTransaction {
     pub facts: TransactionFacts,
     /// A query has run: isolation and the like are fixed.
     pub has_run: bool,
-    savepoints: Vec<Savepoint>,
+    pub savepoints: Vec<Savepoint>,
+    /// What it has done, to be done again after a conflict.
+    pub history: History,
     /// Rolled back after an error; only the block is left.
     is_dead: bool,
 }
 
-struct Savepoint {
+pub(crate) struct Savepoint {
     name: String,
     id: SavepointId,
     mark: Mark,
@@ -90,10 +93,15 @@ impl Session {
         let mut facts = self.default_facts();
         Self::apply_modes(&mut facts, modes);
         let now = crate::shared::wall(&self.shared.host);
+        self.open_at(facts, age, now, History::of(&facts));
+    }
+
+    /// `now`: what `now()` says in it.
+    pub(crate) fn open_at(&mut self, facts: TransactionFacts, age: Timestamp, now: i64, history: History) {
         self.state.start_transaction(now, facts);
         self.derived.set_now(now);
         let txn = self.new_transaction(facts, age);
-        self.open = Some(OpenTransaction { txn, facts, has_run: false, savepoints: vec![], is_dead: false });
+        self.open = Some(OpenTransaction { txn, facts, has_run: false, savepoints: vec![], history, is_dead: false });
     }
 
     pub(crate) fn transaction(&self) -> Result<&Transaction> {
@@ -156,6 +164,7 @@ impl Session {
         if let Some(open) = &mut self.open {
             open.txn = txn;
             open.facts = facts;
+            open.history = History::of(&facts);
         }
         Ok(())
     }
@@ -308,6 +317,10 @@ impl Session {
         let action = self.block.fail();
         self.copy = None;
         self.queue.clear();
+        // The client has been told of something that executing it all again would not tell.
+        if let Some(open) = &mut self.open {
+            open.history.end();
+        }
         if action == Action::Rollback {
             self.abort();
             return;

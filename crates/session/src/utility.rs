@@ -78,7 +78,7 @@ impl Session {
                 let verdict = self.block.commit(*chain)?;
                 self.warn(verdict.warning);
                 let ended = match verdict.action {
-                    Action::Commit => self.commit().await,
+                    Action::Commit => self.commit_block().await,
                     _ => {
                         self.abort();
                         Ok(())

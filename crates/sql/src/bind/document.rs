@@ -1,4 +1,4 @@
-//! Whole documents: `INSERT INTO c DOCUMENT '{…}'`, `INSERT INTO c (_doc) …`, `UPDATE c SET _doc = …`.
+//! Whole documents: `INSERT INTO c DOCUMENT '{…}', …`, `INSERT INTO c (_doc) …`, `UPDATE c SET _doc = …`.
 //!
 //! A document's declared fields become columns, the others the row's tail. A declared field that the document lacks gets the
 //! column's default when it is inserted, NULL when the document replaces another. A field's JSON text is what the column's input
@@ -7,6 +7,7 @@
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind, PathStep};
 use crate::logical::{ColumnId, Node};
+use crate::parse::targets;
 use crate::plan::columns::is_volatile;
 use catalog::{Column, Relation, RelationKind};
 use sqlparser::ast::{self, SetExpr, Spanned};
@@ -33,22 +34,24 @@ impl Binder<'_> {
         };
         let (input, document) = match &*source.body {
             SetExpr::Values(values) if source.with.is_none() && source.order_by.is_none() => {
-                self.listed_documents(values)?
+                self.listed_documents(values, insert.columns.iter().any(targets::is_document))?
             }
             _ => self.queried_documents(source)?,
         };
         self.split_documents(relation, input, &document)
     }
 
-    fn listed_documents(&mut self, values: &ast::Values) -> Result<(Node, Expr)> {
+    /// `is_list`: `DOCUMENT a, b, …`, a row each.
+    fn listed_documents(&mut self, values: &ast::Values, is_list: bool) -> Result<(Node, Expr)> {
         let mut rows = vec![];
         for row in crate::parse::rows::of(values) {
-            let [document] = row else {
-                let position = row.get(1).map_or(0, |e| self.at(e.span()));
-                return Err(too_many(position));
-            };
-            let bound = self.expr(document)?;
-            rows.push(vec![self.document(bound)?]);
+            if let Some(second) = row.get(1).filter(|_| !is_list) {
+                return Err(too_many(self.at(second.span())));
+            }
+            for document in row {
+                let bound = self.expr(document)?;
+                rows.push(vec![self.document(bound)?]);
+            }
         }
         let id = self.new_column("document", SqlType::JSONB, 0, 0);
         Ok((Node::Values { rows, columns: vec![id] }, Expr::column(id, SqlType::JSONB)))

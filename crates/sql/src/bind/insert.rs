@@ -398,8 +398,7 @@ impl Binder<'_> {
             self.need(relation, privilege::UPDATE);
         }
         let (old, proposed) = (self.whole(relation), self.whole(relation));
-        let (seen_old, seen_proposed) =
-            (self.seen_row(written, &old.names)?, self.seen_row(written, &proposed.names)?);
+        let (seen_old, seen_proposed) = (self.seen_row(written, &old.names)?, self.seen_row(written, &proposed.names)?);
         self.push_item(old.seen_item(written, alias, seen_old.names.clone()));
         let scope = self.scope()?;
         scope.clause = Clause::Set;
