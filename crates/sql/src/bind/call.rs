@@ -50,8 +50,7 @@ impl Binder<'_> {
         if !call.within_group.is_empty() {
             return self.ordered_set(&name, call, list, position);
         }
-        let mut args = self.call_arguments(list)?;
-        args.drop_out_parameters();
+        let args = self.call_arguments(list)?;
         let input: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
         let given = Given { types: &input, names: &args.names, variadic_array: args.variadic_array };
         if let Some(user) = self.user_function(schema.as_deref(), &name, given, position)? {
@@ -202,6 +201,7 @@ impl Binder<'_> {
             }
             args.names.push(folded);
         }
+        args.drop_out_parameters();
         Ok(args)
     }
 

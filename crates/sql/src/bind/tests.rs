@@ -95,6 +95,16 @@ fn parameters_are_inferred() {
 }
 
 #[test]
+fn the_place_of_a_calls_result_is_no_argument() {
+    let given = [Some(SqlType::new(types::oid::VOID)), Some(SqlType::new(types::oid::VARCHAR))];
+    for text in ["select * from upper($1, $2) as result", "select upper($1, $2)"] {
+        let statements = parse::parse(text, true).unwrap();
+        let bound = bind(&statements[0], &context(), &given).unwrap_or_else(|e| panic!("{text}: {}", e.message()));
+        assert_eq!(bound.columns[0].ty, SqlType::TEXT, "{text}");
+    }
+}
+
+#[test]
 fn queries_bind() {
     check("select * from t", "a integer, b text, c numeric(8,2) | ");
     check("table t", "a integer, b text, c numeric(8,2) | ");
