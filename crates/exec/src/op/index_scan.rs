@@ -156,10 +156,10 @@ impl RowKeys {
     pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
         self.rows.iter().map(|(slot, place)| (*slot, self.bytes.get(place.clone()).unwrap_or_default()))
     }
-    /// Into the order in which the rows are stored.
+    /// Into the order in which the rows are stored: by key, whatever their slots are.
     pub fn sort(&mut self) {
         let key = |place: &Range<usize>| self.bytes.get(place.clone()).unwrap_or_default();
-        self.rows.sort_unstable_by(|(a_slot, a), (b_slot, b)| a_slot.cmp(b_slot).then_with(|| key(a).cmp(key(b))));
+        self.rows.sort_unstable_by(|(_, a), (_, b)| key(a).cmp(key(b)));
     }
 }
 
@@ -266,12 +266,12 @@ impl Operator for IndexScan {
 #[test]
 fn row_keys_are_sorted_as_rows_are_stored() {
     let mut keys = RowKeys::default();
-    for (slot, key) in [(1, "b"), (0, "bb"), (0, "b"), (1, "")] {
+    for (slot, key) in [(1, "c"), (0, "bb"), (0, "b"), (1, "")] {
         let start = keys.bytes.len();
         keys.bytes.extend_from_slice(key.as_bytes());
         keys.rows.push((slot, start..keys.bytes.len()));
     }
     keys.sort();
     let found: Vec<_> = keys.iter().map(|(slot, key)| (slot, std::str::from_utf8(key).unwrap())).collect();
-    assert_eq!(found, [(0, "b"), (0, "bb"), (1, ""), (1, "b")]);
+    assert_eq!(found, [(1, ""), (0, "b"), (0, "bb"), (1, "c")]);
 }
