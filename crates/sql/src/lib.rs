@@ -28,7 +28,7 @@ use types::{FormatSettings, Oid, SqlType};
 
 pub use attributes::used_attributes;
 pub use bind::{
-    StoredUse, bind, bind_stored, check_function, coerce_arguments, parse_bind_expr, require_updatable,
+    SEQUENCE_ROW, StoredUse, bind, bind_stored, check_function, coerce_arguments, parse_bind_expr, require_updatable,
     updatable_columns, volatility,
 };
 pub use deparse::{Deparser, PlanNames, Shown};

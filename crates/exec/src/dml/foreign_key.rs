@@ -455,6 +455,11 @@ async fn act(
             _ => change_child(shape, &target, row, action, new, env, txn, further).await?,
         }
     }
+    if action == ReferentialAction::SetDefault {
+        // Where the default is the key that is gone, the children are what they were, and nothing else would look at them.
+        txn.next_command();
+        check_parent(shape, old, true, env, txn).await?;
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::expr::EvalContext;
 use catalog::privileges::{self, Target};
 use catalog::{Relation, RelationKind, privilege};
 use std::sync::Arc;
-use types::{Datum, Result, SqlError, SqlState};
+use types::{Datum, Record, Result, SqlError, SqlState, SqlType};
 
 pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("currval_oid", |env, _, args| {
@@ -20,6 +20,7 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
 pub(crate) const WAITING: &[(&str, AsyncFn)] = &[
     ("nextval_oid", nextval),
     ("pg_sequence_last_value", last_value),
+    (sql::SEQUENCE_ROW, row),
     ("setval_oid", setval),
     ("setval3_oid", setval),
 ];
@@ -59,6 +60,23 @@ fn last_value<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Resul
         require(&env, &sequence, privilege::USAGE | privilege::SELECT)?;
         let state = env.session.sequence_state(&sequence).await?;
         Ok(state.filter(|s| s.is_called).map_or(Datum::Null, |s| Datum::Int8(s.last_value)))
+    })
+}
+
+/// A sequence read as a relation; who reads it has been asked for the right to SELECT. `log_cnt` tells in PostgreSQL how many
+/// values can be given before the log is written again: here it is what it is there after the first.
+fn row<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Datum>> {
+    const LOGGED_AHEAD: i64 = 32;
+    Box::pin(async move {
+        let sequence = sequence(&env, arg_oid(&args, 0))?;
+        let state = env.session.sequence_state(&sequence).await?;
+        let Some(state) = state else { return Ok(Datum::Null) };
+        let ahead = if state.is_called { LOGGED_AHEAD } else { 0 };
+        Ok(Datum::Record(Arc::new(Record {
+            types: vec![SqlType::INT8, SqlType::INT8, SqlType::BOOL],
+            names: vec![],
+            values: vec![Datum::Int8(state.last_value), Datum::Int8(ahead), Datum::Bool(state.is_called)],
+        })))
     })
 }
 

@@ -256,7 +256,10 @@ impl Binder<'_> {
                 self.put_item(Item { relation: Some(relation), hidden, ..Item::new(&alias_name, columns) })?;
                 Ok(Node::Scan(scan))
             }
-            RelationKind::Sequence => Err(unsupported("reading a sequence", position)),
+            RelationKind::Sequence => {
+                locking::refuse(&locks, "a sequence")?;
+                self.sequence(&relation, &alias_name, alias)
+            }
             RelationKind::Composite | RelationKind::Enum | RelationKind::Domain => {
                 let message = format!("\"{}\" is a composite type", relation.name);
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position))

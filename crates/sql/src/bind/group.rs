@@ -298,7 +298,8 @@ impl Binder<'_> {
         for direct in calls.iter().flat_map(|call| &call.direct) {
             let mut direct = direct.clone();
             replace_groups(&mut direct, &above);
-            self.check_grouped(&direct)?;
+            let detail = "Direct arguments of an ordered-set aggregate must use only grouped columns.";
+            self.check_grouped(&direct).map_err(|e| e.detail(detail))?;
         }
         let groupings = self.grouping_values(groupings, &groups, set_id)?;
         for expr in parts.exprs_mut() {

@@ -41,6 +41,7 @@ mod row;
 mod scope;
 mod search_cycle;
 mod select;
+mod sequence;
 mod set_returning;
 mod sql_function;
 mod stored;
@@ -56,6 +57,7 @@ mod window;
 mod with;
 
 pub use function_check::check_function;
+pub use sequence::SEQUENCE_ROW;
 pub use stored::{StoredUse, bind_stored, volatility};
 pub use utility::coerce_arguments;
 pub use view_target::{require_updatable, updatable_columns};

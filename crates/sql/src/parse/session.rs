@@ -6,7 +6,7 @@ use super::options::GivenOption;
 use super::{Lines, Statement, Syntax, error};
 use crate::utility::ddl::Ddl;
 use crate::utility::*;
-use sqlparser::ast;
+use sqlparser::ast::{self, Spanned};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Word};
 use std::sync::Arc;
@@ -86,7 +86,27 @@ impl<'a> Front<'_, 'a> {
 
     fn other(&mut self) -> Result<Syntax> {
         let parsed = self.parser.parse_statement();
-        parsed.map(|s| Syntax::Sql(Box::new(s))).map_err(|e| error::from_parser(&e, self.parser, self.text, self.lines))
+        let statement = parsed.map_err(|e| error::from_parser(&e, self.parser, self.text, self.lines))?;
+        match self.ordered_write(&statement) {
+            Some(error) => Err(error),
+            None => Ok(Syntax::Sql(Box::new(statement))),
+        }
+    }
+
+    /// ORDER BY and LIMIT of UPDATE and DELETE are another dialect's, where sqlparser takes them.
+    fn ordered_write(&self, statement: &ast::Statement) -> Option<SqlError> {
+        let (order_by, limit) = match statement {
+            ast::Statement::Delete(delete) => (delete.order_by.first(), delete.limit.as_ref()),
+            ast::Statement::Update(update) => (update.order_by.first(), update.limit.as_ref()),
+            _ => return None,
+        };
+        let order_by = order_by.map(|by| ("order", by.expr.span()));
+        let (word, behind) = order_by.or(limit.map(|limit| ("limit", limit.span())))?;
+        let before = self.text.get(..self.lines.byte(self.text, behind.start))?;
+        let at = before.to_ascii_lowercase().rfind(word)?;
+        let place = u32::try_from(before.get(..at)?.chars().count() + 1).ok()?;
+        let message = format!("syntax error at or near \"{}\"", before.get(at..at + word.len())?);
+        Some(SqlError::new(SqlState::SYNTAX_ERROR, message).at(place))
     }
 
     // --- tokens

@@ -63,8 +63,8 @@ fn flat_texts(value: &Datum) -> Result<Vec<EcoString>> {
 pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("jsonb_object_field", |_, a| part(at(a, 0).get(a[1].as_str()))),
     ("jsonb_object_field_text", |_, a| part_text(at(a, 0).get(a[1].as_str()))),
-    ("jsonb_array_element", |_, a| part(at(a, 0).element(a[1].as_i64()))),
-    ("jsonb_array_element_text", |_, a| part_text(at(a, 0).element(a[1].as_i64()))),
+    ("jsonb_array_element", |_, a| part(item(at(a, 0), a[1].as_i64()))),
+    ("jsonb_array_element_text", |_, a| part_text(item(at(a, 0), a[1].as_i64()))),
     ("jsonb_extract_path", |_, a| part(path::steps(a[1].as_array()).and_then(|steps| path::get(at(a, 0), &steps)))),
     ("jsonb_extract_path_text", |_, a| {
         part_text(path::steps(a[1].as_array()).and_then(|steps| path::get(at(a, 0), &steps)))
@@ -204,6 +204,15 @@ fn members(json: Jsonb, value: fn(JsonbRef<'_>) -> Datum) -> RowIter {
         let (key, member) = json.as_ref().member(index).unwrap_or(("", JsonbRef::new(&[])));
         Ok(vec![Datum::text(key), value(member)])
     }))
+}
+
+/// `-> index`: a scalar is an array of itself.
+fn item(json: JsonbRef<'_>, index: i64) -> Option<JsonbRef<'_>> {
+    match json.kind() {
+        Kind::Array => json.element(index),
+        Kind::Object => None,
+        _ => matches!(index, 0 | -1).then_some(json),
+    }
 }
 
 fn elements(json: Jsonb, value: fn(JsonbRef<'_>) -> Datum) -> RowIter {

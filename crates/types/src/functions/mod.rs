@@ -12,6 +12,7 @@ pub(crate) mod datetime;
 mod enums;
 pub(crate) mod float;
 mod format_number;
+mod hashes;
 mod integer;
 mod json;
 mod jsonpath;
@@ -73,6 +74,8 @@ const SCALARS: &[&[(&str, ScalarFn)]] = &[
     float::CASTS,
     float::OTHERS,
     format_number::SCALARS,
+    hashes::PLAIN,
+    hashes::SEEDED,
     integer::ARITHMETIC,
     integer::BITS,
     integer::OTHERS,

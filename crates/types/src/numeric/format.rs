@@ -75,6 +75,8 @@ const WIRE_NEGATIVE: u16 = 0x4000;
 const WIRE_NAN: u16 = 0xC000;
 const WIRE_POS_INFINITY: u16 = 0xD000;
 const WIRE_NEG_INFINITY: u16 = 0xF000;
+/// What PostgreSQL 15 sends as the scale of the infinities.
+const WIRE_INFINITY_SCALE: u32 = 0x20;
 /// Scales above this are no scale of the format.
 const WIRE_SCALE_MASK: u16 = 0x3FFF;
 
@@ -83,9 +85,8 @@ impl Numeric {
     pub fn send(&self, out: &mut Vec<u8>) {
         let (sign, scale) = match self {
             Numeric::NaN => (WIRE_NAN, 0),
-            // PostgreSQL stores no scale with the specials and sends none.
-            Numeric::PosInfinity => (WIRE_POS_INFINITY, 0),
-            Numeric::NegInfinity => (WIRE_NEG_INFINITY, 0),
+            Numeric::PosInfinity => (WIRE_POS_INFINITY, WIRE_INFINITY_SCALE),
+            Numeric::NegInfinity => (WIRE_NEG_INFINITY, WIRE_INFINITY_SCALE),
             finite if finite.is_negative() => (WIRE_NEGATIVE, finite.scale().unwrap_or(0)),
             finite => (WIRE_POSITIVE, finite.scale().unwrap_or(0)),
         };

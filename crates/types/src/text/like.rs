@@ -54,7 +54,7 @@ pub fn matches(text: &[u8], pattern: &[u8], mode: Mode) -> Result<bool> {
             _ => {}
         }
         let (literal, size) = match wanted {
-            b'\\' => (*pattern.get(p + 1).ok_or_else(bad_end)?, 2),
+            b'\\' if t < text.len() => (*pattern.get(p + 1).ok_or_else(bad_end)?, 2),
             b'_' => (0, 0),
             other => (*other, 1),
         };
