@@ -51,6 +51,11 @@ impl Binder<'_> {
             return self.ordered_set(&name, call, list, position);
         }
         let args = self.call_arguments(list)?;
+        if schema.as_deref().is_none_or(|schema| schema == "pg_catalog")
+            && let Some(cast) = self.literal_cast(&name, &args, position)
+        {
+            return cast;
+        }
         let input: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
         let given = Given { types: &input, names: &args.names, variadic_array: args.variadic_array };
         if let Some(user) = self.user_function(schema.as_deref(), &name, given, position)? {
@@ -270,6 +275,13 @@ impl Binder<'_> {
             });
         }
         Ok(complete)
+    }
+
+    /// `date('2024-01-01')`: a type's name before a literal of no type yet is a cast, whatever functions have that name.
+    fn literal_cast(&mut self, name: &str, args: &Arguments, position: u32) -> Option<Result<Expr>> {
+        let [Expr { kind: ExprKind::Const(_), ty: SqlType::UNKNOWN, .. }] = args.exprs.as_slice() else { return None };
+        let is_plain = args.names.iter().all(Option::is_none) && !args.variadic_array && !args.star;
+        if is_plain { self.cast_call_form(name, args.exprs.clone(), position) } else { None }
     }
 
     /// `text(x)`, `float8(x)`: a type's name called as a function is a cast.

@@ -195,6 +195,9 @@ pub(super) fn bad_escape(text: &str, place: u32) -> Option<SqlError> {
             '\'' if letters.get(at + 1) != Some(&'\'') => break,
             '\\' => {
                 let escape = Escape::read(&letters, at + 1)?;
+                if is_high && !matches!(escape.what, What::Code(_)) {
+                    error.get_or_insert_with(|| bad_pair(place_of(at)));
+                }
                 match escape.what {
                     What::Byte(byte) => bytes.push(byte),
                     What::Code(code) => {

@@ -9,7 +9,7 @@ fn position(datum: &Datum) -> i128 {
 }
 
 fn out_of_range() -> SqlError {
-    SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "pg_lsn out of range")
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "pg_lsn out of range")
 }
 
 /// The position that a number is, rounded.
