@@ -82,10 +82,19 @@ impl Call {
     }
 }
 
+/// How a call's rows become columns.
+#[derive(Clone, Copy)]
+struct Shape {
+    columns: usize,
+    /// A record stands for its fields even where there is one column: it is a row of it, not its value.
+    is_row: bool,
+}
+
 /// One datum per column: a row of the function as it is, a record's fields where one stands for several columns.
-fn spread(row: Vec<Datum>, count: usize, out: &mut Vec<Datum>) {
+fn spread(row: Vec<Datum>, shape: Shape, out: &mut Vec<Datum>) {
+    let count = shape.columns;
     match row.first() {
-        Some(Datum::Record(record)) if row.len() == 1 && count != 1 => {
+        Some(Datum::Record(record)) if row.len() == 1 && (count != 1 || shape.is_row) => {
             out.extend((0..count).map(|i| record.values.get(i).cloned().unwrap_or_default()));
         }
         _ => {
@@ -96,7 +105,7 @@ fn spread(row: Vec<Datum>, count: usize, out: &mut Vec<Datum>) {
 }
 
 pub(crate) struct FunctionScan {
-    calls: Vec<(Call, usize)>,
+    calls: Vec<(Call, Shape)>,
     ordinality: bool,
     kinds: Vec<ColumnKind>,
     running: Option<Vec<Option<RowIter>>>,
@@ -105,11 +114,16 @@ pub(crate) struct FunctionScan {
 
 impl FunctionScan {
     pub fn new(calls: &[Expr], counts: &[usize], ordinality: bool, types: &[SqlType]) -> Result<FunctionScan> {
-        let calls = calls
-            .iter()
-            .enumerate()
-            .map(|(i, call)| Ok((Call::new(call)?, counts.get(i).copied().unwrap_or(1))))
-            .collect::<Result<_>>()?;
+        let mut first = 0;
+        let shape = |(i, expr): (usize, &Expr)| {
+            let columns = counts.get(i).copied().unwrap_or(1);
+            let call = Call::new(expr)?;
+            let is_value = types.get(first).is_some_and(|ty| ty.oid == expr.ty.oid);
+            first += columns;
+            let is_row = !is_value && matches!(call, Call::Plain(_));
+            Ok((call, Shape { columns, is_row }))
+        };
+        let calls = calls.iter().enumerate().map(shape).collect::<Result<_>>()?;
         let kinds = types.iter().map(|t| ColumnKind::of(*t)).collect();
         Ok(FunctionScan { calls, ordinality, kinds, running: None, number: 0 })
     }
@@ -133,15 +147,15 @@ impl Operator for FunctionScan {
             while count < BATCH_ROWS {
                 values.clear();
                 let mut any = false;
-                for ((_, columns), rows) in self.calls.iter().zip(running.iter_mut()) {
+                for ((_, shape), rows) in self.calls.iter().zip(running.iter_mut()) {
                     match rows.as_mut().and_then(|r| r.next()) {
                         Some(row) => {
                             any = true;
-                            spread(row?, *columns, &mut values);
+                            spread(row?, *shape, &mut values);
                         }
                         None => {
                             *rows = None;
-                            values.resize(values.len() + columns, Datum::Null);
+                            values.resize(values.len() + shape.columns, Datum::Null);
                         }
                     }
                 }

@@ -92,9 +92,14 @@ impl Binder<'_> {
         if container.ty.oid == oid::JSONB {
             let mut bound = vec![];
             for subscript in subscripts {
-                let ast::Subscript::Index { index } = subscript else {
-                    let message = "jsonb subscript does not support slices";
-                    return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(start));
+                let index = match subscript {
+                    ast::Subscript::Index { index } => index,
+                    ast::Subscript::Slice { lower_bound, upper_bound, .. } => {
+                        let written = upper_bound.as_ref().or(lower_bound.as_ref());
+                        let position = written.map_or(0, |bound| self.own_position(bound));
+                        let message = "jsonb subscript does not support slices";
+                        return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
+                    }
                 };
                 bound.push(Subscript::Index(self.jsonb_subscript(index)?));
             }

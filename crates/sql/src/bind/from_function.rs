@@ -123,12 +123,12 @@ impl Binder<'_> {
             return self.user_item(called, &item, with_ordinality, alias, position);
         }
         for Called { name, what } in called {
-            let CalledFunction::Builtin { proc, call } = what else {
+            let CalledFunction::Builtin { proc, mut call } = what else {
                 return Err(unsupported(&format!("function {name} in ROWS FROM with others"), position));
             };
             let column_name = if is_one { &item } else { &name };
             let mut columns = vec![];
-            for (column, ty) in self.result_columns(proc, &call, column_name, definitions, position)? {
+            for (column, ty) in self.result_columns(proc, &mut call, column_name, definitions, position)? {
                 let id = self.new_column(&column, ty, 0, 0);
                 columns.push(id);
                 names.push(Name { id, name: column, ty });
@@ -256,11 +256,12 @@ impl Binder<'_> {
         Ok(columns)
     }
 
-    /// Names and types of the columns: the OUT arguments, a column definition list, or one column named like the item.
+    /// Names and types of the columns: the OUT arguments, a column definition list, the fields of a row type, or one column
+    /// named like the item.
     fn result_columns(
         &mut self,
         proc: &Proc,
-        call: &Expr,
+        call: &mut Expr,
         item: &str,
         definitions: &[TableAliasColumnDef],
         position: u32,
@@ -270,6 +271,9 @@ impl Binder<'_> {
             if is_defined {
                 let message = "a column definition list is only allowed for functions returning \"record\"";
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
+            if let Some(fields) = self.fields_of_type(call.ty) {
+                return Ok(fields);
             }
             // One OUT argument with a name gives it to the column, whatever the item is called.
             let mut outs =
@@ -296,6 +300,6 @@ impl Binder<'_> {
             let message = "a column definition list is required for functions returning \"record\"";
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
         }
-        Err(unsupported("a column definition list", position))
+        self.json_columns(proc, call, definitions, position)
     }
 }

@@ -29,6 +29,7 @@ mod hidden;
 mod inline;
 mod insert;
 mod join;
+mod json_rows;
 mod locking;
 mod maintenance;
 mod merge;

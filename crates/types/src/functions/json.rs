@@ -3,13 +3,12 @@
 //! Functions over VARIADIC "any" (`json_build_object`) get their arguments spread out, with a type for each in the context.
 
 use super::{RowIter, ScalarFn, SetFn, arg_type};
-use crate::json::build::{self, Source};
+use crate::json::build;
 use crate::json::ops::{self, Change};
 use crate::json::text::JsonText;
 use crate::json::{Builder, Jsonb, JsonbRef, Kind, parse, path};
-use crate::{CallContext, Datum, Oid, Record, Result, SqlError, SqlState, SqlType, oid, typename};
+use crate::{CallContext, Datum, Oid, Result, SqlError, SqlState, oid, typename};
 use ecow::EcoString;
-use std::sync::Arc;
 
 fn jsonb(value: Jsonb) -> Result<Datum> {
     Ok(Datum::Jsonb(value))
@@ -145,8 +144,10 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("jsonb_int8", |c, a| cast_number(c, at(a, 0), oid::INT8, "numeric_int8")),
     ("jsonb_float4", |c, a| cast_number(c, at(a, 0), oid::FLOAT4, "numeric_float4")),
     ("jsonb_float8", |c, a| cast_number(c, at(a, 0), oid::FLOAT8, "numeric_float8")),
-    ("jsonb_populate_record", |c, a| populate_record(c, a, "populate_composite")),
-    ("json_populate_record", |c, a| populate_record(c, a, "populate_composite")),
+    ("jsonb_populate_record", records::populate_record),
+    ("json_populate_record", records::populate_record),
+    ("jsonb_to_record", records::to_record),
+    ("json_to_record", records::to_record),
 ];
 
 pub const SETS: &[(&str, SetFn)] = &[
@@ -186,8 +187,10 @@ pub const SETS: &[(&str, SetFn)] = &[
         Ok(gathered(value.members().map(|(key, _)| Ok(vec![Datum::Text(key.as_ref().into())])).collect()))
     }),
     ("json_array_elements", |_, a| json_elements(json(a, 0)?, "json_array_elements", |value| json_part(Some(value)))),
-    ("jsonb_populate_recordset", |c, a| populate_rows(c, a, "jsonb_populate_recordset")),
-    ("json_populate_recordset", |c, a| populate_rows(c, a, "json_populate_recordset")),
+    ("jsonb_populate_recordset", |c, a| records::populate_rows(c, a, "jsonb_populate_recordset")),
+    ("json_populate_recordset", |c, a| records::populate_rows(c, a, "json_populate_recordset")),
+    ("jsonb_to_recordset", |c, a| records::to_rows(c, a, "jsonb_to_recordset")),
+    ("json_to_recordset", |c, a| records::to_rows(c, a, "json_to_recordset")),
     ("json_array_elements_text", |_, a| {
         json_elements(json(a, 0)?, "json_array_elements_text", |value| json_part_text(Some(value)))
     }),
@@ -506,73 +509,6 @@ fn cast_number(context: &CallContext<'_>, value: JsonbRef<'_>, target: Oid, symb
     }
 }
 
-/// The row that json is put over: the base, or an empty row of its type where it is NULL.
-fn base_row(context: &CallContext<'_>, base: &Datum) -> Result<Arc<Record>> {
-    if let Datum::Record(record) = base {
-        return Ok(record.clone());
-    }
-    let ty = arg_type(context, 0);
-    let fields = context.format.user_types.get().and_then(|types| types.fields(ty.oid));
-    let Some(fields) = fields else {
-        return Err(SqlError::new(
-            SqlState::FEATURE_NOT_SUPPORTED,
-            "could not determine row type for result of json_populate_record",
-        )
-        .hint(
-            "Provide a non-null record argument, or call the function in the FROM clause using a column definition list.",
-        ));
-    };
-    let values = vec![Datum::Null; fields.len()];
-    let (names, types) = fields.into_iter().map(|(name, ty)| (EcoString::from(name), ty)).unzip();
-    Ok(Arc::new(Record { types, names, values }))
-}
-
-/// `json(b)_populate_record(base, json)`.
-fn populate_record(context: &CallContext<'_>, args: &[Datum], function: &str) -> Result<Datum> {
-    let (base, document) = (&args[0], &args[1]);
-    if document.is_null() {
-        return Ok(base.clone());
-    }
-    let record = &base_row(context, base)?;
-    let source = source(document)?;
-    let input = |ty: SqlType, text: &str| crate::io::input(ty, text, context.format);
-    let made = build::populate(&record.types, &record.names, Some(record), &source, function, &input)?;
-    Ok(Datum::Record(Arc::new(made)))
-}
-
-/// A json or jsonb argument as what rows are made from.
-fn source(document: &Datum) -> Result<Source<'_>> {
-    match document {
-        Datum::Jsonb(json) => Ok(Source::Binary(json.as_ref())),
-        other => {
-            parse::check_strings(other.as_str())?;
-            Ok(Source::Text(JsonText::new(other.as_str())))
-        }
-    }
-}
-
-/// `json(b)_populate_recordset(base, json)`: a row for each object of an array.
-fn populate_rows(context: &CallContext<'_>, args: &[Datum], function: &str) -> Result<RowIter> {
-    let (base, document) = (&args[0], &args[1]);
-    if document.is_null() {
-        return Ok(Box::new(std::iter::empty()));
-    }
-    let record = &base_row(context, base)?;
-    let source = source(document)?;
-    match source.kind() {
-        Kind::Array => {}
-        Kind::Object => return Err(invalid(format!("cannot call {function} on an object"))),
-        _ => return Err(invalid(format!("cannot call {function} on a scalar"))),
-    }
-    let input = |ty: SqlType, text: &str| crate::io::input(ty, text, context.format);
-    let row = |element: &Source<'_>| {
-        if element.kind() != Kind::Object {
-            return Err(invalid(format!("argument of {function} must be an array of objects")));
-        }
-        Ok(build::populate(&record.types, &record.names, Some(record), element, function, &input)?.values)
-    };
-    Ok(gathered(source.elements().iter().map(row).collect()))
-}
-
+mod records;
 #[cfg(test)]
 mod tests;

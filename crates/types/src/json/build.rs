@@ -280,14 +280,14 @@ impl<'a> Source<'a> {
 }
 
 /// Makes a row from an object's members, as `jsonb_populate_record` and `jsonb_to_record` do. A member that is missing
-/// leaves the base row's value, or NULL; `input` parses types that `io` does not know (the catalog's).
+/// leaves the base row's value, or NULL. A member that is an object fills a field that is a row.
 pub fn populate(
     types: &[SqlType],
     names: &[EcoString],
     base: Option<&Record>,
     source: &Source<'_>,
     function: &str,
-    input: &dyn Fn(SqlType, &str) -> Result<Datum>,
+    format: &FormatSettings,
 ) -> Result<Record> {
     if source.kind() != Kind::Object {
         let what = match source.kind() {
@@ -299,19 +299,22 @@ pub fn populate(
     let mut values = Vec::with_capacity(types.len());
     for (index, ty) in types.iter().enumerate() {
         let name = names.get(index).map_or("", |name| name.as_str());
+        let old = base.and_then(|base| base.values.get(index));
         values.push(match source.get(name) {
-            Some(member) => from_json(*ty, &member, name, input)?,
-            None => base.and_then(|base| base.values.get(index)).cloned().unwrap_or(Datum::Null),
+            Some(member) => from_json(*ty, &member, name, old, format)?,
+            None => old.cloned().unwrap_or(Datum::Null),
         });
     }
     Ok(Record { types: types.to_vec(), names: names.to_vec(), values })
 }
 
+/// A member as a value of a type. `old` is what it replaces: fields of a row that the document does not have stay.
 fn from_json(
     ty: SqlType,
     source: &Source<'_>,
     key: &str,
-    input: &dyn Fn(SqlType, &str) -> Result<Datum>,
+    old: Option<&Datum>,
+    format: &FormatSettings,
 ) -> Result<Datum> {
     let kind = source.kind();
     match (ty.oid, source) {
@@ -321,25 +324,39 @@ fn from_json(
         (oid::JSONB, Source::Text(text)) => Ok(Datum::Jsonb(Jsonb::parse(text.as_str())?)),
         (oid::JSON, source) => Ok(Datum::Text(source.json_text().into())),
         _ => match ty.element() {
-            Some(element) if kind == Kind::Array => array_from_json(element, source, key, input),
+            Some(element) if kind == Kind::Array => array_from_json(element, source, key, format),
             Some(_) if kind != Kind::String => {
                 Err(SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected JSON array")
                     .hint(format!("See the value of key \"{key}\".")))
             }
-            _ => input(ty, &source.text()),
+            _ if kind == Kind::String => io::input(ty, &source.text(), format),
+            _ => match format.user_types.get().and_then(|types| types.fields(ty.oid)) {
+                Some(fields) => row_from_json(fields, source, old, format),
+                None => io::input(ty, &source.text(), format),
+            },
         },
     }
 }
 
-fn array_from_json(
-    element: SqlType,
+fn row_from_json(
+    fields: Vec<(String, SqlType)>,
     source: &Source<'_>,
-    key: &str,
-    input: &dyn Fn(SqlType, &str) -> Result<Datum>,
+    old: Option<&Datum>,
+    format: &FormatSettings,
 ) -> Result<Datum> {
+    let (names, types): (Vec<EcoString>, Vec<SqlType>) =
+        fields.into_iter().map(|(name, ty)| (EcoString::from(name), ty)).unzip();
+    let base = match old {
+        Some(Datum::Record(base)) => Some(&**base),
+        _ => None,
+    };
+    Ok(Datum::Record(Arc::new(populate(&types, &names, base, source, "populate_composite", format)?)))
+}
+
+fn array_from_json(element: SqlType, source: &Source<'_>, key: &str, format: &FormatSettings) -> Result<Datum> {
     let mut dims: Vec<Dimension> = Vec::new();
     let mut values = Vec::new();
-    gather(element, source, key, 0, &mut dims, &mut values, input)?;
+    gather(element, source, key, 0, &mut dims, &mut values, format)?;
     if values.is_empty() {
         dims.clear();
     }
@@ -354,7 +371,7 @@ fn gather(
     level: usize,
     dims: &mut Vec<Dimension>,
     values: &mut Vec<Datum>,
-    input: &dyn Fn(SqlType, &str) -> Result<Datum>,
+    format: &FormatSettings,
 ) -> Result<()> {
     let malformed = || {
         SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "malformed JSON array")
@@ -373,8 +390,8 @@ fn gather(
         let is_nested = !is_json && part.kind() == Kind::Array;
         let goes_deeper = if index == 0 && values.is_empty() { is_nested } else { dims.len() > level + 1 };
         match (is_nested, goes_deeper) {
-            (true, true) => gather(element, part, key, level + 1, dims, values, input)?,
-            (false, false) => values.push(from_json(element, part, key, input)?),
+            (true, true) => gather(element, part, key, level + 1, dims, values, format)?,
+            (false, false) => values.push(from_json(element, part, key, None, format)?),
             _ => return Err(malformed()),
         }
     }
