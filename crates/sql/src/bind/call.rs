@@ -75,6 +75,7 @@ impl Binder<'_> {
                 refuse_aggregate_clauses(&name, call, list).map_err(|e| e.at(position))?;
                 let form = if call.uses_odbc_syntax { CallForm::SqlSyntax } else { CallForm::Function };
                 let bound = self.complete_call(&chosen, args.exprs, form, position)?;
+                let bound = self.populated(chosen.item, bound, position)?;
                 if chosen.item.returns_set { self.set_returning(bound, position) } else { Ok(bound) }
             }
             _ => Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("{name} is a procedure")).at(position)),
@@ -216,7 +217,8 @@ impl Binder<'_> {
         args: Vec<Expr>,
         position: u32,
     ) -> Result<Expr> {
-        self.complete_call(chosen, args, CallForm::Function, position)
+        let call = self.complete_call(chosen, args, CallForm::Function, position)?;
+        self.populated(chosen.item, call, position)
     }
 
     /// The call with its arguments in order, defaults filled in and VARIADIC ones gathered.

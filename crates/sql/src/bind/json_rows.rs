@@ -12,6 +12,17 @@ use types::builtin::Proc;
 use types::{Datum, Record, Result, SqlError, SqlState, SqlType};
 
 impl Binder<'_> {
+    /// A call whose row comes from JSON, with its fields' domains asked; other calls as they are.
+    pub(super) fn populated(&mut self, proc: &Proc, call: Expr, position: u32) -> Result<Expr> {
+        match proc.name {
+            "json_populate_record" | "jsonb_populate_record" => self.checked_fields(call),
+            "json_populate_recordset" | "jsonb_populate_recordset" if self.domains_of_fields(call.ty).is_some() => {
+                Err(unsupported(&format!("function {} for a row type with domains", proc.name), position))
+            }
+            _ => Ok(call),
+        }
+    }
+
     /// The columns of a definition list, handed to the function that is called.
     pub(super) fn json_columns(
         &mut self,
