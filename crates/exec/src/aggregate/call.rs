@@ -4,7 +4,7 @@ use super::state::{Fast, General};
 use crate::batch::{Batch, Column, ColumnBuilder, ColumnData, ColumnKind};
 use crate::budget::Reservation;
 use crate::expr::Program;
-use crate::op::{KeyTable, Packing, RowKeys, SortKeys};
+use crate::op::{KeyTable, Packing, RowKeys, SortKeys, quicksort};
 use crate::run::Run;
 use sql::physical::PlanAggregate;
 use std::sync::Arc;
@@ -337,7 +337,10 @@ impl Call {
             States::Kept(kept) => {
                 let Some(kept) = kept.get_mut(group).map(std::mem::take) else { return Ok(Datum::Null) };
                 let mut rows = kept.rows;
-                rows.sort_by(|a, b| a.0.cmp(&b.0));
+                match rows.len() <= quicksort::ROWS_MAX {
+                    true => quicksort::sort(&mut rows, &|a, b| a.0.cmp(&b.0)),
+                    false => rows.sort_by(|a, b| a.0.cmp(&b.0)),
+                }
                 let mut state = self.accumulator(format, &kept.direct)?;
                 let mut last: Option<Vec<u8>> = None;
                 for (key, args_start, args) in rows {

@@ -1,9 +1,9 @@
 //! Sorting by encoded keys. In memory; the best n in a heap where a limit was pushed in; or, when memory ends, as sorted
-//! runs in files that are merged at the end. Stable: equal rows keep their order.
+//! runs in files that are merged at the end. Equal rows keep their order, or where they are few come in PostgreSQL's (`quicksort`).
 
 use super::keys::KeyRows;
 use super::top::Top;
-use super::{Input, Operator, SortKeys};
+use super::{Input, Operator, SortKeys, quicksort};
 use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder, ColumnKind};
 use crate::budget::Reservation;
 use crate::context::BoxFuture;
@@ -62,9 +62,14 @@ impl Held {
             }
         }
         let key = |b: u32, row: u32| self.keys.get(b as usize).map_or(&[][..], |k| k.get(row as usize));
-        let compare = |a: &(u64, u32, u32), b: &(u64, u32, u32)| {
-            a.0.cmp(&b.0).then_with(|| key(a.1, a.2).cmp(key(b.1, b.2))).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
-        };
+        let by_key =
+            |a: &(u64, u32, u32), b: &(u64, u32, u32)| a.0.cmp(&b.0).then_with(|| key(a.1, a.2).cmp(key(b.1, b.2)));
+        if order.len() <= quicksort::ROWS_MAX {
+            run.pause(order.len()).await?;
+            quicksort::sort(&mut order, &by_key);
+            return Ok(order);
+        }
+        let compare = |a: &(u64, u32, u32), b: &(u64, u32, u32)| by_key(a, b).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
         let mut parts = vec![&mut order[..]];
         while let Some(part) = parts.pop() {
             run.pause(part.len()).await?;
