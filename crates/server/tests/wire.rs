@@ -171,6 +171,27 @@ fn a_running_statement_is_cancelled() {
     });
 }
 
+/// Its client may be the one that the other waits for: a block that lost is not executed again behind its back.
+#[test]
+fn the_victim_of_a_deadlock_is_told() {
+    let node = Node::start(&[]);
+    run(async {
+        let (one, two) = (connect(&node.config()).await, connect(&node.config()).await);
+        one.batch_execute("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0), (2, 0)")
+            .await
+            .unwrap();
+        one.batch_execute("BEGIN; UPDATE t SET v = 1 WHERE id = 1").await.unwrap();
+        two.batch_execute("BEGIN; UPDATE t SET v = 1 WHERE id = 2").await.unwrap();
+        let (a, b) = tokio::join!(
+            one.batch_execute("UPDATE t SET v = 2 WHERE id = 2"),
+            two.batch_execute("UPDATE t SET v = 2 WHERE id = 1"),
+        );
+        let told: Vec<_> = [a, b].into_iter().filter_map(Result::err).collect();
+        assert_eq!(told.len(), 1, "one goes on");
+        assert_eq!(told[0].code().map(|c| c.code()), Some("40P01"));
+    });
+}
+
 #[test]
 fn passwords_are_proven_by_scram() {
     let node = Node::start(&[("auth", "scram"), ("initial_password", "first password")]);

@@ -7,7 +7,8 @@
 //!   than `STEPS_MAX` statements or `BYTES_MAX` bytes end the possibility for the block. What sequences and random numbers gave may
 //!   differ the second time: where the client has seen it, the hash differs, too.
 //! - P3  `now()` stays that of the first attempt. The transaction keeps its age, so that it wins in the end.
-//! - P4  This is the only place that executes again what more than one statement did; a statement alone is `query`'s (`Attempts`).
+//! - P4  A deadlock is told (40P01): executed again, its victim would wait for locks whose owner's client may be waiting for it.
+//! - P5  This is the only place that executes again what more than one statement did; a statement alone is `query`'s (`Attempts`).
 
 use crate::block::BlockState;
 use crate::portal::Portal;
@@ -23,7 +24,7 @@ use sql::utility::Utility;
 use std::sync::Arc;
 use txn::{Isolation, Timestamp};
 use types::hash::Hasher64;
-use types::{Datum, Result, SqlError};
+use types::{Datum, Result, SqlError, SqlState};
 
 /// Statements of a block that may still be executed again.
 const STEPS_MAX: usize = 1_000;
@@ -151,7 +152,7 @@ impl Session {
     pub(crate) async fn replay_block(&mut self, error: &SqlError) -> Result<bool> {
         // ROLLBACK TO must find what it goes back to, if the proof fails.
         let has_savepoints = self.open.as_ref().is_none_or(|open| !open.savepoints.is_empty());
-        if !may_try_again(error) || has_savepoints {
+        if !is_conflict(error) || has_savepoints {
             return Ok(false);
         }
         match self.take_replay() {
@@ -165,7 +166,7 @@ impl Session {
         for _ in 1..ATTEMPTS_MAX {
             let replay = self.take_replay();
             let Err(error) = self.commit().await else { return Ok(()) };
-            let Some(replay) = replay.filter(|_| may_try_again(&error)) else { return Err(error) };
+            let Some(replay) = replay.filter(|_| is_conflict(&error)) else { return Err(error) };
             let block = std::mem::replace(&mut self.block, BlockState::InBlock);
             let proved = self.replay(replay).await;
             self.block = block;
@@ -233,6 +234,10 @@ impl Session {
         let seen = recorder.finish().complete();
         Ok(outcome == Outcome::Completed && seen.is_some_and(|(hash, _)| hash == *answer))
     }
+}
+
+fn is_conflict(error: &SqlError) -> bool {
+    error.code() == SqlState::SERIALIZATION_FAILURE
 }
 
 fn is_set_transaction(utility: &Utility) -> bool {
