@@ -4,7 +4,7 @@ use super::columns::{self, ColumnClauses, WantedSequence, column_mut, resolve_ty
 use super::constraints::{self, column_named};
 use super::context::{DdlContext, error};
 use super::depend::{self, Part};
-use super::drop::carry_out;
+use super::drop::drop_parts;
 use super::rename;
 use super::sequences;
 use super::services::ExpressionUse;
@@ -239,8 +239,7 @@ async fn drop_identity(
         .filter(|s| s.sequence.as_ref().is_some_and(|d| d.is_identity))
         .map(|s| Part::Relation(s.id))
         .collect();
-    let plan = depend::plan_drop(context, &parts, true)?;
-    carry_out(context, plan).await
+    drop_parts(context, &parts, true).await
 }
 
 // --- type

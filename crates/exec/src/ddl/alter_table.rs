@@ -8,7 +8,7 @@ use super::columns::{self, clauses, column_mut};
 use super::constraints::{self, PlacedConstraint};
 use super::context::{DdlContext, check_kind, check_not_system, error};
 use super::depend::{self, Part};
-use super::drop::carry_out;
+use super::drop::drop_parts;
 use super::foreign_keys;
 use super::options;
 use super::rename;
@@ -299,8 +299,7 @@ async fn drop_column(context: &mut DdlContext<'_>, id: Oid, name: &Name, if_exis
         let message = format!("cannot drop column \"{}\" because the table is distributed by it", name.name);
         return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message));
     }
-    let plan = depend::plan_drop(context, &[Part::Column(id, column.number)], cascade)?;
-    carry_out(context, plan).await
+    drop_parts(context, &[Part::Column(id, column.number)], cascade).await
 }
 
 // --- constraints
@@ -399,8 +398,7 @@ async fn drop_constraint(
         }
         return Err(missing);
     };
-    let plan = depend::plan_drop(context, &[Part::Constraint(id, constraint.id)], cascade)?;
-    carry_out(context, plan).await
+    drop_parts(context, &[Part::Constraint(id, constraint.id)], cascade).await
 }
 
 // --- indexes

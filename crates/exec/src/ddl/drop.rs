@@ -50,11 +50,7 @@ pub(super) async fn drop(
             targets.push(part);
         }
     }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let plan = depend::plan_drop(context, &targets, cascade)?;
-    carry_out(context, plan).await
+    drop_parts(context, &targets, cascade).await
 }
 
 /// The object of that kind, locked.
@@ -206,6 +202,15 @@ fn skip_or_fail(context: &DdlContext<'_>, what: SqlError, if_exists: bool) -> Re
 }
 
 // --- carrying out
+
+/// Removes objects, and with CASCADE what depends on them; 2BP01 without.
+pub(super) async fn drop_parts(context: &mut DdlContext<'_>, targets: &[Part], cascade: bool) -> Result<()> {
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let plan = depend::plan_drop(context, targets, cascade)?;
+    carry_out(context, plan).await
+}
 
 /// Removes what the plan says, dependents first.
 pub(super) async fn carry_out(context: &mut DdlContext<'_>, plan: DropPlan) -> Result<()> {

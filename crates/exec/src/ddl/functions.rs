@@ -3,7 +3,7 @@
 use super::columns;
 use super::context::{DdlContext, error};
 use super::depend::{self, Part};
-use super::drop::carry_out;
+use super::drop::drop_parts;
 use super::services::ExpressionUse;
 use catalog::names;
 use catalog::privileges::{self, Target};
@@ -526,11 +526,7 @@ pub(super) async fn drop(
             Err(other) => return Err(other),
         }
     }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let plan = depend::plan_drop(context, &targets, cascade)?;
-    carry_out(context, plan).await
+    drop_parts(context, &targets, cascade).await
 }
 
 /// A type as PostgreSQL's parser keeps it: SQL's own words become names of pg_catalog.

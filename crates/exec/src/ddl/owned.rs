@@ -2,7 +2,7 @@
 
 use super::context::DdlContext;
 use super::depend::{self, Part};
-use super::drop::carry_out;
+use super::drop::drop_parts;
 use super::rename::{change_grantor, give};
 use catalog::*;
 use sql::utility::ddl::RoleSpec;
@@ -148,8 +148,7 @@ pub(super) async fn drop(context: &mut DdlContext<'_>, roles: &[RoleSpec], casca
     if parts.is_empty() {
         return Ok(());
     }
-    let plan = depend::plan_drop(context, &parts, cascade)?;
-    carry_out(context, plan).await
+    drop_parts(context, &parts, cascade).await
 }
 
 /// What was granted to the roles in this database, and on databases.

@@ -2,7 +2,7 @@
 
 use super::context::{DdlContext, error};
 use super::depend::{self, Part};
-use super::drop::carry_out;
+use super::drop::drop_parts;
 use super::rename::claim_schema_name;
 use catalog::names;
 use catalog::privileges::{self, Target};
@@ -151,9 +151,5 @@ pub(super) async fn drop(
             targets.push(Part::Schema(schema.id));
         }
     }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let plan = depend::plan_drop(context, &targets, cascade)?;
-    carry_out(context, plan).await
+    drop_parts(context, &targets, cascade).await
 }

@@ -5,7 +5,7 @@
 use super::columns::{self, check_type, column_mut};
 use super::context::{DdlContext, error};
 use super::depend::{self, Part};
-use super::drop::carry_out;
+use super::drop::drop_parts;
 use super::{domains, rename};
 use catalog::names;
 use catalog::privileges::{self, Target};
@@ -402,11 +402,7 @@ pub(super) async fn drop(
             targets.push(part);
         }
     }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let plan = depend::plan_drop(context, &targets, cascade)?;
-    carry_out(context, plan).await
+    drop_parts(context, &targets, cascade).await
 }
 
 async fn target(

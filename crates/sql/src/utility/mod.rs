@@ -8,6 +8,7 @@ use types::{Oid, SqlType};
 
 pub mod ddl;
 mod functions;
+mod user_types;
 
 #[derive(Clone, Debug)]
 pub enum Utility {
