@@ -80,6 +80,7 @@ impl Session {
             read_only: facts.read_only,
             deferrable: facts.deferrable,
             as_of: facts.as_of,
+            is_block: self.block.is_in_block(),
             session: self.state.id,
             age,
         });

@@ -3,6 +3,7 @@
 //! Background tasks, each ended by `stop`: the oracle's mark, the horizon below which versions are collected, and recovery
 //! of prepared transactions whose coordinator is silent.
 
+use crate::ahead::Contended;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::snapshots::Snapshots;
@@ -127,6 +128,7 @@ pub struct Gateway {
     meta: Arc<Shard>,
     data: Arc<Shard>,
     snapshots: Snapshots,
+    contended: Contended,
     /// Set when the node's epoch is open.
     ids: OnceLock<Arc<Ids>>,
     transactions: AtomicU64,
@@ -196,6 +198,7 @@ impl Gateway {
             meta,
             data,
             snapshots: Snapshots::default(),
+            contended: Contended::default(),
             ids: OnceLock::new(),
             transactions: AtomicU64::new(1),
             row_ids: AtomicU64::new(0),
@@ -480,6 +483,9 @@ impl Gateway {
 
     pub(crate) fn host(&self) -> &Host {
         &self.host
+    }
+    pub(crate) fn contended(&self) -> &Contended {
+        &self.contended
     }
     pub(crate) fn spawn(&self) -> &Arc<dyn host::Spawn> {
         &self.spawn

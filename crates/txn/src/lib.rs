@@ -6,6 +6,7 @@
 //! on another node one day; on one node they are ready at once. Methods take `&self`: many operators of one plan share
 //! a `Transaction` (it is `Send + Sync`, its inside is behind a short mutex that is never held across an await).
 
+mod ahead;
 mod buffer;
 mod cancel;
 mod commit;

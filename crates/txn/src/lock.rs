@@ -7,6 +7,18 @@ use bytes::Bytes;
 use shard::locks::{Attempt, Flying, Grant, RowKey};
 use shard::{Dependency, LockedSpan, Shard};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    pub mode: LockMode,
+    pub wait: WaitPolicy,
+    /// Of a key that is to be inserted.
+    pub is_claim: bool,
+    /// How long to wait at most, whatever `lock_timeout` says.
+    pub patience: Option<Duration>,
+}
 
 /// The newest version that a lock has to show.
 struct Newest {
@@ -29,7 +41,8 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        self.lock_row(relation, key, mode, wait, false, read).await
+        let request = Request { mode, wait, is_claim: false, patience: None };
+        self.lock_row(relation, key, request, read).await
     }
 
     /// Locks a key that is to be inserted. What stands there counts whatever the snapshot (`changed` tells of a newer one):
@@ -42,24 +55,27 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        self.lock_row(relation, key, LockMode::Update, WaitPolicy::Wait, true, read).await
+        let request = Request { mode: LockMode::Update, wait: WaitPolicy::Wait, is_claim: true, patience: None };
+        self.lock_row(relation, key, request, read).await
     }
 
-    async fn lock_row<R>(
+    pub(crate) async fn lock_row<R>(
         &self,
         relation: &RelationRef,
         key: &[u8],
-        mode: LockMode,
-        wait: WaitPolicy,
-        is_claim: bool,
+        request: Request,
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
+        let Request { mode, is_claim, .. } = request;
         let gateway = &*self.inner.gateway;
         let row = RowKey::new(relation.storage, key);
         let (snapshot, own, is_whole, must_enter, claims) = {
             let mut state = self.state();
             if state.is_over {
                 return Err(TxnError::Over);
+            }
+            if state.ahead.as_ref() == Some(&row) {
+                state.ahead = None; // the block's own from now on
             }
             let snapshot = state.newest.or(state.snapshot).ok_or(TxnError::Over)?;
             let is_own_storage = state.own_storage.contains(&relation.storage);
@@ -94,7 +110,7 @@ impl Transaction {
         let (mut flying, before) = match (claimed, is_whole) {
             (Some(look), _) => (look.flying, look.before),
             (None, true) => (shard.rows().look(&row), Some(mode)),
-            (None, false) => match self.acquire(&shard, &row, mode, wait).await? {
+            (None, false) => match self.acquire(&shard, &row, request).await? {
                 Some(granted) => granted,
                 None => return Ok(read(Locked::Skipped)),
             },
@@ -128,10 +144,9 @@ impl Transaction {
         &self,
         shard: &Arc<Shard>,
         row: &RowKey,
-        mode: LockMode,
-        wait: WaitPolicy,
+        request: Request,
     ) -> Result<Option<(Option<Flying>, Option<LockMode>)>> {
-        let owner = self.inner.owner;
+        let (owner, Request { mode, wait, .. }) = (self.inner.owner, request);
         let before = self.held(shard, row);
         loop {
             shard.term()?;
@@ -146,6 +161,7 @@ impl Transaction {
                 Attempt::Wait(ticket) => {
                     self.inner.gateway.metrics().lock_waits.increment(1);
                     let lock_timeout = self.state().lock_timeout;
+                    let lock_timeout = request.patience.into_iter().chain(lock_timeout).min();
                     let undo = wait::Undo::Row(before);
                     let grant = wait::for_lock(&self.limits(), lock_timeout, shard, owner, row, ticket, undo).await?;
                     if grant == Grant::Granted {
@@ -290,6 +306,8 @@ impl Transaction {
             }
             Ok(true) => {
                 gateway.metrics().refreshes_failed.increment(1);
+                let row = RowKey::new(relation.storage, key);
+                gateway.contended().note(row.hash, gateway.host().clock.monotonic());
                 Err(conflict(ConflictKind::Read, relation, key))
             }
             Err(error) => Err(error),

@@ -8,6 +8,7 @@ pub struct Metrics {
     pub lock_waits: Counter,
     pub refreshes: Counter,
     pub refreshes_failed: Counter,
+    pub locked_ahead: Counter,
     pub escalations: Counter,
     pub recoveries: Counter,
 }
@@ -19,6 +20,7 @@ impl Metrics {
             lock_waits: metrics::counter!("hyrax_txn_lock_waits_total"),
             refreshes: metrics::counter!("hyrax_txn_refreshes_total"),
             refreshes_failed: metrics::counter!("hyrax_txn_refreshes_failed_total"),
+            locked_ahead: metrics::counter!("hyrax_txn_locked_ahead_total"),
             escalations: metrics::counter!("hyrax_txn_lock_escalations_total"),
             recoveries: metrics::counter!("hyrax_txn_recoveries_total"),
         }

@@ -4,6 +4,7 @@
 //! `Log` is a double of consensus with one member: its entries survive a restart, and it can be held, so that a test sees
 //! what is in flight.
 
+mod ahead;
 mod anomalies;
 mod bulk;
 mod ddl;

@@ -171,6 +171,8 @@ pub struct State {
     pub savepoints: Vec<Savepoint>,
     pub next_savepoint: u32,
     pub fences: Vec<SchemaVersion>,
+    /// The row that was locked ahead of its read, as long as the transaction has not asked for its lock by itself.
+    pub ahead: Option<RowKey>,
     pub deadline: Option<Duration>,
     pub lock_timeout: Option<Duration>,
     pub cancel: CancelFlag,

@@ -30,6 +30,8 @@ pub struct TxnOptions {
     pub deferrable: bool,
     /// Reads as of this past moment; read-only.
     pub as_of: Option<Timestamp>,
+    /// A client's block: what it reads it may write later. Its first read may lock (`ahead`).
+    pub is_block: bool,
     pub session: SessionId,
     /// The age of the attempt before, when a transaction is executed again: it keeps its place (R6). ZERO: a new one.
     pub age: Timestamp,
@@ -198,6 +200,10 @@ impl Transaction {
         read: impl FnOnce(Option<&[u8]>, Timestamp) -> R,
     ) -> Result<R> {
         let _ = slot; // every slot of a home is in one shard
+        if self.inner.options.is_block && self.is_contended(relation, key) {
+            // Boxed: rare, and every read would carry its room.
+            Box::pin(self.lock_ahead(relation, key)).await?;
+        }
         let at = {
             let mut state = self.state();
             if state.is_over {
