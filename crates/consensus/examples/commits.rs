@@ -64,10 +64,12 @@ fn main() {
     for proposers in [1, 8, 32] {
         let log = folder.join(format!("log-{proposers}-{}", std::process::id()));
         let wal = WalOptions { first_zeroed: 64 << 20, ..WalOptions::new(&log) };
-        let node = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, runtime: None }).expect("a node");
+        let node = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, spawn: None }).expect("a node");
         node.set_inline(is_inline);
         let sequencer = Arc::new(Sequencer::default());
-        let group = node.add_group(GroupOptions { id: 2, replica: sequencer.clone(), is_busy: true }).expect("a group");
+        let group = node
+            .add_group_blocking(GroupOptions { id: 2, replica: sequencer.clone(), is_busy: true })
+            .expect("a group");
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, run(sequencer, group, proposers, Duration::from_secs(seconds)));
         drop(node);

@@ -383,7 +383,7 @@ fn main() {
     let spawn = TokioSpawn(thread.handle().clone());
     spawn.spawn("dispatcher", Box::pin(dispatcher()));
     let wal = WalOptions { first_zeroed: 64 << 20, ..WalOptions::new(folder.join("log")) };
-    let raft = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, runtime: None }).expect("a log");
+    let raft = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, spawn: None }).expect("a log");
     let options = GatewayOptions {
         host: Host::real(),
         node_id: 1,

@@ -1,5 +1,9 @@
 //! Time: a monotonic clock for durations and leases, a wall clock for what people see and for the oracle.
 
+use crate::world;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Microseconds since 1970-01-01 UTC.
@@ -42,14 +46,67 @@ impl Clock for RealClock {
     }
 }
 
-/// Sleeps on the runtime's clock, which a simulator pauses and advances.
+/// Time since an arbitrary start, of this thread's world. For those who have no handle (`consensus`' runtime).
+pub fn monotonic() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    match world::current() {
+        None => LONG_AGO + START.get_or_init(Instant::now).elapsed(),
+        Some(world) => LONG_AGO + world.now(),
+    }
+}
+
+/// So that durations can be taken off `monotonic` at the start, too.
+const LONG_AGO: Duration = Duration::from_secs(100_000_000);
+
+/// Sleeps on the runtime's clock, or on that of this thread's world.
 pub async fn sleep(duration: Duration) {
-    tokio::time::sleep(duration).await;
+    match world::current().map(|world| world.now()) {
+        None => tokio::time::sleep(duration).await,
+        Some(now) => Until { at: now.saturating_add(duration), alarm: None }.await,
+    }
 }
 
 /// The future's value, or None after `duration`.
 pub async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
-    tokio::time::timeout(duration, future).await.ok()
+    if world::current().is_none() {
+        return tokio::time::timeout(duration, future).await.ok();
+    }
+    tokio::pin!(future);
+    tokio::select! {
+        biased;
+        value = &mut future => Some(value),
+        () = sleep(duration) => None,
+    }
+}
+
+/// Ready at a moment of this thread's world.
+struct Until {
+    at: Duration,
+    alarm: Option<u64>,
+}
+
+impl Future for Until {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(world) = world::current() else { return Poll::Ready(()) };
+        if let Some(alarm) = self.alarm.take() {
+            world.cancel(alarm);
+        }
+        if world.now() >= self.at {
+            return Poll::Ready(());
+        }
+        self.alarm = Some(world.wake_at(self.at, context.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Until {
+    fn drop(&mut self) {
+        if let (Some(alarm), Some(world)) = (self.alarm, world::current()) {
+            world.cancel(alarm);
+        }
+    }
 }
 
 mod offset {

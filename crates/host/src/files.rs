@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// An open file. Positioned, so that no seek position is shared.
 pub trait File: Send + Sync {
@@ -35,6 +36,11 @@ pub trait Files: Send + Sync {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let _ = path;
         Ok(u64::MAX)
+    }
+    /// How long a write and sync takes where time is simulated: the writer waits so long on its runtime's clock. Zero
+    /// where calls take their time themselves.
+    fn latency(&self) -> Duration {
+        Duration::ZERO
     }
     /// Takes a file for this process alone, making it if absent; None if another process has it. Given back when the
     /// handle is dropped, or the process ends in any way.

@@ -1,5 +1,6 @@
 //! Randomness: unpredictable in life, seeded in the simulator.
 
+use crate::world;
 use rand::RngCore;
 
 pub trait Random: Send + Sync {
@@ -18,5 +19,13 @@ pub struct RealRandom;
 impl Random for RealRandom {
     fn fill(&self, bytes: &mut [u8]) {
         rand::rng().fill_bytes(bytes);
+    }
+}
+
+/// A number for timings and the like, of this thread's world. For those who have no handle (`consensus`' runtime).
+pub fn any() -> u64 {
+    match world::current() {
+        None => rand::rng().next_u64(),
+        Some(world) => world.random(),
     }
 }

@@ -1,5 +1,6 @@
 //! Tasks and threads.
 
+use crate::world;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -27,6 +28,14 @@ pub fn thread<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<T>> {
     std::thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes).spawn(body)
+}
+
+/// A task on the current runtime, or in this thread's world.
+pub fn task(name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    match world::current() {
+        None => _ = tokio::spawn(task),
+        Some(world) => world.spawn(name, Box::pin(task)),
+    }
 }
 
 /// A task on the current runtime that stays on this thread.

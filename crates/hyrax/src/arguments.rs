@@ -48,6 +48,7 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(start)
         .subcommand(config)
+        .subcommand(crate::simulate::command())
         .subcommand(Command::new("version").about("Print the version"))
 }
 

@@ -4,6 +4,7 @@
 //! explanation wherever it is given.
 
 mod arguments;
+mod simulate;
 
 use arguments::{command, flags, settings_file};
 use clap::ArgMatches;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     match matches.subcommand() {
         Some(("start", arguments)) => start(arguments),
         Some(("config", arguments)) => config(arguments),
+        Some(("sim", arguments)) => simulate::run(arguments),
         Some(("version", _)) => {
             println!("hyrax {} (answers as PostgreSQL {})", env!("CARGO_PKG_VERSION"), server::POSTGRES_VERSION);
             ExitCode::SUCCESS

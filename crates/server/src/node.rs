@@ -284,7 +284,7 @@ fn start_stack(
 ) -> Result<Stack, StartError> {
     let identity = folder.identity;
     let wal = WalOptions::new(folder.log());
-    let options = NodeOptions { node_id: identity.node_id, host: host.clone(), wal, runtime: None };
+    let options = NodeOptions { node_id: identity.node_id, host: host.clone(), wal, spawn: None };
     let raft = Arc::new(RaftNode::start(options)?);
     let rows = first_rows(config, host).map_err(StartError::Catalog)?;
     let options = GatewayOptions {

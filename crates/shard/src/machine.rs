@@ -15,6 +15,7 @@
 use crate::command::{self, Command, DecodeError, Prepare, Reader, SchemaVersion, TxnId};
 use crate::fences::{Fence, Fences};
 use bytes::{BufMut, Bytes, BytesMut};
+use host::bugs::{self, Bug};
 use std::collections::{BTreeMap, VecDeque};
 use storage::{Mutation, StorageId, Timestamp};
 
@@ -327,8 +328,9 @@ impl Machine {
                 out.put_u64_le(ts.0);
             }
         }
-        put_count(&mut out, self.prepared.len());
-        for (txn, prepare) in &self.prepared {
+        let kept = if bugs::is_on(Bug::ImageWithoutPrepared) { 0 } else { self.prepared.len() };
+        put_count(&mut out, kept);
+        for (txn, prepare) in self.prepared.iter().take(kept) {
             out.put_slice(&command::encode_prepared(*txn, prepare));
         }
         put_count(&mut out, self.staged.len());

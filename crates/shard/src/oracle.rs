@@ -8,6 +8,7 @@
 //! I3: `cover(t)` answers only when every later `now` is above `t` — and stays so after a crash, as `t` lies below the mark.
 
 use host::Host;
+use host::bugs::{self, Bug};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use storage::Timestamp;
@@ -49,6 +50,9 @@ impl Oracle {
 
     /// Where a new leader starts: at the mark that its log holds. `set_mark` (durable) then opens it.
     pub fn start_at(&self, mark: u64) {
+        if bugs::is_on(Bug::MarkForgotten) {
+            return;
+        }
         self.last.fetch_max(mark, Ordering::SeqCst);
     }
 
@@ -102,6 +106,9 @@ impl Oracle {
 
     /// R1: after true, every `now` is above `ts`, and would be after a crash.
     pub fn try_cover(&self, ts: Timestamp) -> bool {
+        if bugs::is_on(Bug::CoverSkipped) {
+            return true;
+        }
         if ts.0 >= self.mark.load(Ordering::SeqCst) {
             return self.last.load(Ordering::SeqCst) >= ts.0;
         }

@@ -20,6 +20,7 @@ use crate::state::State;
 use crate::transaction::{SessionId, Transaction};
 use crate::{Conflict, ConflictKind, Home, Isolation, Result, TxnError, wait};
 use bytes::{Bytes, BytesMut};
+use host::bugs::{self, Bug};
 use shard::command::{self, EncodedWrites, PrepareParts};
 use shard::locks::{Owner, RowKey};
 use shard::reads::ReadSet;
@@ -446,6 +447,10 @@ async fn sequence(
                     })));
                 }
                 checked = Some(now);
+            }
+            Sequenced::Refused(Refusal::Changed { .. }) if bugs::is_on(Bug::CommitRetriedBlindly) => {
+                work.reads = ReadSet::default();
+                work.locked.clear();
             }
             Sequenced::Refused(refusal) => return Err(refused(refusal)),
         }

@@ -18,6 +18,7 @@ use shard::command::{self, EncodedWrites};
 use shard::locks::{RowKey, WaitGraph};
 use shard::{Oracle, Outcome, Shard, ShardId, TxnId};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -37,14 +38,17 @@ pub const RETENTION_US: u64 = 60_000_000;
 /// Starts replication of a group on this node: the real thing, or a double in tests.
 pub trait Groups: Send + Sync {
     /// `name` is `meta` or `data`; the log is replayed to `replica` above `replica.flushed()` before it leads.
-    fn start(&self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Result<consensus::Group>;
+    fn start<'a>(&'a self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Starting<'a>;
 }
 
+/// A group on its way.
+pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<consensus::Group>> + Send + 'a>>;
+
 impl Groups for RaftNode {
-    fn start(&self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Result<consensus::Group> {
+    fn start<'a>(&'a self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Starting<'a> {
         let is_busy = name == "data";
         let id = if is_busy { 2 } else { 1 };
-        Ok(self.add_group(GroupOptions { id, replica, is_busy })?)
+        Box::pin(async move { Ok(self.add_group(GroupOptions { id, replica, is_busy }).await?) })
     }
 }
 
@@ -183,7 +187,7 @@ impl Gateway {
             shards.push((name, Shard::new(id, segment, recovered, oracle.clone(), waits.clone())?));
         }
         for (name, shard) in &shards {
-            shard.set_group(options.groups.start(name, shard.clone())?);
+            shard.set_group(options.groups.start(name, shard.clone()).await?);
         }
         let (data, meta) = match (shards.pop(), shards.pop()) {
             (Some((_, data)), Some((_, meta))) => (data, meta),
@@ -342,6 +346,18 @@ impl Gateway {
         self.horizon.fetch_max(horizon.0, Ordering::SeqCst);
         self.meta.set_horizon(horizon);
         self.data.set_horizon(horizon);
+    }
+
+    /// Freezes what is applied in both segments, for the next `flush`. For a node whose segments have no threads.
+    pub fn cut(&self) {
+        self.meta.segment().cut();
+        self.data.segment().cut();
+    }
+
+    /// Flushes both segments. Blocks.
+    pub fn flush(&self) -> Result<()> {
+        self.meta.segment().flush()?;
+        Ok(self.data.segment().flush()?)
     }
 
     /// Flushes and closes the segments. No transaction may be running. Blocks: not for a task that others share a thread with.

@@ -29,7 +29,7 @@ mod scenarios;
 pub use cancel::{CancelFlag, CancelReason};
 pub use error::{Conflict, ConflictKind, Result, TxnError};
 pub use gate::ReadsNewest;
-pub use gateway::{Bootstrap, CatalogListener, Gateway, GatewayOptions, Groups, Limits, RETENTION_US};
+pub use gateway::{Bootstrap, CatalogListener, Gateway, GatewayOptions, Groups, Limits, RETENTION_US, Starting};
 pub use named::NamedLocks;
 pub use scan::Scan;
 pub use shard::wake::dispatcher;

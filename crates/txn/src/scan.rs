@@ -8,6 +8,7 @@ use crate::buffer::OwnRows;
 use crate::transaction::Transaction;
 use crate::{Direction, Home, KeyRange, RelationRef, Result, Timestamp, TxnError};
 use bytes::Bytes;
+use host::bugs::{self, Bug};
 use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
 use std::cmp::Ordering;
@@ -365,7 +366,7 @@ impl Scan {
 
     /// What was visited: from where this pass began to where it ended.
     fn leave_span(&self, pass: &Pass) {
-        if !self.txn.leaves_spans() {
+        if !self.txn.leaves_spans() || bugs::is_on(Bug::AbsentSpansDropped) && pass.visited == 0 {
             return;
         }
         let after = |key: &[u8]| {

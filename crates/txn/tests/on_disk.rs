@@ -27,7 +27,7 @@ fn start(folder: &Path) -> Node {
         TokioSpawn(session.handle().clone()).spawn("dispatcher", Box::pin(dispatcher()));
     }
     let wal = WalOptions { first_zeroed: 1 << 20, file_bytes: 4 << 20, ..WalOptions::new(folder.join("log")) };
-    let raft = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, runtime: None }).expect("a log");
+    let raft = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, spawn: None }).expect("a log");
     let options = GatewayOptions {
         host: Host::real(),
         node_id: 1,

@@ -40,9 +40,13 @@ impl Log {
     /// Written and synced on return. A full disk is waited out: what comes here was promised room, and without this
     /// record the group can not go on.
     pub async fn append_durably(&self, records: &[LogRecord]) -> io::Result<()> {
+        self.0.common.device_time().await;
         loop {
             match self.0.common.wal.append(records) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.0.common.device_time().await;
+                    return Ok(());
+                }
                 Err(StorageError::DiskFull(_)) => host::clock::sleep(RETRY).await,
                 Err(error) => {
                     // The node is stopping (`WalOptions::fatal`); where it only takes note, it leads no more.

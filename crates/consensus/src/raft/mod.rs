@@ -3,6 +3,7 @@
 mod log;
 mod machine;
 mod network;
+mod runtime;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -20,12 +21,12 @@ use parking_lot::Mutex;
 use shared::{NodeShared, Shared, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use storage::wal::{GroupLog, Wal, WalOptions};
 use storage::{Result, StorageError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use types::{Batch, LogEntry, Payload, StoredMembership, Types};
 
 /// How often a group looks whether its segment has flushed further.
@@ -39,8 +40,8 @@ pub struct NodeOptions {
     pub node_id: u64,
     pub host: Host,
     pub wal: WalOptions,
-    /// `None`: a thread of its own. The simulator gives the one it runs on.
-    pub runtime: Option<tokio::runtime::Handle>,
+    /// `None`: a thread of its own. The simulator gives its world.
+    pub spawn: Option<Arc<dyn Spawn>>,
 }
 
 /// One group on this node.
@@ -56,7 +57,7 @@ pub struct GroupOptions {
 pub struct RaftNode {
     node_id: u64,
     common: Arc<NodeShared>,
-    spawn: TokioSpawn,
+    spawn: Arc<dyn Spawn>,
     /// What the log had for groups that are not added yet.
     found: Mutex<BTreeMap<u64, GroupLog>>,
     groups: Mutex<Vec<Arc<RaftGroup>>>,
@@ -75,21 +76,24 @@ impl RaftNode {
     /// Opens the log. Blocks; not to be called from a task.
     pub fn start(options: NodeOptions) -> Result<RaftNode> {
         let fatal = options.wal.fatal.clone();
+        let has_threads = options.wal.threads;
         let (wal, found) = Wal::open(&options.host, options.wal)?;
-        let common = Arc::new(NodeShared { wal, is_inline: AtomicBool::new(true), fatal });
-        let thread = match options.runtime {
-            Some(_) => None,
-            None => Some(RuntimeThread::start("raft", STACK_BYTES).map_err(|error| failed("raft thread", error))?),
+        let files = options.host.files.clone();
+        let common = Arc::new(NodeShared { wal, files, is_inline: AtomicBool::new(true), fatal });
+        let (spawn, thread): (Arc<dyn Spawn>, _) = match options.spawn {
+            Some(spawn) => (spawn, None),
+            None => {
+                let thread = RuntimeThread::start("raft", STACK_BYTES).map_err(|error| failed("raft thread", error))?;
+                (Arc::new(TokioSpawn(thread.handle().clone())), Some(thread))
+            }
         };
-        let handle = match (&thread, options.runtime) {
-            (Some(thread), _) => thread.handle().clone(),
-            (None, Some(handle)) => handle,
-            (None, None) => return Err(StorageError::Folder("no runtime".into())),
-        };
+        if !has_threads {
+            spawn.spawn("log files", Box::pin(make_files(Arc::downgrade(&common))));
+        }
         Ok(RaftNode {
             node_id: options.node_id,
             common,
-            spawn: TokioSpawn(handle),
+            spawn,
             found: Mutex::new(found),
             groups: Mutex::default(),
             busy: AtomicUsize::new(0),
@@ -99,20 +103,35 @@ impl RaftNode {
 
     /// Starts a group: what is in the log above `Replica::flushed` is applied again, then it leads
     /// (`Replica::leader_started`). A group that the log does not know is founded with this node as its one member.
-    /// Blocks until it runs, not until it leads; not to be called from a task of the Raft runtime.
-    pub fn add_group(&self, options: GroupOptions) -> Result<Group> {
+    /// Returns when it runs, which is before it leads.
+    pub async fn add_group(&self, options: GroupOptions) -> Result<Group> {
+        let started = self.start_group(options)?;
+        self.keep(started.await.map_err(|_| ended())??)
+    }
+
+    /// The same, blocking; not to be called from a task.
+    pub fn add_group_blocking(&self, options: GroupOptions) -> Result<Group> {
+        let started = self.start_group(options)?;
+        self.keep(started.blocking_recv().map_err(|_| ended())??)
+    }
+
+    fn start_group(&self, options: GroupOptions) -> Result<oneshot::Receiver<Result<RaftGroup>>> {
         if options.is_busy && self.busy.fetch_add(1, Ordering::AcqRel) >= 1 {
             self.common.is_inline.store(false, Ordering::Release);
         }
         let found = self.found.lock().remove(&options.id).unwrap_or_default();
         let shared = Arc::new(restore(self.node_id, self.common.clone(), &options, found)?);
-        let (answer, got) = std::sync::mpsc::channel();
+        let (answer, started) = oneshot::channel();
         let spawn = self.spawn.clone();
         let task = async move {
+            // Nobody waits any more: the node is being stopped.
             let _ = answer.send(start_group(shared, &spawn).await);
         };
         self.spawn.spawn("start group", Box::pin(task));
-        let group = got.recv().map_err(|_| StorageError::Folder("the raft runtime has ended".into()))??;
+        Ok(started)
+    }
+
+    fn keep(&self, group: RaftGroup) -> Result<Group> {
         let group = Arc::new(group);
         self.groups.lock().push(group.clone());
         Ok(group)
@@ -151,6 +170,21 @@ impl Drop for RaftNode {
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.stop();
+        }
+    }
+}
+
+fn ended() -> StorageError {
+    StorageError::Folder("the raft runtime has ended".into())
+}
+
+/// Keeps log files ready where the log has no thread for it.
+async fn make_files(node: Weak<NodeShared>) {
+    loop {
+        host::clock::sleep(ROOM_EVERY).await;
+        let Some(node) = node.upgrade() else { return };
+        if node.wal.make_files().is_err() {
+            return;
         }
     }
 }
@@ -220,7 +254,7 @@ fn config(group: u64) -> std::result::Result<Arc<Config>, openraft::ConfigError>
     config.validate().map(Arc::new)
 }
 
-async fn start_group(shared: Arc<Shared>, spawn: &TokioSpawn) -> Result<RaftGroup> {
+async fn start_group(shared: Arc<Shared>, spawn: &Arc<dyn Spawn>) -> Result<RaftGroup> {
     let raft_failed = |error: String| StorageError::Folder(format!("group {}: {error}", shared.group));
     let config = config(shared.group).map_err(|error| raft_failed(error.to_string()))?;
     let log = Log(shared.clone());

@@ -5,6 +5,7 @@
 
 use super::types::{Ballot, LogEntry, LogId, StoredMembership, log_id};
 use crate::Replica;
+use host::Files;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 /// What all groups of a node share.
 pub struct NodeShared {
     pub wal: Wal,
+    pub files: Arc<dyn Files>,
     /// The log is written and synced on the Raft thread: every group has one member and at most one is busy. Must be
     /// false before a group gets a second member (the thread answers heartbeats then).
     pub is_inline: AtomicBool,
@@ -38,6 +40,16 @@ pub struct Shared {
     /// Batches proposed in the term it leads and not applied.
     pub in_flight: AtomicUsize,
     pub proposer: Notify,
+}
+
+impl NodeShared {
+    /// Half of what the device takes for a write and sync, where time is simulated: sessions go on meanwhile.
+    pub async fn device_time(&self) {
+        let latency = self.files.latency();
+        if !latency.is_zero() {
+            host::clock::sleep(latency / 2).await;
+        }
+    }
 }
 
 /// The entries above the purged one, without a gap.

@@ -73,11 +73,11 @@ impl Replica for Notes {
 
 fn node(folder: &tempfile::TempDir) -> RaftNode {
     let wal = WalOptions { file_bytes: 1 << 20, first_zeroed: 1 << 16, ..WalOptions::new(folder.path().join("log")) };
-    RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, runtime: None }).unwrap()
+    RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, spawn: None }).unwrap()
 }
 
 fn add(node: &RaftNode, id: u64, notes: &Arc<Notes>) -> Group {
-    node.add_group(GroupOptions { id, replica: notes.clone(), is_busy: id > 1 }).unwrap()
+    node.add_group_blocking(GroupOptions { id, replica: notes.clone(), is_busy: id > 1 }).unwrap()
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_full_disk_holds_batches_back_says_so_and_heals() {
     let space = Arc::new(Mutex::new(3 << 20));
     let host = Host { files: Arc::new(Limited { space: space.clone() }), ..Host::real() };
     let wal = WalOptions { file_bytes: 1 << 20, first_zeroed: 1 << 16, ..WalOptions::new(folder.path().join("log")) };
-    let node = RaftNode::start(NodeOptions { node_id: 1, host, wal, runtime: None }).unwrap();
+    let node = RaftNode::start(NodeOptions { node_id: 1, host, wal, spawn: None }).unwrap();
     let notes = Arc::new(Notes::default());
     let group = add(&node, 2, &notes);
     notes.wait("leadership", |state| !state.started.is_empty());
@@ -353,7 +353,7 @@ fn a_segment_and_its_log_come_back_together_however_far_it_was_flushed() {
         let rows = Arc::new(Rows { segment: segment.clone(), notes: Notes::default() });
         let node = node(&folder);
         let replica: Arc<dyn Replica> = rows.clone();
-        let group = node.add_group(GroupOptions { id: 2, replica, is_busy: true }).unwrap();
+        let group = node.add_group_blocking(GroupOptions { id: 2, replica, is_busy: true }).unwrap();
         rows.notes.wait("leadership", |state| !state.started.is_empty());
         assert!(segment.applied() >= last && recovered.applied <= last);
         let view = segment.view().unwrap();
@@ -411,10 +411,10 @@ fn a_panic_in_apply_stops_the_node() {
     let fatal: storage::Fatal = Arc::new(move |error| drop(answer.send(error.to_string())));
     let wal =
         WalOptions { file_bytes: 1 << 20, first_zeroed: 1 << 16, fatal, ..WalOptions::new(folder.path().join("log")) };
-    let node = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, runtime: None }).unwrap();
+    let node = RaftNode::start(NodeOptions { node_id: 1, host: Host::real(), wal, spawn: None }).unwrap();
     let rows = Arc::new(Panics(Notes::default()));
     let replica: Arc<dyn Replica> = rows.clone();
-    let group = node.add_group(GroupOptions { id: 2, replica, is_busy: true }).unwrap();
+    let group = node.add_group_blocking(GroupOptions { id: 2, replica, is_busy: true }).unwrap();
     rows.0.wait("leadership", |state| !state.started.is_empty());
     rows.0.queue(1);
     group.wake();

@@ -1,5 +1,6 @@
 //! Level 1. openraft's type parameters, and how its small states look in the log.
 
+use super::runtime::HostRuntime;
 use bytes::Bytes;
 use openraft::RaftTypeConfig;
 use openraft::impls::{BoxedErrorSource, Entry, EntryPayload, InlineBatch, OneshotResponder, Vote, leader_id_std};
@@ -48,7 +49,7 @@ impl RaftTypeConfig for Types {
     type Vote = Ballot;
     type Payload = Payload;
     type Entry = LogEntry;
-    type AsyncRuntime = openraft_rt_tokio::TokioRuntime;
+    type AsyncRuntime = HostRuntime;
     type Responder<T>
         = OneshotResponder<Self, T>
     where

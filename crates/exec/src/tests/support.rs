@@ -46,9 +46,10 @@ impl Consensus for Log {
 pub struct Logs;
 
 impl Groups for Logs {
-    fn start(&self, _name: &'static str, replica: Arc<dyn Replica>) -> txn::Result<Group> {
+    fn start<'a>(&'a self, _name: &'static str, replica: Arc<dyn Replica>) -> txn::Starting<'a> {
         replica.leader_started(1);
-        Ok(Arc::new(Log { replica, applied: AtomicU64::new(0), running: Mutex::new(()) }))
+        let log: Group = Arc::new(Log { replica, applied: AtomicU64::new(0), running: Mutex::new(()) });
+        Box::pin(std::future::ready(Ok(log)))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::reads::ReadSet;
 use crate::recent::Written;
 use crate::wake::Slot;
 use bytes::Bytes;
+use host::bugs::{self, Bug};
 use storage::{KeyRange, StorageId, Timestamp};
 
 /// A walk of so many commits costs nothing worth counting.
@@ -225,6 +226,9 @@ impl Sequencer {
             return Valid::LookFirst;
         }
         for recent in self.recent.since(since) {
+            if bugs::is_on(Bug::InFlightIgnored) && recent.ts > self.applied_stamp {
+                continue;
+            }
             let key = match &recent.written {
                 Written::Key(key) if reads.contains(recent.relation, key) => Some(Bytes::copy_from_slice(key)),
                 Written::Range(range) if self.range_has_changed(reads, recent.relation, range, since, segment) => None,

@@ -1,7 +1,7 @@
 //! Level 1. The in-memory engine: one `BTreeMap` per slot, copied when a reader still holds the old one.
 //!
 //! Serves TEMP tables and the simulator. A `MemoryStore` outlives its engine, as a disk outlives a process: opened
-//! again, it shows the last committed state. `set_full` makes it a full disk.
+//! again, it shows the last committed state. `set_full` makes it a full disk, `set_gate` asks before each commit.
 
 use super::Direction;
 use super::engine::{Slot, Walk, WriteTxn};
@@ -21,7 +21,11 @@ type Maps = Vec<Arc<Map>>;
 pub struct MemoryStore {
     committed: Mutex<Arc<Maps>>,
     is_full: AtomicBool,
+    gate: Mutex<Option<Gate>>,
 }
+
+/// Asked before each commit counts; an error leaves everything as it was.
+pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 impl MemoryStore {
     pub fn new() -> Arc<MemoryStore> {
@@ -31,6 +35,19 @@ impl MemoryStore {
     /// While set, every write is refused with `DiskFull`.
     pub fn set_full(&self, is_full: bool) {
         self.is_full.store(is_full, Ordering::SeqCst);
+    }
+
+    /// From now on `gate` is asked before each commit.
+    pub fn set_gate(&self, gate: Gate) {
+        *self.gate.lock() = Some(gate);
+    }
+
+    fn ask(&self) -> Result<()> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(StorageError::DiskFull("the memory store is set full".into()));
+        }
+        let gate = self.gate.lock().clone();
+        gate.map_or(Ok(()), |gate| gate())
     }
 }
 
@@ -60,6 +77,7 @@ impl MemoryEngine {
     }
 
     pub fn make_slots(&self, count: u32) -> Result<()> {
+        self.store.ask()?;
         let mut committed = self.store.committed.lock();
         let mut maps = Maps::clone(&committed);
         while maps.len() < count as usize {
@@ -70,12 +88,10 @@ impl MemoryEngine {
     }
 
     pub fn write<R>(&self, body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
-        if self.store.is_full.load(Ordering::SeqCst) {
-            return Err(StorageError::DiskFull("the memory store is set full".into()));
-        }
         let maps = Maps::clone(&self.store.committed.lock());
         let mut txn = WriteTxn::Memory(Write(maps));
         let result = body(&mut txn)?;
+        self.store.ask()?;
         if let WriteTxn::Memory(Write(maps)) = txn {
             *self.store.committed.lock() = Arc::new(maps);
         }

@@ -38,7 +38,7 @@ mod writer;
 mod conformance;
 
 pub use block::Block;
-pub use memory::MemoryStore;
+pub use memory::{Gate, MemoryStore};
 pub use view::{Cursor, Newest, Value, Version, View};
 pub use walk::Entry;
 pub use writer::{ApplyEntry, Recovered, Segment, Verified};

@@ -271,6 +271,16 @@ impl Segment {
         Ok(())
     }
 
+    /// Freezes what is applied, for the next `flush` to write: between the two the state machine goes on. For a segment
+    /// without a thread, whose flushes would else be one step.
+    pub fn cut(&self) {
+        if let Some(mut flusher) = self.inner.flusher.try_lock()
+            && flusher.pending.is_none()
+        {
+            flusher.pending = self.inner.freeze();
+        }
+    }
+
     /// The highest log index whose effects are visible.
     pub fn applied(&self) -> u64 {
         self.inner.applied.load(Ordering::Acquire)

@@ -7,6 +7,7 @@ use super::{Body, LogRecord, STATE_BYTES_MAX, STATES_MAX};
 use crate::{Fatal, Result, StopOnPanic, StorageError};
 use bytes::Bytes;
 use host::Host;
+use host::bugs::{self, Bug};
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub struct WalOptions {
     /// Zeroed of the very first file before the log opens; the rest follows in the background.
     pub first_zeroed: u64,
     /// Whether threads may be started: the log thread (without it `submit` works in the caller) and the maker of
-    /// files (without it files are made when they are needed).
+    /// files (without it files are made when they are needed, or by who calls `make_files` now and then).
     pub threads: bool,
     pub fatal: Fatal,
 }
@@ -186,6 +187,14 @@ impl Wal {
         !self.inner.is_full.load(Ordering::Acquire)
     }
 
+    /// One round of the file maker, where the log has no thread for it. Err: the log is broken.
+    pub fn make_files(&self) -> Result<()> {
+        if std::mem::take(&mut self.inner.wishes.lock().is_wanted) && !self.inner.make_files()? {
+            self.inner.wishes.lock().is_wanted = true;
+        }
+        Ok(())
+    }
+
     /// Bytes of log files in use.
     pub fn bytes(&self) -> u64 {
         self.inner.writer.lock().files.len() as u64 * self.inner.folder.file_bytes
@@ -265,7 +274,7 @@ impl Inner {
 
     /// Asks for a spare early enough.
     fn look_ahead(&self, writer: &Writer) {
-        if self.options.threads && writer.spares.is_empty() {
+        if writer.spares.is_empty() {
             let mut wishes = self.wishes.lock();
             if !wishes.is_wanted {
                 wishes.is_wanted = true;
@@ -336,30 +345,41 @@ impl Inner {
                 return;
             }
             drop(wishes);
-            match self.prepare_files() {
-                Ok(()) => {
-                    self.is_full.store(false, Ordering::Release);
-                    self.wishes.lock().is_wanted = false;
-                }
-                Err(StorageError::DiskFull(what)) => {
-                    let writer = self.writer.lock();
-                    // A quarter of a file stays for what is under way.
-                    let is_low = writer.offset > self.folder.file_bytes / 4 * 3;
-                    let was_full = self.is_full.fetch_or(is_low, Ordering::AcqRel);
-                    drop(writer);
-                    if is_low && !was_full {
-                        tracing::error!("no space for the next log file: new writes are refused ({what})");
-                    }
+            match self.make_files() {
+                Ok(true) => self.wishes.lock().is_wanted = false,
+                Ok(false) => {
                     let mut wishes = self.wishes.lock();
                     if !wishes.is_closing {
                         self.wished.wait_for(&mut wishes, RETRY);
                     }
                 }
-                Err(error) => {
-                    self.is_broken.store(true, Ordering::Release);
-                    (self.options.fatal)(&error);
-                    return;
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// One round: true when the files are there, false while the disk is full.
+    fn make_files(&self) -> Result<bool> {
+        match self.prepare_files() {
+            Ok(()) => {
+                self.is_full.store(false, Ordering::Release);
+                Ok(true)
+            }
+            Err(StorageError::DiskFull(what)) => {
+                let writer = self.writer.lock();
+                // A quarter of a file stays for what is under way.
+                let is_low = writer.offset > self.folder.file_bytes / 4 * 3;
+                let was_full = self.is_full.fetch_or(is_low, Ordering::AcqRel);
+                drop(writer);
+                if is_low && !was_full {
+                    tracing::error!("no space for the next log file: new writes are refused ({what})");
                 }
+                Ok(false)
+            }
+            Err(error) => {
+                self.is_broken.store(true, Ordering::Release);
+                (self.options.fatal)(&error);
+                Err(error)
             }
         }
     }
@@ -414,7 +434,7 @@ impl Writer {
         };
         let (number, _) = found.files.last().ok_or_else(|| StorageError::Corrupt("the log has no file".into()))?;
         let file = folder.open_file(*number)?;
-        if found.has_remains {
+        if found.has_remains && !bugs::is_on(Bug::RemainsKept) {
             // What is left of a torn write must never be read as records of this file.
             zero(&file, found.offset)?;
         }
@@ -550,10 +570,20 @@ impl Writer {
 
     fn sync(&mut self, folder: &Folder) -> Result<()> {
         self.flush_buffer()?;
-        self.file.file.sync_data().map_err(|error| of_io("log sync", error))?;
+        self.sync_file()?;
         // Not at a change of files in the middle of a batch: the mark speaks of whole batches.
         self.synced = self.file.number * folder.file_bytes + self.offset;
         Ok(())
+    }
+
+    fn sync_file(&self) -> Result<()> {
+        if bugs::is_on(Bug::AckBeforeSync) {
+            return Ok(());
+        }
+        match self.file.file.sync_data() {
+            Err(_) if bugs::is_on(Bug::SyncFailureIgnored) => Ok(()),
+            synced => synced.map_err(|error| of_io("log sync", error)),
+        }
     }
 
     /// Marks the end of this file, syncs it, and begins the next with every group's states.
@@ -564,7 +594,7 @@ impl Writer {
             record::encode(&mut self.buffer, &end, &[]);
         }
         self.flush_buffer()?;
-        self.file.file.sync_data().map_err(|error| of_io("log sync", error))?;
+        self.sync_file()?;
         let number = self.file.number + 1;
         let file = match self.spares.pop() {
             Some(spare) => folder.take_spare(spare, number)?,
