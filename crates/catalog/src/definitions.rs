@@ -104,7 +104,7 @@ fn action(action: ReferentialAction) -> Option<&'static str> {
 impl Definitions<'_> {
     fn expression(&self, relation: &Relation, text: &str) -> String {
         let pretty = self.pretty.and_then(|pretty| pretty(relation, text));
-        pretty.unwrap_or_else(|| names::with_visible_types(self.catalog, self.scope, text))
+        pretty.unwrap_or_else(|| names::with_visible_names(self.catalog, self.scope, text))
     }
 
     fn relation_name(&self, relation: &Relation) -> String {

@@ -19,6 +19,7 @@ pub mod definitions;
 pub mod descriptor;
 pub mod layout;
 pub mod names;
+pub mod operators;
 pub mod privileges;
 pub mod reg;
 pub mod retention;

@@ -252,9 +252,9 @@ pub fn format_type(catalog: &Snapshot, scope: NameScope<'_>, oid: Oid, typmod: O
     if relation.row_array_type == oid { format!("{name}[]") } else { name }
 }
 
-/// A stored expression as a reader of this search path has it: types that the path finds lose their schema. (Other names
+/// A stored expression as a reader of this search path has it: types and operators that the path finds lose their schema. (Other names
 /// stay as they are stored; `pg_get_expr` binds the text and shows all of it.)
-pub fn with_visible_types(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> String {
+pub fn with_visible_names(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("::") {
@@ -272,7 +272,7 @@ pub fn with_visible_types(catalog: &Snapshot, scope: NameScope<'_>, text: &str) 
         rest = behind;
     }
     out.push_str(rest);
-    out
+    if out.contains("OPERATOR(") { crate::operators::with_visible(catalog, scope, &out) } else { out }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub enum Target<'a> {
     Schema(&'a Schema),
     Database(&'a Database),
     Function(&'a Function),
+    Operator(&'a Operator),
 }
 
 /// Levels of membership that are followed.
@@ -28,6 +29,7 @@ impl Target<'_> {
             Target::Schema(s) => s.owner,
             Target::Database(d) => d.owner,
             Target::Function(f) => f.owner,
+            Target::Operator(o) => o.owner,
         }
     }
 
@@ -39,6 +41,8 @@ impl Target<'_> {
             Target::Schema(s) => &s.privileges,
             Target::Database(d) => &d.privileges,
             Target::Function(f) => &f.privileges,
+            // Operators have no rights but their owner's: who may call the function may use the operator.
+            Target::Operator(_) => return vec![],
         };
         stored.clone().unwrap_or_else(|| self.default_list())
     }
@@ -49,7 +53,7 @@ impl Target<'_> {
         let owner = self.owner();
         let own = Grant { grantee: owner, grantor: owner, rights: self.all(), grantable: 0 };
         match self {
-            Target::Column(..) => vec![],
+            Target::Column(..) | Target::Operator(_) => vec![],
             Target::Relation(r) if r.is_type() => {
                 vec![Grant { grantee: 0, grantor: owner, rights: privilege::USAGE, grantable: 0 }, own]
             }
@@ -74,6 +78,7 @@ impl Target<'_> {
             Target::Schema(_) => privilege::ALL_SCHEMA,
             Target::Database(_) => privilege::ALL_DATABASE,
             Target::Function(_) => privilege::EXECUTE,
+            Target::Operator(_) => 0,
         }
     }
 
@@ -84,6 +89,7 @@ impl Target<'_> {
             Target::Schema(s) => format!("schema {}", s.name),
             Target::Database(d) => format!("database {}", d.name),
             Target::Function(f) => format!("function {}", f.name),
+            Target::Operator(o) => format!("operator {}", o.name),
         }
     }
 
@@ -93,6 +99,7 @@ impl Target<'_> {
             Target::Schema(s) => s.database,
             Target::Database(d) => d.id,
             Target::Function(f) => f.database,
+            Target::Operator(o) => o.database,
         }
     }
 }

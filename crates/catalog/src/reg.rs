@@ -6,6 +6,7 @@
 use crate::Snapshot;
 use crate::descriptor::{Function, INFORMATION_SCHEMA, PG_CATALOG_SCHEMA};
 use crate::names::{self, NameScope};
+use crate::operators::{self, AnyOperator};
 use types::functions::quote_ident;
 use types::{Oid, SqlError, SqlState, builtin, oid};
 
@@ -66,14 +67,14 @@ pub fn output(catalog: &Snapshot, scope: NameScope<'_>, ty: Oid, id: Oid) -> Str
                 None => builtin::proc_by_oid(id).map(|p| format!("{}({})", quote_ident(p.name), list(&p.args))),
             }
         }
-        oid::REGOPER => builtin::operator_by_oid(id).map(|o| match builtin::operators_by_name(o.name).len() {
-            1 => o.name.to_owned(),
-            _ => format!("pg_catalog.{}", o.name),
+        oid::REGOPER => operators::by_id(catalog, id).map(|o| {
+            // An overloaded name would not be read back without its schema, so it is shown with it.
+            match operators::named(catalog, scope, None, o.name()).as_deref() {
+                Ok([only]) if only.id() == id => o.name().to_owned(),
+                _ => operators::qualified_name(catalog, &o),
+            }
         }),
-        oid::REGOPERATOR => builtin::operator_by_oid(id).map(|o| {
-            let side = |ty: Oid| if ty == 0 { "NONE".to_owned() } else { type_name(ty) };
-            format!("{}({},{})", o.name, side(o.left), side(o.right))
-        }),
+        oid::REGOPERATOR => operators::by_id(catalog, id).map(|o| operators::signature(catalog, scope, &o)),
         oid::REGCOLLATION => named(COLLATIONS, id),
         oid::REGCONFIG => named(TEXT_SEARCH_CONFIGURATIONS, id),
         oid::REGDICTIONARY => named(TEXT_SEARCH_DICTIONARIES, id),
@@ -111,7 +112,7 @@ pub fn input(catalog: &Snapshot, scope: NameScope<'_>, ty: Oid, text: &str) -> R
         oid::REGNAMESPACE => names::schema(catalog, scope, &single(text)?).map(|s| s.id),
         oid::REGPROC => one_proc(catalog, scope, text),
         oid::REGPROCEDURE => one_procedure(catalog, scope, text),
-        oid::REGOPER => one_operator(text),
+        oid::REGOPER => one_operator(catalog, scope, text),
         oid::REGOPERATOR => one_operator_of_types(catalog, scope, text),
         oid::REGCOLLATION => {
             let name = names::parse_qualified(text)?.pop().unwrap_or_default();
@@ -214,14 +215,23 @@ fn one_procedure(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result
     found.into_iter().find(|(_, args)| *args == types).map(|(id, _)| id).ok_or_else(missing)
 }
 
-fn operator_name(text: &str) -> &str {
-    let text = text.trim();
-    text.strip_prefix("pg_catalog.").unwrap_or(text)
+/// Schema, if there is one, and name.
+fn operator_name(text: &str) -> Result<(Option<String>, &str)> {
+    match text.trim().rsplit_once('.') {
+        None => Ok((None, text.trim())),
+        Some((schema, name)) => Ok((names::parse_qualified(schema)?.pop(), name)),
+    }
 }
 
-fn one_operator(text: &str) -> Result<Oid> {
-    match builtin::operators_by_name(operator_name(text)) {
-        [operator] => Ok(operator.oid),
+/// All operators that a name may mean; none where its schema is not there.
+fn operators_named(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Vec<AnyOperator>> {
+    let (schema, name) = operator_name(text)?;
+    Ok(operators::named(catalog, scope, schema.as_deref(), name).unwrap_or_default())
+}
+
+fn one_operator(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -> Result<Oid> {
+    match operators_named(catalog, scope, text)?.as_slice() {
+        [operator] => Ok(operator.id()),
         [] => Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {text}"))),
         _ => Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("more than one operator named {text}"))),
     }
@@ -239,9 +249,9 @@ fn one_operator_of_types(catalog: &Snapshot, scope: NameScope<'_>, text: &str) -
         let code = if types.len() < 2 { SqlState::UNDEFINED_PARAMETER } else { SqlState::TOO_MANY_ARGUMENTS };
         return Err(SqlError::new(code, message).hint(hint));
     };
-    let found = builtin::operators_by_name(operator_name(name)).iter().find(|o| o.left == left && o.right == right);
+    let mut found = operators_named(catalog, scope, name)?.into_iter();
     let missing = || SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {text}"));
-    found.map(|o| o.oid).ok_or_else(missing)
+    found.find(|o| o.operands() == (left, right)).map(|o| o.id()).ok_or_else(missing)
 }
 
 #[cfg(test)]

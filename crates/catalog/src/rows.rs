@@ -48,6 +48,8 @@ pub enum NameSpace {
     Relations = 4,
     /// Scope: the schema. The name is a signature: `f(23,25)`.
     Functions = 6,
+    /// Scope: the schema. The name is a signature: `===(16,16)`.
+    Operators = 7,
 }
 
 pub fn object_key(key: ObjectKey) -> Vec<u8> {
@@ -81,6 +83,7 @@ pub fn parse_object_key(key: &[u8]) -> Option<ObjectKey> {
         6 => ObjectKind::Statistics,
         7 => ObjectKind::DefaultPrivileges,
         9 => ObjectKind::Function,
+        10 => ObjectKind::Operator,
         _ => return None,
     };
     Some(ObjectKey { kind, id: u32::from_be_bytes(rest.try_into().ok()?) })
@@ -122,6 +125,7 @@ pub fn names_of(object: &Object) -> Option<(NameSpace, Oid, Cow<'_, str>)> {
         Object::Index(o) => (NameSpace::Relations, o.schema, Cow::from(&o.name)),
         Object::Role(o) => (NameSpace::Roles, 0, Cow::from(&o.name)),
         Object::Function(o) => (NameSpace::Functions, o.schema, Cow::from(o.signature())),
+        Object::Operator(o) => (NameSpace::Operators, o.schema, Cow::from(o.signature())),
         Object::Statistics(_) | Object::DefaultPrivileges(_) => return None,
     })
 }

@@ -41,6 +41,25 @@ impl Equivalent<Name> for NameRef<'_> {
 }
 
 type IdMap<T> = BTreeMap<Oid, Arc<T>>;
+/// Ids of objects that may have a name in common, in order.
+type IdsByName = HashMap<Name, Vec<Oid>, RandomState>;
+
+fn add_id(names: &mut IdsByName, schema: Oid, name: &str, id: Oid) {
+    let ids = names.entry(Name { schema, name: name.to_owned() }).or_default();
+    if let Err(at) = ids.binary_search(&id) {
+        ids.insert(at, id);
+    }
+}
+
+fn remove_id(names: &mut IdsByName, schema: Oid, name: &str, id: Oid) {
+    let name = NameRef(schema, name);
+    if let Some(ids) = names.get_mut(&name) {
+        ids.retain(|other| *other != id);
+        if ids.is_empty() {
+            names.remove(&name);
+        }
+    }
+}
 
 /// Everything that exists at `version`. Cloned (maps of `Arc`s) and changed only by DDL and by the meta shard's commits.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +77,10 @@ pub struct Snapshot {
     default_privileges: IdMap<DefaultPrivileges>,
     functions: IdMap<Function>,
     /// Of one name, in order of id.
-    function_names: HashMap<Name, Vec<Oid>, RandomState>,
+    function_names: IdsByName,
+    operators: IdMap<Operator>,
+    /// Of one name, in order of id.
+    operator_names: IdsByName,
     names: HashMap<Name, Oid, RandomState>,
     /// Row types and their arrays, to the relation.
     row_types: HashMap<Oid, Oid, RandomState>,
@@ -172,6 +194,21 @@ impl Snapshot {
     pub fn functions(&self) -> impl Iterator<Item = &Arc<Function>> {
         self.functions.values()
     }
+    pub fn operator(&self, id: Oid) -> Option<&Arc<Operator>> {
+        self.operators.get(&id)
+    }
+    /// The operators of that name, in order of id; shells too.
+    pub fn operators_by_name<'a>(
+        &'a self,
+        schema: Oid,
+        name: &str,
+    ) -> impl Iterator<Item = &'a Arc<Operator>> + use<'a> {
+        let ids = self.operator_names.get(&NameRef(schema, name)).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| self.operators.get(id))
+    }
+    pub fn operators(&self) -> impl Iterator<Item = &Arc<Operator>> {
+        self.operators.values()
+    }
     pub fn default_privileges(&self) -> impl Iterator<Item = &Arc<DefaultPrivileges>> {
         self.default_privileges.values()
     }
@@ -190,6 +227,7 @@ impl Snapshot {
             ObjectKind::Statistics => get(&self.statistics, key.id, Object::Statistics),
             ObjectKind::DefaultPrivileges => get(&self.default_privileges, key.id, Object::DefaultPrivileges),
             ObjectKind::Function => get(&self.functions, key.id, Object::Function),
+            ObjectKind::Operator => get(&self.operators, key.id, Object::Operator),
         }
     }
 
@@ -206,28 +244,15 @@ impl Snapshot {
                 self.names.insert(Name { schema: o.schema, name: o.name.clone() }, o.id);
                 self.indexes.insert(o.id, Arc::new(o));
             }
-            Object::Function(o) => self.put_function(o),
-            Object::Relation(o) => self.put_relation(o),
-        }
-    }
-
-    fn put_function(&mut self, function: Function) {
-        let name = Name { schema: function.schema, name: function.name.clone() };
-        let ids = self.function_names.entry(name).or_default();
-        if let Err(at) = ids.binary_search(&function.id) {
-            ids.insert(at, function.id);
-        }
-        self.functions.insert(function.id, Arc::new(function));
-    }
-
-    fn remove_function(&mut self, id: Oid) {
-        let Some(old) = self.functions.remove(&id) else { return };
-        let name = NameRef(old.schema, &old.name);
-        if let Some(ids) = self.function_names.get_mut(&name) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.function_names.remove(&name);
+            Object::Function(o) => {
+                add_id(&mut self.function_names, o.schema, &o.name, o.id);
+                self.functions.insert(o.id, Arc::new(o));
             }
+            Object::Operator(o) => {
+                add_id(&mut self.operator_names, o.schema, &o.name, o.id);
+                self.operators.insert(o.id, Arc::new(o));
+            }
+            Object::Relation(o) => self.put_relation(o),
         }
     }
 
@@ -257,7 +282,16 @@ impl Snapshot {
             ObjectKind::Role => drop(self.roles.remove(&key.id)),
             ObjectKind::Statistics => drop(self.statistics.remove(&key.id)),
             ObjectKind::DefaultPrivileges => drop(self.default_privileges.remove(&key.id)),
-            ObjectKind::Function => self.remove_function(key.id),
+            ObjectKind::Function => {
+                if let Some(old) = self.functions.remove(&key.id) {
+                    remove_id(&mut self.function_names, old.schema, &old.name, old.id);
+                }
+            }
+            ObjectKind::Operator => {
+                if let Some(old) = self.operators.remove(&key.id) {
+                    remove_id(&mut self.operator_names, old.schema, &old.name, old.id);
+                }
+            }
             ObjectKind::Index => {
                 if let Some(old) = self.indexes.remove(&key.id) {
                     self.forget_name(old.schema, &old.name, old.id);

@@ -226,6 +226,7 @@ impl TransactionCatalog {
             Object::Relation(r) => r.is_temporary,
             Object::Index(i) => self.current.relation(i.relation).is_some_and(|r| r.is_temporary),
             Object::Function(f) => self.is_temporary_schema(f.schema),
+            Object::Operator(o) => self.is_temporary_schema(o.schema),
             Object::Statistics(s) => self.current.relation(s.relation).is_some_and(|r| r.is_temporary),
             _ => false,
         }

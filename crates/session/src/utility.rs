@@ -422,6 +422,7 @@ impl Session {
             context: self.statement_context(Arc::from([]))?,
             bind: self.bind_context(),
             settings: self.derived.planner.clone(),
+            first_schema: 0.into(),
             sessions_in: Box::new(move |database| shared.sessions_in(database, id)),
             end_sessions_in: Box::new(move |database| ending.end_sessions_in(database, id)),
         })

@@ -9,13 +9,14 @@
 //!
 //! Leaves out queries: views are kept as they were written, with their search path.
 
-use crate::expr::{BoolTest, CallForm, Expr, ExprKind, PathStep, RowCompareOp, SubPlanRef, Subscript};
+use crate::expr::{BoolTest, CallForm, Expr, ExprKind, Inlined, PathStep, RowCompareOp, SubPlanRef, Subscript};
 use crate::logical::ColumnId;
 use catalog::names::{self, NameScope};
+use catalog::operators::{self, AnyOperator};
 use catalog::{Relation, Snapshot};
 use std::sync::Arc;
 use types::array::Array;
-use types::builtin::{self, Operator};
+use types::builtin;
 use types::functions::quote_ident;
 use types::user_type;
 use types::{Datum, FormatSettings, Result, SqlError, SqlType, oid, typename};
@@ -133,7 +134,7 @@ impl Deparser<'_> {
                 self.enclosed(format!("ROW({left}) {} ROW({right})", row_compare(*op)))
             }
             Field { row, index } => self.field(row, *index)?,
-            Inlined(call) => format!("{}({})", self.function_name(&call.function), join(&self.list(&call.args)?)),
+            Inlined(call) => self.inlined(call, expr)?,
             DocumentPath { document, path } => self.document_path(document, path)?,
             other => match self.plan.and_then(|names| self.leaf(other, names)) {
                 Some(text) => text,
@@ -298,7 +299,7 @@ impl Deparser<'_> {
         shows_implied: bool,
     ) -> Result<String> {
         match (form, args) {
-            (CallForm::Operator(operator), args) => self.operator(operator, args, expr),
+            (CallForm::Operator(operator), args) => self.operator(operator.name, args, expr),
             (CallForm::ExplicitCast | CallForm::ImplicitCast, [arg, ..]) => self.cast(arg, expr, form, shows_implied),
             (_, []) if matches!(proc.name, "current_user" | "session_user" | "current_schema") => {
                 Ok(proc.name.to_uppercase())
@@ -314,13 +315,36 @@ impl Deparser<'_> {
         }
     }
 
-    fn operator(&self, operator: &Operator, args: &[Expr], expr: &Expr) -> Result<String> {
+    /// A user's function or operator as it was called.
+    fn inlined(&self, call: &Inlined, expr: &Expr) -> Result<String> {
+        match (&call.operator, &call.function) {
+            (Some(operator), _) => self.operator(&self.operator_name(operator), &call.args, expr),
+            (None, Some(function)) => {
+                Ok(format!("{}({})", self.function_name(function), join(&self.list(&call.args)?)))
+            }
+            (None, None) => self.expr(&call.body),
+        }
+    }
+
+    /// Of a user's operator: qualified where the text is stored, and where the search path does not find it.
+    fn operator_name(&self, operator: &Arc<catalog::Operator>) -> String {
+        let any = AnyOperator::User(operator.clone());
+        if self.shown.is_some_and(|shown| operators::is_visible(self.catalog, shown.scope, &any)) {
+            return operator.name.clone();
+        }
+        match self.catalog.schema(operator.schema) {
+            Some(schema) => operator.stored_text(&schema.name),
+            None => operator.name.clone(),
+        }
+    }
+
+    fn operator(&self, name: &str, args: &[Expr], expr: &Expr) -> Result<String> {
         match args {
-            [arg] => Ok(self.enclosed(format!("{} {}", operator.name, self.part(arg, expr, true)?))),
+            [arg] => Ok(self.enclosed(format!("{name} {}", self.part(arg, expr, true)?))),
             [left, right] => {
                 let (left, right) = (self.part(left, expr, true)?, self.part(right, expr, true)?);
                 let space = if right.starts_with('\n') { "" } else { " " };
-                Ok(self.enclosed(format!("{left} {}{space}{right}", operator.name)))
+                Ok(self.enclosed(format!("{left} {name}{space}{right}")))
             }
             _ => Err(SqlError::internal("an operator has one or two operands")),
         }
@@ -370,9 +394,12 @@ impl Deparser<'_> {
 
     /// In a simple CASE each condition is `operand = value`.
     fn case_value(&self, condition: &Expr) -> Result<String> {
-        if let ExprKind::Call { args, form: CallForm::Operator(_), .. } = &condition.kind
-            && let [_, value] = &args[..]
-        {
+        let args = match &condition.kind {
+            ExprKind::Call { args, form: CallForm::Operator(_), .. } => &args[..],
+            ExprKind::Inlined(call) if call.operator.is_some() => &call.args,
+            _ => &[],
+        };
+        if let [_, value] = args {
             return self.expr(value);
         }
         Err(SqlError::unsupported("this kind of CASE cannot be stored").at(condition.position))
@@ -431,9 +458,9 @@ fn is_simple(expr: &Expr, parent: &Expr) -> bool {
         Relabel(arg, _) | InOut(arg, _) => is_simple(arg, expr),
         ArrayCoerce { array, .. } => is_simple(array, expr),
         ToDomain { arg, .. } => is_simple(arg, expr),
-        Call { form: CallForm::Operator(_), .. } => match as_arithmetic(parent) {
+        _ if is_operation(expr) => match as_arithmetic(parent) {
             _ if matches!(parent.kind, And(_) | Or(_) | Not(_)) => true,
-            _ if !matches!(parent.kind, Call { form: CallForm::Operator(_), .. }) => is_delimited(parent),
+            _ if !is_operation(parent) => is_delimited(parent),
             Some((outer, [left, _])) => match as_arithmetic(expr) {
                 Some((inner, _)) if inner == outer => std::ptr::eq(expr, left),
                 Some((inner, _)) => inner > outer,
@@ -452,11 +479,21 @@ fn is_simple(expr: &Expr, parent: &Expr) -> bool {
     }
 }
 
+/// Whether it was written with an operator.
+fn is_operation(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Call { form, .. } => matches!(form, CallForm::Operator(_)),
+        ExprKind::Inlined(call) => call.operator.is_some(),
+        _ => false,
+    }
+}
+
 /// Whether what stands in this expression has commas, brackets or words around it.
 fn is_delimited(parent: &Expr) -> bool {
     use ExprKind::*;
     match &parent.kind {
         Call { form, .. } => !matches!(form, CallForm::Operator(_) | CallForm::ExplicitCast | CallForm::ImplicitCast),
+        Inlined(call) => call.operator.is_none(),
         Subscripts { .. } | Array { .. } | Row { .. } | Coalesce(_) | Extremum { .. } | NullIf { .. } | Case { .. } => {
             true
         }

@@ -5,7 +5,7 @@
 //! into `Outer(slot)`.
 
 use crate::logical::{ColumnId, Subquery};
-use catalog::{Function, FunctionVolatility};
+use catalog::{Function, FunctionVolatility, Operator as UserOperator};
 use std::sync::Arc;
 use types::builtin::{Operator, Proc, Volatility};
 use types::{Datum, Oid, SqlType};
@@ -199,14 +199,17 @@ pub enum ExprKind {
     },
     /// DEFAULT in VALUES/SET, replaced by the binder before planning.
     DefaultMarker,
-    /// A user's function as its body. In stored expressions and while a statement is bound; plans have the body alone.
+    /// A user's function or operator as its body. In stored expressions and while a statement is bound; plans have the body alone.
     Inlined(Box<Inlined>),
 }
 
-/// What a call of a user's function has become. Its child is the body; the call is kept to be shown.
+/// What a call of a user's function, or a user's operator, has become. Its child is the body; the call is kept to be shown.
 #[derive(Clone, Debug)]
 pub struct Inlined {
-    pub function: Arc<Function>,
+    /// None: a user's operator over a built-in function.
+    pub function: Option<Arc<Function>>,
+    /// What was written, where it was an operator.
+    pub operator: Option<Arc<UserOperator>>,
     pub args: Vec<Expr>,
     pub body: Expr,
 }
@@ -214,7 +217,8 @@ pub struct Inlined {
 impl Inlined {
     /// How far its value can be relied on, with its arguments'.
     pub fn volatility(&self) -> Volatility {
-        let own = match self.function.volatility {
+        let Some(function) = &self.function else { return crate::volatility(&self.body) };
+        let own = match function.volatility {
             FunctionVolatility::Immutable => Volatility::Immutable,
             FunctionVolatility::Stable => Volatility::Stable,
             FunctionVolatility::Volatile => Volatility::Volatile,

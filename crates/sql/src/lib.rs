@@ -7,6 +7,7 @@
 //! text --parse--> [Statement] --bind(catalog snapshot, parameter types)--> Bound --plan(statistics)--> Plan
 //! ```
 
+pub mod aggregate;
 mod attributes;
 mod bind;
 mod cost;

@@ -2,6 +2,7 @@
 //! rules rewrite it, the planner chooses how.
 
 use crate::ResultColumn;
+use crate::aggregate::AggregateFunction;
 use crate::expr::Expr;
 use catalog::{Index, Relation};
 use locking::{LockMode, WaitPolicy};
@@ -112,7 +113,7 @@ pub struct SortKey {
 
 #[derive(Clone, Debug)]
 pub struct AggregateCall {
-    pub proc: &'static Proc,
+    pub function: AggregateFunction,
     pub args: Vec<Expr>,
     /// Direct arguments of ordered-set aggregates.
     pub direct: Vec<Expr>,
@@ -132,11 +133,20 @@ pub struct WindowCall {
     pub ty: SqlType,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum WindowFunction {
     /// row_number, rank, lag, … by `proc.name`.
     Builtin(&'static Proc),
-    Aggregate(&'static Proc),
+    Aggregate(AggregateFunction),
+}
+
+impl WindowFunction {
+    pub fn name(&self) -> &str {
+        match self {
+            WindowFunction::Builtin(proc) => proc.name,
+            WindowFunction::Aggregate(function) => function.name(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@
 //! A statement by full key has no operator tree: it is a `Direct` plan, run by `exec::direct` without batches.
 
 use crate::ResultColumn;
+use crate::aggregate::AggregateFunction;
 use crate::expr::Expr;
 use crate::logical::locking::{LockMode, WaitPolicy};
 use crate::logical::{
@@ -12,7 +13,7 @@ use crate::logical::{
 };
 use catalog::{Index, Relation};
 use std::sync::Arc;
-use types::builtin::{Operator, Proc};
+use types::builtin::Operator;
 use types::{Oid, SqlType};
 
 #[derive(Debug)]
@@ -153,7 +154,7 @@ pub struct PlanSortKey {
 
 #[derive(Clone, Debug)]
 pub struct PlanAggregate {
-    pub proc: &'static Proc,
+    pub function: AggregateFunction,
     pub args: Vec<Expr>,
     pub direct: Vec<Expr>,
     pub distinct: bool,

@@ -56,6 +56,8 @@ pub enum FunctionBody {
     Text(String),
     /// RETURN …: as it was written, with the search path that it was made with.
     Return { expression: String, search_path: Vec<String> },
+    /// No function but an aggregate.
+    Aggregate(Box<super::AggregateDefinition>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]

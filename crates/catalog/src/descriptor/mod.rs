@@ -2,9 +2,13 @@
 //!
 //! Every id is the object's OID: a counter of the meta shard, never reused; ids below 16,384 are compiled in.
 
+mod aggregate;
 mod function;
+mod operator;
 
+pub use aggregate::*;
 pub use function::*;
+pub use operator::*;
 
 use serde::{Deserialize, Serialize};
 use types::key::KeyOrder;
@@ -479,6 +483,7 @@ pub enum Object {
     Statistics(Statistics),
     DefaultPrivileges(DefaultPrivileges),
     Function(Function),
+    Operator(Operator),
 }
 
 /// `ALTER DEFAULT PRIVILEGES`: what objects made by `role` (in `schema`, or 0) get besides the built-in default.
@@ -506,6 +511,7 @@ pub enum ObjectKind {
     Statistics = 6,
     DefaultPrivileges = 7,
     Function = 9,
+    Operator = 10,
 }
 
 /// Names a descriptor.
@@ -528,6 +534,9 @@ impl ObjectKey {
     pub fn function(id: Oid) -> ObjectKey {
         ObjectKey::new(ObjectKind::Function, id)
     }
+    pub fn operator(id: Oid) -> ObjectKey {
+        ObjectKey::new(ObjectKind::Operator, id)
+    }
 }
 
 impl Object {
@@ -541,6 +550,7 @@ impl Object {
             Object::Statistics(o) => ObjectKey::new(ObjectKind::Statistics, o.relation),
             Object::DefaultPrivileges(o) => ObjectKey::new(ObjectKind::DefaultPrivileges, o.id),
             Object::Function(o) => ObjectKey::new(ObjectKind::Function, o.id),
+            Object::Operator(o) => ObjectKey::new(ObjectKind::Operator, o.id),
         }
     }
 }

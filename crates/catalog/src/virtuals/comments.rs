@@ -13,6 +13,7 @@ const PG_TYPE: Oid = 1247;
 const PG_CONSTRAINT: Oid = 2606;
 const PG_NAMESPACE: Oid = 2615;
 const PG_PROC: Oid = 1255;
+const PG_OPERATOR: Oid = 2617;
 const PG_DATABASE: Oid = 1262;
 const PG_AUTHID: Oid = 1260;
 
@@ -28,6 +29,9 @@ fn pg_description(scan: &mut Scan<'_>) {
     }
     for function in scan.functions() {
         push(scan, function.id, PG_PROC, 0, function.comment.as_ref());
+    }
+    for operator in scan.operators() {
+        push(scan, operator.id, PG_OPERATOR, 0, operator.comment.as_ref());
     }
     for ty in scan.scalar_types() {
         push(scan, ty.row_type, PG_TYPE, 0, ty.comment.as_ref());

@@ -19,6 +19,8 @@ const PG_CONSTRAINT: Oid = 2606;
 const PG_ATTRDEF: Oid = 2604;
 const PG_REWRITE: Oid = 2618;
 const PG_NAMESPACE: Oid = 2615;
+const PG_PROC: Oid = 1255;
+const PG_OPERATOR: Oid = 2617;
 
 /// pg_rewrite's OID of a view's rule.
 fn rule_oid(view: Oid) -> Oid {
@@ -63,6 +65,24 @@ fn pg_depend(scan: &mut Scan<'_>) {
     }
     for ty in types {
         of_scalar_type(&mut edges, ty);
+    }
+    for operator in edges.scan.operators() {
+        of_operator(&mut edges, operator);
+    }
+}
+
+fn of_operator(edges: &mut Edges<'_, '_>, o: &Operator) {
+    let this = (PG_OPERATOR, o.id, 0);
+    edges.add(this, (PG_NAMESPACE, o.schema, 0), 'n');
+    for ty in [o.left, o.right, o.result] {
+        if types::user_type::kind_of(ty).is_some() {
+            edges.add(this, (PG_TYPE, ty, 0), 'n');
+        }
+    }
+    for function in [o.procedure, o.restrict, o.join] {
+        if edges.scan.catalog.function(function).is_some() {
+            edges.add(this, (PG_PROC, function, 0), 'n');
+        }
     }
 }
 
@@ -114,7 +134,12 @@ fn of_relation(edges: &mut Edges<'_, '_>, r: &Relation) {
         let rule = (PG_REWRITE, rule_oid(r.id), 0);
         edges.add(rule, class, 'i');
         for (object, column) in &view.depends_on {
-            edges.add(rule, (PG_CLASS, *object, *column), 'n');
+            let class = match (edges.scan.catalog.function(*object), edges.scan.catalog.operator(*object)) {
+                (Some(_), _) => PG_PROC,
+                (None, Some(_)) => PG_OPERATOR,
+                (None, None) => PG_CLASS,
+            };
+            edges.add(rule, (class, *object, *column), 'n');
         }
     }
 }

@@ -6,12 +6,15 @@ use crate::descriptor::*;
 use types::builtin::{self, CastContext, CastMethod, Proc, ProcKind, Volatility};
 use types::{Datum, Oid, oid};
 
-pub(super) const RELATIONS: &[(&str, RowsFn)] = &[("pg_proc", pg_proc)];
+pub(super) const RELATIONS: &[(&str, RowsFn)] =
+    &[("pg_proc", pg_proc), ("pg_operator", pg_operator), ("pg_aggregate", pg_aggregate)];
 
 /// The fixed part of pg_proc.
 pub(super) const BUILTIN: &str = "pg_proc: built-in";
 
 const PG_PROC: Oid = 1255;
+const PG_OPERATOR: Oid = 2617;
+const PG_AGGREGATE: Oid = 2600;
 const LANGUAGE_INTERNAL: Oid = 12;
 pub(super) const LANGUAGE_SQL: Oid = 14;
 
@@ -34,18 +37,19 @@ fn function(scan: &Scan<'_>, f: &Function) -> Vec<Datum> {
     let (source, sql_body) = match &f.body {
         FunctionBody::Text(text) => (text.as_str(), None),
         FunctionBody::Return { expression, .. } => ("", Some(format!("RETURN {expression}"))),
+        FunctionBody::Aggregate(_) => ("aggregate_dummy", None),
     };
     row![
         f.id,
         &f.name,
         f.schema,
         f.owner,
-        LANGUAGE_SQL,
+        if f.aggregate().is_some() { LANGUAGE_INTERNAL } else { LANGUAGE_SQL },
         f.cost,
         f.rows,
         f.variadic(),
         0u32,
-        'f',
+        if f.aggregate().is_some() { 'a' } else { 'f' },
         f.security_definer,
         f.leakproof,
         f.strict,
@@ -128,6 +132,70 @@ fn proc(p: &Proc) -> Vec<Datum> {
     ]
 }
 
+fn pg_aggregate(scan: &mut Scan<'_>) {
+    scan.push_fixed(PG_AGGREGATE, "pg_aggregate");
+    for f in scan.functions() {
+        if let Some(definition) = f.aggregate().filter(|_| scan.wants(1, f.id)) {
+            scan.push(aggregate(f.id, definition));
+        }
+    }
+}
+
+fn aggregate(id: Oid, a: &AggregateDefinition) -> Vec<Datum> {
+    let (plain, moving) = (&a.plain, a.moving.as_ref());
+    let of_moving = |part: fn(&AggregateSteps) -> Oid| moving.map_or(0, part);
+    row![
+        id,
+        'n',
+        0i16,
+        plain.transition,
+        plain.finish,
+        a.combine,
+        a.serialize,
+        a.deserialize,
+        of_moving(|m| m.transition),
+        of_moving(|m| m.inverse),
+        of_moving(|m| m.finish),
+        plain.finish_extra,
+        moving.is_some_and(|m| m.finish_extra),
+        plain.finish_modify,
+        moving.map_or('r', |m| m.finish_modify),
+        a.sort_operator,
+        plain.state,
+        plain.space,
+        of_moving(|m| m.state),
+        moving.map_or(0, |m| m.space),
+        plain.initial.as_ref(),
+        moving.and_then(|m| m.initial.as_ref()),
+    ]
+}
+
+fn pg_operator(scan: &mut Scan<'_>) {
+    scan.push_fixed(PG_OPERATOR, "pg_operator");
+    for o in scan.operators() {
+        if scan.wants(1, o.id) && scan.wants_text(2, &o.name) {
+            scan.push(row![
+                o.id,
+                &o.name,
+                o.schema,
+                o.owner,
+                if o.left == 0 { 'l' } else { 'b' },
+                o.can_merge,
+                o.can_hash,
+                o.left,
+                o.right,
+                o.result,
+                o.commutator,
+                o.negator,
+                o.procedure,
+                o.restrict,
+                o.join,
+            ]);
+        }
+    }
+}
+
+/// The fixed part of pg_operator.
 pub(super) fn operators() -> Vec<Vec<Datum>> {
     let make = |o: &builtin::Operator| {
         row![

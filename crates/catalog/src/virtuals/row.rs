@@ -158,6 +158,12 @@ impl<'a> Scan<'a> {
         self.catalog.functions().filter(move |f| f.database == database)
     }
 
+    /// Operators of this database that users made.
+    pub fn operators(&self) -> impl Iterator<Item = &'a Arc<Operator>> + use<'a> {
+        let database = self.database;
+        self.catalog.operators().filter(move |o| o.database == database)
+    }
+
     /// Whether rows with this OID there are wanted.
     pub fn wants(&self, attribute: AttributeNumber, id: Oid) -> bool {
         self.oid(attribute).is_none_or(|wanted| wanted == id)

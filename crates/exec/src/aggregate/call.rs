@@ -1,14 +1,17 @@
 //! One aggregate call of a plan: its expressions, and its states by group number.
 
 use super::state::{Fast, General};
+use super::user::{Steps, UserState};
 use crate::batch::{Batch, Column, ColumnBuilder, ColumnData, ColumnKind};
 use crate::budget::Reservation;
+use crate::context::StatementContext;
 use crate::expr::Program;
 use crate::op::{KeyTable, Packing, RowKeys, SortKeys, quicksort};
 use crate::run::Run;
+use sql::aggregate::AggregateFunction;
 use sql::physical::PlanAggregate;
 use std::sync::Arc;
-use types::builtin;
+use types::builtin::{self, Proc};
 use types::key::{self, KeyOrder};
 use types::{CallContext, Datum, FormatSettings, Result, SqlType};
 
@@ -40,8 +43,7 @@ impl Rows<'_> {
 }
 
 pub(super) struct Call {
-    proc: u32,
-    name: String,
+    function: Function,
     args: Vec<Program>,
     direct: Vec<Program>,
     filter: Option<Program>,
@@ -53,6 +55,11 @@ pub(super) struct Call {
     row_types: Vec<SqlType>,
     pub result: SqlType,
     states: States,
+}
+
+enum Function {
+    Builtin(&'static Proc),
+    User(Arc<Steps>),
 }
 
 enum States {
@@ -117,7 +124,9 @@ struct Kept {
 
 impl Call {
     pub fn new(plan: &PlanAggregate) -> Result<Call> {
-        let kind = builtin::aggregate(plan.proc.oid).map_or('n', |a| a.kind);
+        // Of a user's aggregate nothing is known: no kind but the plain one, no state but its own.
+        let proc = plan.function.builtin().map_or(0, |proc| proc.oid);
+        let kind = builtin::aggregate(proc).map_or('n', |a| a.kind);
         let is_ordered_set = kind != 'n';
         let order = SortKeys::new(&plan.order_by)?;
         let args = match is_ordered_set {
@@ -130,7 +139,7 @@ impl Call {
             false => row_types.clone(),
         };
         let keeps = plan.distinct || !plan.order_by.is_empty() || is_ordered_set;
-        let fast = Fast::of(plan.proc.oid).filter(|_| args.len() <= 1 && plan.order_by.is_empty() && !is_ordered_set);
+        let fast = Fast::of(proc).filter(|_| args.len() <= 1 && plan.order_by.is_empty() && !is_ordered_set);
         let states = match fast {
             Some(fast) if !plan.distinct => States::Fast(fast),
             fast => match Distinct::new(fast, &row_types) {
@@ -140,8 +149,10 @@ impl Call {
             },
         };
         Ok(Call {
-            proc: plan.proc.oid,
-            name: crate::functions::signature(plan.proc),
+            function: match &plan.function {
+                AggregateFunction::Builtin(proc) => Function::Builtin(proc),
+                AggregateFunction::User(user) => Function::User(Arc::new(Steps::compile(&user.plain)?)),
+            },
             args,
             direct: Program::compile_all(&plan.direct)?,
             filter: Program::compile_option(plan.filter.as_ref())?,
@@ -159,15 +170,19 @@ impl Call {
         CallContext { format, arg_types: &self.arg_types, result_type: self.result }
     }
 
-    fn accumulator(&self, format: &FormatSettings, direct: &[Datum]) -> Result<General> {
+    fn accumulator(&self, context: &Arc<StatementContext>, direct: &[Datum]) -> Result<General> {
+        let proc = match &self.function {
+            Function::Builtin(proc) => *proc,
+            Function::User(steps) => return Ok(General { accumulator: Box::new(UserState::new(steps, context)) }),
+        };
         if self.is_hypothetical {
             let columns: Vec<(SqlType, KeyOrder)> =
                 self.row_types.iter().copied().zip(self.order.orders.iter().copied()).collect();
-            if let Some(accumulator) = types::aggregates::hypothetical(self.proc, &columns, direct) {
+            if let Some(accumulator) = types::aggregates::hypothetical(proc.oid, &columns, direct) {
                 return Ok(General { accumulator });
             }
         }
-        General::new(self.proc, &self.name, &self.context(format), direct)
+        General::new(proc, &self.context(&context.format), direct)
     }
 
     /// Makes room for groups up to `count`. `row` is the first row of the newest group, for direct arguments.
@@ -188,9 +203,8 @@ impl Call {
             }
             States::General(states) => {
                 let mut states = std::mem::take(states);
-                let format = run.context.format.clone();
                 while states.len() < count {
-                    states.push(self.accumulator(&format, &direct)?);
+                    states.push(self.accumulator(&run.context, &direct)?);
                 }
                 self.states = States::General(states);
             }
@@ -248,7 +262,11 @@ impl Call {
             if arg.is_some_and(|a| a.nulls.len() == batch.len && a.nulls.iter().all(|is_null| *is_null)) {
                 return Ok(());
             }
-            return Err(types::SqlError::internal(format!("{} was given a column of another type", self.name)));
+            let name = match &self.function {
+                Function::Builtin(proc) => crate::functions::signature(proc),
+                Function::User(_) => String::new(),
+            };
+            return Err(types::SqlError::internal(format!("{name} was given a column of another type")));
         }
         if let (States::Distinct(distinct), Some(arg)) = (&mut self.states, columns.first())
             && distinct.fast.takes(Some(arg))
@@ -325,9 +343,9 @@ impl Call {
         memory.grow(size)
     }
 
-    pub fn finish(&mut self, format: &FormatSettings, group: usize) -> Result<Datum> {
+    pub fn finish(&mut self, statement: &Arc<StatementContext>, group: usize) -> Result<Datum> {
         let context_types = self.arg_types.clone();
-        let context = CallContext { format, arg_types: &context_types, result_type: self.result };
+        let context = CallContext { format: &statement.format, arg_types: &context_types, result_type: self.result };
         match &mut self.states {
             States::Fast(fast) | States::Distinct(Distinct { fast, .. }) => fast.finish(group),
             States::General(states) => match states.get_mut(group) {
@@ -341,7 +359,7 @@ impl Call {
                     true => quicksort::sort(&mut rows, &|a, b| a.0.cmp(&b.0)),
                     false => rows.sort_by(|a, b| a.0.cmp(&b.0)),
                 }
-                let mut state = self.accumulator(format, &kept.direct)?;
+                let mut state = self.accumulator(statement, &kept.direct)?;
                 let mut last: Option<Vec<u8>> = None;
                 for (key, args_start, args) in rows {
                     if self.distinct {

@@ -319,11 +319,10 @@ impl HashAggregate {
         for builder in &self.table.values {
             columns.push(Arc::new(builder.gather(&rows)));
         }
-        let format = run.context.format.clone();
         for call in &mut self.calls {
             let mut builder = ColumnBuilder::new(ColumnKind::of(call.result));
             for group in from..to {
-                builder.push_owned(call.finish(&format, group)?);
+                builder.push_owned(call.finish(&run.context, group)?);
             }
             columns.push(Arc::new(builder.finish()));
         }

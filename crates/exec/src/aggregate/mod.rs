@@ -7,6 +7,9 @@ mod call;
 mod hash;
 mod sorted;
 mod state;
+mod user;
+
+pub(crate) use user::{Removed, Steps, UserState};
 
 use crate::op::{Input, Operator};
 use sql::Expr;

@@ -105,7 +105,7 @@ impl SortedAggregate {
         for call in &mut self.calls {
             let mut builder = ColumnBuilder::new(ColumnKind::of(call.result));
             for group in 0..self.count {
-                builder.push_owned(call.finish(&run.context.format, group)?);
+                builder.push_owned(call.finish(&run.context, group)?);
             }
             columns.push(Arc::new(builder.finish()));
             call.clear();

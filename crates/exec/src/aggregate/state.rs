@@ -3,6 +3,7 @@
 use super::call::Rows;
 use crate::batch::{Column, ColumnData};
 use types::aggregates::{Accumulator, FloatAverage, NumericSum};
+use types::builtin::Proc;
 use types::numeric::Numeric;
 use types::{CallContext, Datum, Result, SqlError, SqlState};
 
@@ -273,10 +274,13 @@ pub(super) struct General {
 }
 
 impl General {
-    pub fn new(proc: u32, name: &str, context: &CallContext<'_>, direct: &[Datum]) -> Result<General> {
-        match types::aggregates::accumulator(proc, context, direct)? {
+    pub fn new(proc: &'static Proc, context: &CallContext<'_>, direct: &[Datum]) -> Result<General> {
+        match types::aggregates::accumulator(proc.oid, context, direct)? {
             Some(accumulator) => Ok(General { accumulator }),
-            None => Err(SqlError::unsupported(format!("aggregate function {name} is not supported"))),
+            None => {
+                let name = crate::functions::signature(proc);
+                Err(SqlError::unsupported(format!("aggregate function {name} is not supported")))
+            }
         }
     }
 }

@@ -165,6 +165,11 @@ async fn add_identity(
     options: &SequenceOptions,
 ) -> Result<()> {
     let of = format!("column \"{}\" of relation \"{}\"", column.name, relation.name);
+    let ty = SqlType::from(column.ty);
+    if !matches!(ty.oid, oid::INT2 | oid::INT4 | oid::INT8) {
+        let message = "identity column type must be smallint, integer, or bigint";
+        return Err(error(SqlState::INVALID_PARAMETER_VALUE, message));
+    }
     if !column.not_null {
         let message = format!("{of} must be declared NOT NULL before identity can be added");
         return Err(error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
@@ -174,11 +179,6 @@ async fn add_identity(
     }
     if column.default.is_some() {
         return Err(error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("{of} already has a default value")));
-    }
-    let ty = SqlType::from(column.ty);
-    if !matches!(ty.oid, oid::INT2 | oid::INT4 | oid::INT8) {
-        let message = "identity column type must be smallint, integer, or bigint";
-        return Err(error(SqlState::INVALID_PARAMETER_VALUE, message));
     }
     let mut changed = relation.clone();
     let wanted = WantedSequence { column: column.number, ty, options: options.clone(), is_identity: true };

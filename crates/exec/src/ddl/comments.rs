@@ -59,12 +59,16 @@ pub(super) async fn comment(context: &mut DdlContext<'_>, target: &CommentTarget
             changed.comment = comment;
             context.catalog.put(context.txn, Object::Database(changed))
         }
-        CommentTarget::Function(named) => {
-            let found = super::functions::find(context, named)?;
+        CommentTarget::Function(named) | CommentTarget::Aggregate(named) => {
+            let found = match target {
+                CommentTarget::Aggregate(_) => super::functions::find_aggregate(context, named)?,
+                _ => super::functions::find(context, named)?,
+            };
             let function = super::functions::lock(context, found.id).await?;
             context.require_owner(Target::Function(&function))?;
             super::functions::change(context, &function, |f| f.comment = comment)
         }
+        CommentTarget::Operator(named) => super::operators::comment(context, named, comment).await,
         CommentTarget::Role(name) => {
             let role = context.role_by_name(&name.name)?;
             let may =

@@ -5,6 +5,7 @@
 
 use super::context::{DdlContext, error};
 use catalog::names::{self, NameScope};
+use catalog::operators::{self, AnyOperator};
 use catalog::*;
 use std::collections::BTreeSet;
 use types::functions::quote_ident;
@@ -21,6 +22,7 @@ pub(super) enum Part {
     Column(Oid, AttributeNumber),
     Default(Oid, AttributeNumber),
     Function(Oid),
+    Operator(Oid),
 }
 
 /// A drop worked out: what goes, in the order in which it was found.
@@ -58,6 +60,11 @@ pub(super) fn describe(snapshot: &Snapshot, scope: NameScope<'_>, part: Part) ->
         }
         Part::Column(id, number) => format!("column {} of {}", column(id, number), holder(id)),
         Part::Function(id) => format!("function {}", function_text(snapshot, scope, id)),
+        Part::Operator(id) => {
+            let text =
+                snapshot.operator(id).map(|o| operators::signature(snapshot, scope, &AnyOperator::User(o.clone())));
+            format!("operator {}", text.unwrap_or_else(|| id.to_string()))
+        }
         Part::Default(id, number) => format!("default value for column {} of {}", column(id, number), relation(id)),
     }
 }
@@ -154,7 +161,7 @@ fn describe_used(snapshot: &Snapshot, scope: NameScope<'_>, dependent: Part, on:
     {
         return format!("type {}", names::format_type(snapshot, scope, column.declared().oid, None));
     }
-    if let (Part::Function(_), Part::Relation(id)) = (dependent, on) {
+    if let (Part::Function(_) | Part::Operator(_), Part::Relation(id)) = (dependent, on) {
         return format!("type {}", names::regclass_text(snapshot, scope, id));
     }
     describe(snapshot, scope, on)
@@ -197,6 +204,7 @@ fn dependents(snapshot: &Snapshot, part: Part) -> Vec<(Part, bool)> {
         Part::Constraint(relation, constraint) => of_constraint(snapshot, relation, constraint),
         Part::Default(..) => vec![],
         Part::Function(id) => of_function(snapshot, id),
+        Part::Operator(id) => of_operator(snapshot, id),
     }
 }
 
@@ -208,22 +216,61 @@ fn of_schema(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
         owner.is_none_or(|owner| owner.schema != id)
     });
     let functions = snapshot.functions().filter(|f| f.schema == id).map(|f| (Part::Function(f.id), false));
-    inside.map(|r| (Part::Relation(r.id), false)).chain(functions).collect()
+    let operators = snapshot.operators().filter(|o| o.schema == id).map(|o| (Part::Operator(o.id), false));
+    inside.map(|r| (Part::Relation(r.id), false)).chain(functions).chain(operators).collect()
 }
 
 fn of_function(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
     let Some(function) = snapshot.function(id) else { return vec![] };
-    let views = snapshot.relations().filter(|r| views_on(r).any(|(on, _)| on == id)).map(|r| Part::Relation(r.id));
-    views.chain(stored_calls(snapshot, function)).map(|part| (part, false)).collect()
+    let uses = |o: &&std::sync::Arc<Operator>| [o.procedure, o.restrict, o.join].contains(&id);
+    let operators = snapshot.operators().filter(uses).map(|o| Part::Operator(o.id));
+    let computes = |f: &&std::sync::Arc<Function>| f.aggregate().is_some_and(|a| a.functions().any(|of| of == id));
+    let aggregates = snapshot.functions().filter(computes).map(|f| Part::Function(f.id));
+    operators
+        .chain(aggregates)
+        .chain(views_of(snapshot, id))
+        .chain(stored_calls(snapshot, function))
+        .map(|part| (part, false))
+        .collect()
+}
+
+fn of_operator(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
+    let Some(operator) = snapshot.operator(id) else { return vec![] };
+    let sorts = |f: &&std::sync::Arc<Function>| f.aggregate().is_some_and(|a| a.sort_operator == id);
+    let aggregates = snapshot.functions().filter(sorts).map(|f| Part::Function(f.id));
+    let mut all: Vec<Part> =
+        aggregates.chain(views_of(snapshot, id)).chain(stored_operations(snapshot, operator)).collect();
+    // Older ones first, as far as their OIDs tell.
+    all.sort_by_key(|part| match *part {
+        Part::Schema(id) | Part::Relation(id) | Part::Index(id) | Part::Function(id) | Part::Operator(id) => id,
+        Part::Constraint(_, constraint) => constraint,
+        Part::Column(relation, _) | Part::Default(relation, _) => relation,
+    });
+    all.into_iter().map(|part| (part, false)).collect()
+}
+
+/// Views that use the function or operator.
+fn views_of(snapshot: &Snapshot, id: Oid) -> impl Iterator<Item = Part> {
+    snapshot.relations().filter(move |r| views_on(r).any(|(on, _)| on == id)).map(|r| Part::Relation(r.id))
 }
 
 /// Stored expressions that call the function: of defaults, generated columns, checks, indexes and other functions' parameters.
 pub(super) fn stored_calls(snapshot: &Snapshot, function: &Function) -> Vec<Part> {
     let Some(schema) = snapshot.schema(function.schema) else { return vec![] };
-    let call = function.call_text(&schema.name);
-    let calls = |text: &String| text.split('\'').step_by(2).any(|outside| outside.contains(&call));
+    stored_mentions(snapshot, function.database, function.id, &function.call_text(&schema.name))
+}
+
+/// Stored expressions that use the operator, or one of its name and schema.
+pub(super) fn stored_operations(snapshot: &Snapshot, operator: &Operator) -> Vec<Part> {
+    let Some(schema) = snapshot.schema(operator.schema) else { return vec![] };
+    stored_mentions(snapshot, operator.database, operator.id, &operator.stored_text(&schema.name))
+}
+
+/// What stored expressions outside of `own` write `call`.
+fn stored_mentions(snapshot: &Snapshot, database: Oid, own: Oid, call: &str) -> Vec<Part> {
+    let calls = |text: &String| text.split('\'').step_by(2).any(|outside| outside.contains(call));
     let mut all = vec![];
-    for relation in snapshot.relations().filter(|r| r.database == function.database) {
+    for relation in snapshot.relations().filter(|r| r.database == database) {
         for column in relation.live_columns().filter(|c| c.default.as_ref().is_some_and(calls)) {
             all.push(match column.is_generated {
                 true => Part::Column(relation.id, column.number),
@@ -243,7 +290,7 @@ pub(super) fn stored_calls(snapshot: &Snapshot, function: &Function) -> Vec<Part
             }
         }
     }
-    let others = snapshot.functions().filter(|f| f.id != function.id);
+    let others = snapshot.functions().filter(|f| f.id != own);
     all.extend(
         others
             .filter(|f| f.parameters.iter().any(|p| p.default.as_ref().is_some_and(calls)))
@@ -277,8 +324,13 @@ fn of_relation(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
     all.sort_by_key(|(part, _)| !uses_array(part));
     if relation.row_type != 0 {
         let is_of = |ty: Oid| ty == relation.row_type || ty == relation.row_array_type;
-        let using = snapshot.functions().filter(|f| is_of(f.result) || f.parameters.iter().any(|p| is_of(p.ty)));
+        let using = snapshot.functions().filter(|f| {
+            let of_state = |a: &AggregateDefinition| is_of(a.plain.state);
+            is_of(f.result) || f.parameters.iter().any(|p| is_of(p.ty)) || f.aggregate().is_some_and(of_state)
+        });
         all.extend(using.map(|f| (Part::Function(f.id), false)));
+        let using = snapshot.operators().filter(|o| [o.left, o.right, o.result].into_iter().any(is_of));
+        all.extend(using.map(|o| (Part::Operator(o.id), false)));
     }
     for (other, constraint, _) in snapshot.foreign_keys_to(id).filter(|(other, _, _)| other.id != id) {
         all.push((Part::Constraint(other.id, constraint.id), false));

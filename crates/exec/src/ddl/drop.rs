@@ -19,7 +19,6 @@ fn word(kind: DropKind) -> &'static str {
         DropKind::Schema => "schema",
         DropKind::Type | DropKind::Domain => "type",
         DropKind::Procedure => "procedure",
-        DropKind::Aggregate => "aggregate",
         DropKind::Trigger => "trigger",
         DropKind::Rule => "rule",
         DropKind::Policy => "policy",
@@ -165,7 +164,7 @@ fn drop_of_nothing(
     if_exists: bool,
 ) -> Result<()> {
     let missing = |name: &ObjectName| match kind {
-        DropKind::Procedure | DropKind::Aggregate => {
+        DropKind::Procedure => {
             let message = match if_exists {
                 true => format!("{} {}() does not exist", word(kind), name.parts.join(".")),
                 false => format!("could not find a {} named \"{}\"", word(kind), name.parts.join(".")),
@@ -235,6 +234,7 @@ pub(super) async fn carry_out(context: &mut DdlContext<'_>, plan: DropPlan) -> R
                     context.catalog.remove(context.txn, key)?;
                 }
             }
+            Part::Operator(id) => super::operators::remove(context, id).await?,
             Part::Schema(id) => {
                 let key = ObjectKey::new(ObjectKind::Schema, id);
                 if context.catalog.lock(context.txn, key).await? {

@@ -64,8 +64,7 @@ pub(super) fn find(context: &DdlContext<'_>, named: &RoutineName) -> Result<Arc<
                 .hint("Specify the argument list to select the function unambiguously.")),
         };
     };
-    let inputs = parameters.iter().filter(|p| p.mode.is_input());
-    let types = inputs.map(|p| resolve(context, &p.ty).map(|(ty, _)| ty)).collect::<Result<Vec<Oid>>>()?;
+    let types = input_types(context, parameters)?;
     if let Some(function) = all().find(|f| f.input_types() == types) {
         return Ok(function.clone());
     }
@@ -77,9 +76,152 @@ pub(super) fn find(context: &DdlContext<'_>, named: &RoutineName) -> Result<Arc<
     Err(error(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist")))
 }
 
+/// A function, built-in or a user's.
+pub(super) enum AnyFunction {
+    Builtin(&'static builtin::Proc),
+    User(Arc<Function>),
+}
+
+impl AnyFunction {
+    pub(super) fn id(&self) -> Oid {
+        match self {
+            AnyFunction::Builtin(proc) => proc.oid,
+            AnyFunction::User(function) => function.id,
+        }
+    }
+
+    pub(super) fn result(&self) -> Oid {
+        match self {
+            AnyFunction::Builtin(proc) => proc.result,
+            AnyFunction::User(function) => function.result,
+        }
+    }
+
+    pub(super) fn arguments(&self) -> Vec<Oid> {
+        match self {
+            AnyFunction::Builtin(proc) => proc.args.to_vec(),
+            AnyFunction::User(function) => function.input_types(),
+        }
+    }
+
+    pub(super) fn is_strict(&self) -> bool {
+        match self {
+            AnyFunction::Builtin(proc) => proc.strict,
+            AnyFunction::User(function) => function.strict,
+        }
+    }
+
+    pub(super) fn returns_set(&self) -> bool {
+        match self {
+            AnyFunction::Builtin(proc) => proc.returns_set,
+            AnyFunction::User(function) => function.returns_set,
+        }
+    }
+
+    /// 42501 where the session's role may not call it.
+    pub(super) fn require_execute(&self, context: &DdlContext<'_>) -> Result<()> {
+        match self {
+            AnyFunction::Builtin(_) => Ok(()),
+            AnyFunction::User(function) => {
+                let target = Target::Function(function);
+                privileges::require(context.catalog.snapshot(), context.role, target, privilege::EXECUTE)
+            }
+        }
+    }
+}
+
+/// All functions of a name, in the search path's order.
+pub(super) fn named(context: &DdlContext<'_>, name: &[String]) -> Result<Vec<AnyFunction>> {
+    let object = ObjectName { parts: name.to_vec(), position: 0 };
+    let mut found = vec![];
+    for schema in schemas(context, &object)? {
+        if schema == PG_CATALOG_SCHEMA {
+            found.extend(builtin::procs_by_name(object.object()).iter().map(|p| AnyFunction::Builtin(p)));
+        }
+        let users = context.catalog.snapshot().functions_by_name(schema, object.object());
+        found.extend(users.map(|f| AnyFunction::User(f.clone())));
+    }
+    Ok(found)
+}
+
+/// The function of just these argument types that a definition names. 42883 where there is none.
+pub(super) fn exact(context: &DdlContext<'_>, name: &[String], types: &[Oid]) -> Result<AnyFunction> {
+    let missing = || {
+        let message = format!("function {} does not exist", written(context, name, types));
+        error(SqlState::UNDEFINED_FUNCTION, message)
+    };
+    named(context, name)?.into_iter().find(|f| f.arguments() == types).ok_or_else(missing)
+}
+
+/// `schema.f(integer, text)`, as it was named.
+pub(super) fn written(context: &DdlContext<'_>, name: &[String], types: &[Oid]) -> String {
+    signature_of(context, &name.join("."), types)
+}
+
+/// A type as the session sees it.
+pub(super) fn type_name(context: &DdlContext<'_>, ty: Oid) -> String {
+    names::format_type(context.catalog.snapshot(), context.scope(), ty, None)
+}
+
+/// What a statement says that a function is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Routine {
+    Function,
+    Aggregate,
+}
+
+impl Routine {
+    pub(super) fn of(function: &Function) -> Routine {
+        if function.aggregate().is_some() { Routine::Aggregate } else { Routine::Function }
+    }
+}
+
+/// An aggregate that a statement names. 42883, or 42809 for a function that is none.
+pub(super) fn find_aggregate(context: &DdlContext<'_>, named: &RoutineName) -> Result<Arc<Function>> {
+    let types = input_types(context, named.parameters.as_deref().unwrap_or_default())?;
+    let shown = || match types.as_slice() {
+        [] => format!("{}(*)", named.name.parts.join(".")),
+        types => written(context, &named.name.parts, types),
+    };
+    match find(context, named) {
+        Ok(function) if function.aggregate().is_some() => Ok(function),
+        Ok(_) => {
+            let message = format!("function {} is not an aggregate", written(context, &named.name.parts, &types));
+            Err(error(SqlState::WRONG_OBJECT_TYPE, message))
+        }
+        Err(missing) if missing.code() == SqlState::UNDEFINED_FUNCTION => {
+            Err(error(SqlState::UNDEFINED_FUNCTION, format!("aggregate {} does not exist", shown())))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn find_routine(context: &DdlContext<'_>, kind: Routine, named: &RoutineName) -> Result<Arc<Function>> {
+    match kind {
+        Routine::Function => find(context, named),
+        Routine::Aggregate => find_aggregate(context, named),
+    }
+}
+
+/// 42809 for an aggregate where functions are altered and dropped.
+fn refuse_aggregate(function: &Function) -> Result<()> {
+    match Routine::of(function) {
+        Routine::Function => Ok(()),
+        Routine::Aggregate => {
+            let message = format!("\"{}\" is an aggregate function", function.name);
+            Err(error(SqlState::WRONG_OBJECT_TYPE, message))
+        }
+    }
+}
+
+fn input_types(context: &DdlContext<'_>, parameters: &[ParameterDefinition]) -> Result<Vec<Oid>> {
+    let inputs = parameters.iter().filter(|p| p.mode.is_input());
+    inputs.map(|p| resolve(context, &p.ty).map(|(ty, _)| ty)).collect()
+}
+
 /// The same, locked and newest; only its owner may go on.
-async fn lock_own(context: &mut DdlContext<'_>, named: &RoutineName) -> Result<Arc<Function>> {
-    let function = lock(context, find(context, named)?.id).await?;
+async fn lock_own(context: &mut DdlContext<'_>, kind: Routine, named: &RoutineName) -> Result<Arc<Function>> {
+    let function = lock(context, find_routine(context, kind, named)?.id).await?;
     context.require_owner(Target::Function(&function))?;
     Ok(function)
 }
@@ -100,7 +242,7 @@ pub(super) fn change(context: &mut DdlContext<'_>, function: &Function, f: impl 
 // --- types
 
 /// A parameter's or result's type without its modifier, and whether it says SETOF.
-fn resolve(context: &DdlContext<'_>, text: &SqlText) -> Result<(Oid, bool)> {
+pub(super) fn resolve(context: &DdlContext<'_>, text: &SqlText) -> Result<(Oid, bool)> {
     let trimmed = text.text.trim_start();
     let (of, is_set) = match trimmed.get(..6).filter(|word| word.eq_ignore_ascii_case("setof ")) {
         Some(_) => (trimmed.get(6..).unwrap_or_default(), true),
@@ -118,7 +260,7 @@ fn resolve(context: &DdlContext<'_>, text: &SqlText) -> Result<(Oid, bool)> {
     Ok((resolved.ty.oid, is_set))
 }
 
-fn is_open(ty: Oid) -> bool {
+pub(super) fn is_open(ty: Oid) -> bool {
     matches!(
         ty,
         oid::ANYELEMENT
@@ -167,7 +309,7 @@ fn check_types(parameters: &[Parameter], result: Oid) -> Result<()> {
 pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateFunction) -> Result<()> {
     let (schema, _) = context.creation_schema(&create.name, false).await?;
     check_language(create)?;
-    let parameters = parameters(context, &create.parameters)?;
+    let parameters = parameters(context, &create.parameters, "functions")?;
     let (result, returns_set) = result(context, create, &parameters)?;
     let body = body(context, create)?;
     check_types(&parameters, result)?;
@@ -195,7 +337,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateFunction
     match context.catalog.claim_name(context.txn, NameSpace::Functions, schema.id, &made.signature()).await? {
         Some(old) => {
             let old = lock(context, old).await?;
-            check_replacement(context, create, &old, &made)?;
+            check_replacement(context, create.or_replace, &old, &made, Routine::Function)?;
             (made.id, made.owner) = (old.id, old.owner);
             (made.privileges, made.comment) = (old.privileges.clone(), old.comment.clone());
         }
@@ -246,7 +388,12 @@ fn body(context: &DdlContext<'_>, create: &CreateFunction) -> Result<FunctionBod
     }
 }
 
-fn parameters(context: &DdlContext<'_>, definitions: &[ParameterDefinition]) -> Result<Vec<Parameter>> {
+/// `of`: functions or aggregates, as messages call them.
+pub(super) fn parameters(
+    context: &DdlContext<'_>,
+    definitions: &[ParameterDefinition],
+    of: &str,
+) -> Result<Vec<Parameter>> {
     let mut made: Vec<Parameter> = vec![];
     let mut has_defaults = false;
     for definition in definitions {
@@ -258,7 +405,7 @@ fn parameters(context: &DdlContext<'_>, definitions: &[ParameterDefinition]) -> 
             e
         })?;
         if is_set {
-            return Err(invalid("functions cannot accept set arguments"));
+            return Err(invalid(format!("{of} cannot accept set arguments")));
         }
         let is_input = definition.mode.is_input();
         if is_input && made.iter().any(|p| p.mode == ParameterMode::Variadic) {
@@ -294,7 +441,7 @@ fn parameters(context: &DdlContext<'_>, definitions: &[ParameterDefinition]) -> 
         made.push(Parameter { name, mode: definition.mode, ty, default });
     }
     if made.iter().filter(|p| p.mode.is_input()).count() > PARAMETERS_MAX {
-        let message = format!("functions cannot have more than {PARAMETERS_MAX} arguments");
+        let message = format!("{of} cannot have more than {PARAMETERS_MAX} arguments");
         return Err(error(SqlState::TOO_MANY_ARGUMENTS, message));
     }
     Ok(made)
@@ -365,15 +512,7 @@ fn with_options(context: &DdlContext<'_>, mut function: Function, options: &Func
         function.leakproof = leakproof;
     }
     if let Some(parallel) = &options.parallel {
-        function.parallel = match parallel.as_str() {
-            "safe" => 's',
-            "restricted" => 'r',
-            "unsafe" => 'u',
-            _ => {
-                let message = "parameter \"parallel\" must be SAFE, RESTRICTED, or UNSAFE";
-                return Err(error(SqlState::SYNTAX_ERROR, message));
-            }
-        };
+        function.parallel = self::parallel(parallel)?;
     }
     if let Some(cost) = options.cost {
         if cost <= 0.0 {
@@ -393,14 +532,39 @@ fn with_options(context: &DdlContext<'_>, mut function: Function, options: &Func
     Ok(function)
 }
 
+/// pg_proc's letter.
+pub(super) fn parallel(word: &str) -> Result<char> {
+    match word {
+        "safe" => Ok('s'),
+        "restricted" => Ok('r'),
+        "unsafe" => Ok('u'),
+        _ => {
+            let message = "parameter \"parallel\" must be SAFE, RESTRICTED, or UNSAFE";
+            Err(error(SqlState::SYNTAX_ERROR, message))
+        }
+    }
+}
+
 /// What CREATE OR REPLACE may not change: whoever calls the function relies on it.
-fn check_replacement(context: &DdlContext<'_>, create: &CreateFunction, old: &Function, new: &Function) -> Result<()> {
-    if !create.or_replace {
+pub(super) fn check_replacement(
+    context: &DdlContext<'_>,
+    or_replace: bool,
+    old: &Function,
+    new: &Function,
+    kind: Routine,
+) -> Result<()> {
+    if !or_replace {
         let message = format!("function \"{}\" already exists with same argument types", new.name);
         return Err(error(SqlState::DUPLICATE_FUNCTION, message));
     }
     context.require_owner(Target::Function(old))?;
-    let hint = |e: SqlError| e.hint(format!("Use DROP FUNCTION {} first.", signature(context, old)));
+    if Routine::of(old) != kind {
+        let is = if kind == Routine::Function { "an aggregate" } else { "a" };
+        let detail = format!("\"{}\" is {is} function.", old.name);
+        return Err(error(SqlState::WRONG_OBJECT_TYPE, "cannot change routine kind").detail(detail));
+    }
+    let word = if kind == Routine::Function { "FUNCTION" } else { "AGGREGATE" };
+    let hint = |e: SqlError| e.hint(format!("Use DROP {word} {} first.", signature(context, old)));
     if old.result != new.result || old.returns_set != new.returns_set {
         let error = invalid("cannot change return type of existing function");
         return Err(hint(error));
@@ -423,8 +587,13 @@ fn check_replacement(context: &DdlContext<'_>, create: &CreateFunction, old: &Fu
 
 // --- ALTER
 
-pub(super) async fn alter(context: &mut DdlContext<'_>, named: &RoutineName, action: &AlterFunction) -> Result<()> {
-    let function = lock_own(context, named).await?;
+pub(super) async fn alter(
+    context: &mut DdlContext<'_>,
+    kind: Routine,
+    named: &RoutineName,
+    action: &AlterFunction,
+) -> Result<()> {
+    let function = lock_own(context, kind, named).await?;
     match action {
         AlterFunction::Rename(to) => {
             let Some(schema) = context.catalog.snapshot().schema(function.schema).cloned() else { return Ok(()) };
@@ -445,6 +614,7 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, named: &RoutineName, act
             give(context, &function, owner)
         }
         AlterFunction::Options(options) => {
+            refuse_aggregate(&function)?;
             let changed = with_options(context, Function::clone(&function), options)?;
             context.catalog.put(context.txn, Object::Function(changed))
         }
@@ -498,28 +668,34 @@ pub(super) fn check_not_stored(context: &DdlContext<'_>, function: &Function) ->
 
 pub(super) async fn drop(
     context: &mut DdlContext<'_>,
+    kind: Routine,
     functions: &[RoutineName],
     if_exists: bool,
     cascade: bool,
 ) -> Result<()> {
     let mut targets = vec![];
     for named in functions {
-        match find(context, named) {
+        match find_routine(context, kind, named) {
             Ok(found) => {
                 let function = lock(context, found.id).await?;
+                if kind == Routine::Function {
+                    let hint = "Use DROP AGGREGATE to drop aggregate functions.";
+                    refuse_aggregate(&function).map_err(|e| e.hint(hint))?;
+                }
                 require_droppable(context, &function)?;
                 if !targets.contains(&Part::Function(function.id)) {
                     targets.push(Part::Function(function.id));
                 }
             }
             Err(missing) if if_exists && is_missing(&missing) => {
+                let word = if kind == Routine::Function { "function" } else { "aggregate" };
                 let mut what = missing.message().to_owned();
                 if named.parameters.is_none() && missing.code() == SqlState::UNDEFINED_FUNCTION {
                     what = format!("function {}() does not exist", named.name.parts.join("."));
                 }
                 if let (Some(parameters), SqlState::UNDEFINED_FUNCTION) = (&named.parameters, missing.code()) {
                     let types: Vec<String> = parameters.iter().map(|p| written_type(&p.ty.text)).collect();
-                    what = format!("function {}({}) does not exist", named.name.parts.join("."), types.join(","));
+                    what = format!("{word} {}({}) does not exist", named.name.parts.join("."), types.join(","));
                 }
                 context.skipping(SqlState::SUCCESSFUL_COMPLETION, &what);
             }
@@ -560,7 +736,7 @@ fn written_type(text: &str) -> String {
     }
 }
 
-fn is_missing(error: &SqlError) -> bool {
+pub(super) fn is_missing(error: &SqlError) -> bool {
     matches!(error.code(), SqlState::UNDEFINED_FUNCTION | SqlState::UNDEFINED_OBJECT | SqlState::INVALID_SCHEMA_NAME)
 }
 

@@ -11,6 +11,7 @@
 //! What needs the binder or the executor itself (expressions, queries, rows) goes through `DdlServices`, so that this
 //! module can be read, and tested, as what it is: rules about descriptors.
 
+mod aggregates;
 mod alter_column;
 mod alter_table;
 mod columns;
@@ -25,6 +26,7 @@ mod foreign_keys;
 mod functions;
 mod grants;
 mod indexes;
+mod operators;
 mod options;
 mod owned;
 mod rename;
@@ -46,6 +48,7 @@ pub(crate) use indexes::has_order;
 pub use services::{BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse};
 pub use sql_services::SqlServices;
 
+use functions::Routine;
 use sql::utility::ddl::{Ddl, DropKind};
 use types::{Result, SqlError};
 
@@ -102,9 +105,23 @@ pub async fn execute(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutco
         Ddl::ReassignOwned { from, to } => owned::reassign(context, from, to).await?,
         Ddl::DropOwned { roles, cascade } => owned::drop(context, roles, *cascade).await?,
         Ddl::CreateFunction(create) => functions::create(context, create).await?,
-        Ddl::AlterFunction { function, action } => functions::alter(context, function, action).await?,
+        Ddl::AlterFunction { function, action } => {
+            functions::alter(context, Routine::Function, function, action).await?;
+        }
         Ddl::DropFunctions { functions, if_exists, cascade } => {
-            functions::drop(context, functions, *if_exists, *cascade).await?;
+            functions::drop(context, Routine::Function, functions, *if_exists, *cascade).await?;
+        }
+        Ddl::CreateAggregate(create) => aggregates::create(context, create).await?,
+        Ddl::AlterAggregate(alter) => {
+            functions::alter(context, Routine::Aggregate, &alter.aggregate, &alter.action).await?;
+        }
+        Ddl::DropAggregates { aggregates, if_exists, cascade } => {
+            functions::drop(context, Routine::Aggregate, aggregates, *if_exists, *cascade).await?;
+        }
+        Ddl::CreateOperator(create) => operators::create(context, create).await?,
+        Ddl::AlterOperator { operator, action } => operators::alter(context, operator, action).await?,
+        Ddl::DropOperators { operators, if_exists, cascade } => {
+            operators::drop(context, operators, *if_exists, *cascade).await?;
         }
         Ddl::Unsupported { what, position } => return Err(SqlError::unsupported(what.clone()).at(*position)),
     }

@@ -61,6 +61,10 @@ pub(super) fn uses(context: &DdlContext<'_>, role: Oid) -> Vec<String> {
             lines.push(format!("privileges for {what}"));
         }
     }
+    for operator in snapshot.operators().filter(|o| o.database == context.database && o.owner == role) {
+        let what = depend::describe(snapshot, context.scope(), Part::Operator(operator.id));
+        lines.push(format!("owner of {what}"));
+    }
     for default in
         snapshot.default_privileges().filter(|d| d.role == role || d.grants.iter().any(|g| g.grantee == role))
     {
@@ -119,6 +123,9 @@ pub(super) async fn reassign(context: &mut DdlContext<'_>, from: &[RoleSpec], to
         let function = super::functions::lock(context, function.id).await?;
         super::functions::give(context, &function, to)?;
     }
+    for operator in snapshot.operators().filter(|o| o.database == here && from.contains(&o.owner)) {
+        super::operators::give_by_id(context, operator.id, to).await?;
+    }
     Ok(())
 }
 
@@ -145,6 +152,8 @@ pub(super) async fn drop(context: &mut DdlContext<'_>, roles: &[RoleSpec], casca
     );
     let functions = snapshot.functions().filter(|f| here(f.database, f.owner));
     parts.extend(functions.map(|f| Part::Function(f.id)));
+    let operators = snapshot.operators().filter(|o| here(o.database, o.owner));
+    parts.extend(operators.map(|o| Part::Operator(o.id)));
     if parts.is_empty() {
         return Ok(());
     }

@@ -52,6 +52,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateSchema) 
     context.search_path.insert(0, id);
     context.creation_schema = Some(id);
     context.role = owner;
+    context.services.look_first_in(Some(id));
     let mut result = Ok(());
     for element in &create.elements {
         result = Box::pin(super::execute(element, context)).await.map(|_| ());
@@ -59,6 +60,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateSchema) 
             break;
         }
     }
+    context.services.look_first_in(None);
     (context.search_path, context.creation_schema, context.role) = (path, creation, role);
     result
 }
@@ -100,6 +102,9 @@ async fn rename(context: &mut DdlContext<'_>, changed: Schema) -> Result<()> {
     for function in before.functions().filter(|f| f.schema == id) {
         super::functions::check_not_stored(context, function)?;
     }
+    for operator in before.operators().filter(|o| o.schema == id) {
+        super::operators::check_not_stored(context, operator)?;
+    }
     context.catalog.put(context.txn, Object::Schema(changed))?;
     let inside: Vec<Arc<Relation>> = before.relations().filter(|r| r.schema == id).cloned().collect();
     for relation in inside {
@@ -120,8 +125,10 @@ async fn rename(context: &mut DdlContext<'_>, changed: Schema) -> Result<()> {
         }
         super::rename::rename_in_views(context, &before, relation.id).await?;
     }
-    for function in before.functions().filter(|f| f.schema == id) {
-        super::rename::rename_in_views(context, &before, function.id).await?;
+    let functions = before.functions().filter(|f| f.schema == id).map(|f| f.id);
+    let operators = before.operators().filter(|o| o.schema == id).map(|o| o.id);
+    for id in functions.chain(operators) {
+        super::rename::rename_in_views(context, &before, id).await?;
     }
     Ok(())
 }

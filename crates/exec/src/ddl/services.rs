@@ -52,6 +52,11 @@ pub struct BoundQuery {
 
 /// Implemented over `sql` and the operators. All of it happens in the statement's transaction.
 pub trait DdlServices: Send + Sync {
+    /// Binds what follows with this schema in front of the search path, or without: for the elements of CREATE SCHEMA.
+    fn look_first_in(&self, schema: Option<Oid>) {
+        let _ = schema;
+    }
+
     /// Errors have positions in the whole string. `column`: whose value it is to become, for messages; or empty.
     fn bind_expression(
         &self,

@@ -16,6 +16,7 @@ use sql::utility::ddl::SqlText;
 use sql::{BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, PlannerSettings, StoredUse};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use txn::{Direction, KeyRange, ReadsNewest, Scan};
 use types::user_type::UserTypesHandle;
 use types::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType};
@@ -28,6 +29,8 @@ pub struct SqlServices {
     /// Its `catalog` is replaced by what each call is given.
     pub bind: BindContext,
     pub settings: PlannerSettings,
+    /// A schema that names are looked up in before the search path's; 0: none.
+    pub first_schema: AtomicU32,
     /// Other sessions connected to a database.
     pub sessions_in: Box<dyn Fn(Oid) -> usize + Send + Sync>,
     /// Tells them to end.
@@ -36,12 +39,18 @@ pub struct SqlServices {
 
 impl SqlServices {
     fn bind_context(&self, catalog: &Arc<Snapshot>) -> BindContext {
-        BindContext { catalog: catalog.clone(), format: self.format(catalog), ..self.bind.clone() }
+        let search_path = self.search_path();
+        BindContext { catalog: catalog.clone(), format: self.format(catalog), search_path, ..self.bind.clone() }
+    }
+
+    fn search_path(&self) -> Vec<Oid> {
+        let first = Some(self.first_schema.load(Ordering::Relaxed)).filter(|id| *id != 0);
+        first.into_iter().chain(self.bind.search_path.iter().copied()).collect()
     }
 
     /// With users' types as this catalog has them.
     fn format(&self, catalog: &Arc<Snapshot>) -> Arc<FormatSettings> {
-        let (catalog, search_path) = (catalog.clone(), self.bind.search_path.clone());
+        let (catalog, search_path) = (catalog.clone(), self.search_path());
         let types = TypesInScope { catalog, database: self.bind.database, search_path };
         let user_types = UserTypesHandle::new(Arc::new(types));
         Arc::new(FormatSettings { user_types, ..FormatSettings::clone(&self.context.format) })
@@ -254,6 +263,10 @@ fn expression_name(expr: &Expr) -> Option<String> {
 }
 
 impl DdlServices for SqlServices {
+    fn look_first_in(&self, schema: Option<Oid>) {
+        self.first_schema.store(schema.unwrap_or(0), Ordering::Relaxed);
+    }
+
     fn bind_expression(
         &self,
         catalog: &Arc<Snapshot>,

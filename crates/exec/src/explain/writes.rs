@@ -77,7 +77,7 @@ impl<'a> Renderer<'a> {
         let args: Vec<String> = call.args.iter().map(|a| scope.text(a)).collect();
         let direct: Vec<String> = call.direct.iter().map(|a| scope.text(a)).collect();
         let order = self.sort_keys(&call.order_by, names, outer).join(", ");
-        let name = quote_ident(call.proc.name);
+        let name = quote_ident(call.function.name());
         let mut text = if !direct.is_empty() || (call.args.is_empty() && !order.is_empty()) {
             format!("{name}({}) WITHIN GROUP (ORDER BY {order})", direct.join(", "))
         } else {
@@ -94,13 +94,12 @@ impl<'a> Renderer<'a> {
 
     pub(super) fn window_call(&self, call: &PlanWindowCall, names: &[Name], outer: &Outer) -> Name {
         let scope = self.scope(names, outer, false);
-        let (WindowFunction::Builtin(proc) | WindowFunction::Aggregate(proc)) = call.function;
         let mut args: Vec<String> = call.args.iter().map(|a| scope.text(a)).collect();
         if args.is_empty() && matches!(call.function, WindowFunction::Aggregate(_)) {
             args.push("*".to_owned());
         }
         let filter = call.filter.as_ref().map_or(String::new(), |f| format!(" FILTER (WHERE {})", scope.text(f)));
-        let text = format!("{}({}){filter} OVER (?)", quote_ident(proc.name), args.join(", "));
+        let text = format!("{}({}){filter} OVER (?)", quote_ident(call.function.name()), args.join(", "));
         Name::Expression { text, is_own: true }
     }
 

@@ -3,7 +3,7 @@
 use super::reg::with_scope;
 use super::{SessionFn, SessionSetFn, arg_oid, arg_str};
 use crate::expr::EvalContext;
-use catalog::names;
+use catalog::{names, operators};
 use types::{Datum, Oid, Result, SqlError, SqlState, builtin};
 
 pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
@@ -31,8 +31,10 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
         }
         Ok(builtin::proc_by_oid(arg_oid(args, 0)).map_or(Datum::Null, |_| Datum::Bool(true)))
     }),
-    ("pg_operator_is_visible", |_, _, args| {
-        Ok(builtin::operator_by_oid(arg_oid(args, 0)).map_or(Datum::Null, |_| Datum::Bool(true)))
+    ("pg_operator_is_visible", |env, _, args| {
+        let Some(operator) = operators::by_id(env.catalog, arg_oid(args, 0)) else { return Ok(Datum::Null) };
+        let is_visible = |scope: names::NameScope<'_>| operators::is_visible(env.catalog, scope, &operator);
+        Ok(Datum::Bool(with_scope(env.session, is_visible)))
     }),
     ("pg_collation_is_visible", |_, _, _| Ok(Datum::Bool(true))),
     ("pg_conversion_is_visible", |_, _, _| Ok(Datum::Bool(true))),
@@ -154,6 +156,9 @@ fn description(env: &EvalContext<'_>, id: Oid, class: &str) -> Datum {
         }
         () if is("pg_proc") && catalog.function(id).is_some() => {
             catalog.function(id).and_then(|f| f.comment.as_deref())
+        }
+        () if is("pg_operator") && catalog.operator(id).is_some() => {
+            catalog.operator(id).and_then(|o| o.comment.as_deref())
         }
         () if class == "pg_database" => catalog.database(id).and_then(|d| d.comment.as_deref()),
         () if class == "pg_authid" => catalog.role(id).and_then(|r| r.comment.as_deref()),

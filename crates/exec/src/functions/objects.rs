@@ -121,9 +121,9 @@ fn describe(env: &EvalContext<'_>, args: &[Datum]) -> Option<String> {
             Some(format!("function {}({})", quote_ident(proc.name), types(env, &proc.args)))
         }
         PG_OPERATOR => {
-            let operator = builtin::operator_by_oid(id)?;
-            let left = if operator.left == 0 { "NONE".to_owned() } else { type_name(env, operator.left) };
-            Some(format!("operator {}({left},{})", operator.name, type_name(env, operator.right)))
+            let operator = catalog::operators::by_id(env.catalog, id)?;
+            let shown = with_scope(env.session, |scope| catalog::operators::signature(env.catalog, scope, &operator));
+            Some(format!("operator {shown}"))
         }
         PG_CAST => {
             let cast = builtin::casts().iter().find(|c| c.oid == id)?;

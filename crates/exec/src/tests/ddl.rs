@@ -66,6 +66,7 @@ impl Database {
                 let Utility::Ddl(ddl) = *utility else { panic!("{statement}") };
                 let sessions_in = Box::new(|_| 0);
                 let services = SqlServices {
+                    first_schema: 0.into(),
                     context,
                     bind,
                     settings: PlannerSettings::default(),

@@ -335,7 +335,8 @@ pub fn call(name: &str, a: Expr, b: Expr) -> Expr {
 pub fn aggregate(oid: Oid, args: Vec<Expr>) -> PlanAggregate {
     let proc = builtin::proc_by_oid(oid).expect("an aggregate");
     let ty = SqlType::new(proc.result);
-    PlanAggregate { proc, args, direct: vec![], distinct: false, order_by: vec![], filter: None, ty }
+    let function = sql::aggregate::AggregateFunction::Builtin(proc);
+    PlanAggregate { function, args, direct: vec![], distinct: false, order_by: vec![], filter: None, ty }
 }
 
 pub fn key(n: u32) -> PlanSortKey {

@@ -1,15 +1,18 @@
 //! One call: a built-in window function, or an aggregate over frames.
 
 use super::frame::Partition;
+use super::moving::Moving;
+use crate::aggregate::{Steps, UserState};
 use crate::batch::{Batch, Column, ColumnBuilder, ColumnKind};
 use crate::expr::Program;
 use crate::run::Run;
+use sql::aggregate::{AggregateFunction, UserAggregate};
 use sql::logical::{FrameExclusion, WindowFunction};
 use sql::physical::PlanWindowCall;
 use std::ops::Range;
 use std::sync::Arc;
 use types::aggregates::Accumulator;
-use types::builtin::Proc;
+use types::builtin::{Proc, Volatility};
 use types::{CallContext, Datum, Result, SqlError, SqlState, SqlType};
 
 pub(crate) struct Call {
@@ -35,12 +38,18 @@ enum Function {
     Last,
     Nth,
     Aggregate(&'static Proc),
+    User {
+        plain: Arc<Steps>,
+        /// For frames whose first row moves.
+        moving: Option<Arc<Steps>>,
+    },
 }
 
 impl Call {
     pub fn new(plan: &PlanWindowCall) -> Result<Call> {
-        let function = match plan.function {
-            WindowFunction::Aggregate(proc) => Function::Aggregate(proc),
+        let function = match &plan.function {
+            WindowFunction::Aggregate(AggregateFunction::Builtin(proc)) => Function::Aggregate(proc),
+            WindowFunction::Aggregate(AggregateFunction::User(user)) => user_function(user, plan)?,
             WindowFunction::Builtin(proc) => match proc.name {
                 "row_number" => Function::RowNumber,
                 "rank" => Function::Rank,
@@ -75,10 +84,28 @@ impl Call {
             args.push(arg.eval(run, &partition.rows).await?);
         }
         let mut out = ColumnBuilder::new(ColumnKind::of(self.result));
-        match self.function {
+        match &self.function {
             Function::Aggregate(proc) => {
                 let counts = self.counted(run, &partition.rows).await?;
-                self.aggregate(run, partition, proc, &args, counts.as_deref(), &mut out).await?;
+                let make = |context: &CallContext<'_>| accumulator(proc, context);
+                self.aggregate(run, partition, &make, &args, counts.as_deref(), &mut out).await?;
+            }
+            Function::User { plain, moving } => {
+                let counts = self.counted(run, &partition.rows).await?;
+                let statement = run.context.clone();
+                let can_move = partition.start_moves && partition.exclusion == FrameExclusion::None;
+                match moving.as_ref().filter(|_| can_move) {
+                    Some(steps) => {
+                        let state = UserState::new(steps, &statement);
+                        Moving::new(state, &args, counts.as_deref()).compute(run, partition, &mut out).await?;
+                    }
+                    None => {
+                        let make = |_: &CallContext<'_>| -> Result<Box<dyn Accumulator>> {
+                            Ok(Box::new(UserState::new(plain, &statement)))
+                        };
+                        self.aggregate(run, partition, &make, &args, counts.as_deref(), &mut out).await?;
+                    }
+                }
             }
             Function::Ntile => ntile(partition, args.first(), &mut out)?,
             _ => {
@@ -139,7 +166,7 @@ impl Call {
                 }
                 Datum::Null
             }
-            Function::Ntile | Function::Aggregate(_) => Datum::Null,
+            Function::Ntile | Function::Aggregate(_) | Function::User { .. } => Datum::Null,
         })
     }
 
@@ -160,19 +187,13 @@ impl Call {
         &self,
         run: &mut Run,
         partition: &Partition,
-        proc: &'static Proc,
+        make: &(dyn Fn(&CallContext<'_>) -> Result<Box<dyn Accumulator>> + Sync),
         args: &[Arc<Column>],
         counted: Option<&[bool]>,
         out: &mut ColumnBuilder,
     ) -> Result<()> {
         let format = run.context.format.clone();
         let context = CallContext { format: &format, arg_types: &self.arg_types, result_type: self.result };
-        let make = || -> Result<Box<dyn Accumulator>> {
-            types::aggregates::accumulator(proc.oid, &context, &[])?.ok_or_else(|| {
-                let name = crate::functions::signature(proc);
-                SqlError::unsupported(format!("aggregate function {name} is not supported"))
-            })
-        };
         let mut values = vec![Datum::Null; args.len()];
         let mut add = |state: &mut Box<dyn Accumulator>, rows: Range<usize>| -> Result<()> {
             for row in rows {
@@ -186,7 +207,7 @@ impl Call {
             }
             Ok(())
         };
-        let mut state = make()?;
+        let mut state = make(&context)?;
         let mut current: Range<usize> = 0..0;
         let mut last: Option<Datum> = None;
         let grows = partition.exclusion == FrameExclusion::None;
@@ -206,7 +227,7 @@ impl Call {
                 work += whole.end - current.end;
                 add(&mut state, current.end..whole.end)?;
             } else {
-                state = make()?;
+                state = make(&context)?;
                 for range in frame {
                     work += range.len();
                     add(&mut state, range)?;
@@ -223,6 +244,21 @@ impl Call {
         }
         Ok(())
     }
+}
+
+fn user_function(user: &UserAggregate, plan: &PlanWindowCall) -> Result<Function> {
+    let compile = |steps| Steps::compile(steps).map(Arc::new);
+    // What comes out another way each time can not be taken out again.
+    let is_stable = plan.args.iter().chain(&plan.filter).all(|e| sql::volatility(e) != Volatility::Volatile);
+    let moving = user.moving.as_ref().filter(|_| is_stable).map(compile).transpose()?;
+    Ok(Function::User { plain: compile(&user.plain)?, moving })
+}
+
+fn accumulator(proc: &Proc, context: &CallContext<'_>) -> Result<Box<dyn Accumulator>> {
+    types::aggregates::accumulator(proc.oid, context, &[])?.ok_or_else(|| {
+        let name = crate::functions::signature(proc);
+        SqlError::unsupported(format!("aggregate function {name} is not supported"))
+    })
 }
 
 fn first(ranges: [Range<usize>; 3]) -> Option<usize> {

@@ -66,6 +66,8 @@ pub(crate) struct Partition {
     /// Frame of each row, before exclusion.
     pub frames: Vec<Range<usize>>,
     pub exclusion: FrameExclusion,
+    /// Not all frames begin with the partition's first row.
+    pub start_moves: bool,
 }
 
 impl Partition {
@@ -85,7 +87,9 @@ impl Partition {
             group_of.push(group_starts.len() as u32 - 1);
         }
         group_starts.push(rows.len);
-        let mut partition = Partition { rows, group_of, group_starts, frames: vec![], exclusion: spec.exclusion };
+        let start_moves = !matches!(spec.start, Bound::UnboundedPreceding);
+        let exclusion = spec.exclusion;
+        let mut partition = Partition { rows, group_of, group_starts, frames: vec![], exclusion, start_moves };
         let start = partition.bounds(run, &spec.start, true, order, spec).await?;
         let end = partition.bounds(run, &spec.end, false, order, spec).await?;
         partition.frames = start.into_iter().zip(end).map(|(s, e)| s..e.max(s)).collect();

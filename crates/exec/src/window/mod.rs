@@ -2,6 +2,7 @@
 
 mod call;
 mod frame;
+mod moving;
 
 pub(crate) use call::Call;
 pub(crate) use frame::{FrameSpec, Partition};

@@ -8,6 +8,7 @@ use super::resolve::Candidate;
 use super::scope::{Clause, GroupingCall};
 use super::set_returning::{MOVE_TO_LATERAL, set_in};
 use super::unsupported;
+use crate::aggregate::AggregateFunction;
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{AggregateCall, ColumnId, SortKey};
 use crate::plan::columns;
@@ -83,21 +84,21 @@ impl Binder<'_> {
         let proc = chosen.item;
         let (args, ty) = self.convert_args(&chosen.args, proc.result, std::mem::take(&mut parts.args))?;
         parts.args = args;
-        self.aggregate_of(proc, parts, ty, position)
+        self.require_implemented(proc, position)?;
+        self.aggregate_of(AggregateFunction::Builtin(proc), parts, ty, position)
     }
 
     /// The same with its arguments converted.
     pub(super) fn aggregate_of(
         &mut self,
-        proc: &'static Proc,
+        function: AggregateFunction,
         mut parts: AggregateParts,
         ty: SqlType,
         position: u32,
     ) -> Result<Expr> {
-        self.require_implemented(proc, position)?;
         self.check_aggregate_parts(&parts)?;
         if parts.distinct {
-            self.check_distinct(proc, &mut parts, position)?;
+            self.check_distinct(function.name(), &mut parts, position)?;
         }
         let depth = self.depth_of(&parts, position)?;
         let scope = self.scopes.get(depth).ok_or_else(|| SqlError::internal("an aggregate has a query"))?;
@@ -105,9 +106,9 @@ impl Binder<'_> {
             let message = format!("aggregate functions are not allowed in {}", scope.clause.place());
             return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
         }
-        let output = self.new_column(proc.name, ty, 0, 0);
+        let output = self.new_column(function.name(), ty, 0, 0);
         let AggregateParts { args, direct, distinct, order_by, filter } = parts;
-        let call = AggregateCall { proc, args, direct, distinct, order_by, filter, output, ty };
+        let call = AggregateCall { function, args, direct, distinct, order_by, filter, output, ty };
         let output = match self.known_aggregate(depth, &call) {
             Some(known) => known,
             None => {
@@ -131,7 +132,7 @@ impl Binder<'_> {
             return None;
         }
         let known = self.scopes.get(depth)?.aggregates.iter().find(|c| {
-            std::ptr::eq(c.proc, call.proc)
+            c.function.is_same(&call.function)
                 && is_plain(c)
                 && c.distinct == call.distinct
                 && same(&c.args, &call.args)
@@ -157,9 +158,9 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn check_distinct(&mut self, proc: &Proc, parts: &mut AggregateParts, position: u32) -> Result<()> {
+    fn check_distinct(&mut self, name: &str, parts: &mut AggregateParts, position: u32) -> Result<()> {
         if parts.args.is_empty() {
-            let message = format!("DISTINCT specified, but {}(*) takes no arguments", proc.name);
+            let message = format!("DISTINCT specified, but {name}(*) takes no arguments");
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
         }
         for key in &mut parts.order_by {

@@ -4,6 +4,7 @@ use super::aggregate::AggregateParts;
 use super::resolve::{Candidate, Given};
 use super::scope::fold;
 use super::{Binder, unsupported};
+use crate::aggregate::AggregateFunction;
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::SortKey;
 use crate::parse::expr::Mark;
@@ -59,6 +60,9 @@ impl Binder<'_> {
         let input: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
         let given = Given { types: &input, names: &args.names, variadic_array: args.variadic_array };
         if let Some(user) = self.user_function(schema.as_deref(), &name, given, position)? {
+            if user.item.function.aggregate().is_some() {
+                return self.user_aggregate(user, args, list, call, position);
+            }
             refuse_aggregate_clauses(&name, call, list).map_err(|e| e.at(position))?;
             let call = self.user_call(user, args, position)?;
             return self.user_value(call);
@@ -371,7 +375,8 @@ impl Binder<'_> {
             key.expr = expr;
         }
         let parts = AggregateParts { args: vec![], direct: exprs, distinct: false, order_by: keys, filter };
-        self.aggregate_of(proc, parts, ty, position)
+        self.require_implemented(proc, position)?;
+        self.aggregate_of(AggregateFunction::Builtin(proc), parts, ty, position)
     }
 
     fn ordered_arguments(

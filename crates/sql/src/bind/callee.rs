@@ -6,11 +6,11 @@
 use super::call::Arguments;
 use super::resolve::{Candidate, Choice, Given, Signature, candidate, choose, without_doubles};
 use super::{Binder, unsupported};
-use crate::expr::{Expr, ExprKind};
+use crate::expr::{CallForm, Expr, ExprKind};
 use catalog::privileges::{self, Target};
 use catalog::{Function, PG_CATALOG_SCHEMA, privilege};
 use std::sync::Arc;
-use types::builtin::{self, Proc};
+use types::builtin::{self, Proc, ProcKind};
 use types::{Oid, Result, SqlError, SqlType};
 
 /// What a call may mean.
@@ -25,6 +25,12 @@ enum Callee {
 pub(super) struct UserFunction {
     pub(super) function: Arc<Function>,
     args: Vec<Oid>,
+}
+
+impl UserFunction {
+    pub(super) fn new(function: Arc<Function>) -> UserFunction {
+        UserFunction { args: function.input_types(), function }
+    }
 }
 
 impl Signature for Callee {
@@ -67,7 +73,7 @@ pub(super) struct UserCall {
 impl Binder<'_> {
     fn user_functions(&self, schema: Oid, name: &str) -> impl Iterator<Item = Callee> {
         let found = self.context.catalog.functions_by_name(schema, name);
-        found.map(|f| Callee::User(UserFunction { args: f.input_types(), function: f.clone() }))
+        found.map(|f| Callee::User(UserFunction::new(f.clone())))
     }
 
     /// The user's function that a call means; None: a built-in one, or none at all.
@@ -154,6 +160,22 @@ impl Binder<'_> {
         let result = of(function.result)?;
         let (args, _) = self.convert_args(declared, function.result, exprs)?;
         Ok(UserCall { function, args, result, outputs, position })
+    }
+
+    /// A call of the function with this OID, built-in or a user's, with all of its arguments.
+    pub(super) fn call_by_id(&mut self, id: Oid, args: Vec<Expr>, position: u32) -> Result<Expr> {
+        if let Some(function) = self.context.catalog.function(id).cloned() {
+            let declared = function.input_types();
+            let chosen = Candidate::plain(UserFunction::new(function), declared);
+            let call = self.user_call(chosen, Arguments { exprs: args, ..Arguments::default() }, position)?;
+            return self.user_value(call);
+        }
+        let proc = builtin::proc_by_oid(id)
+            .ok_or_else(|| SqlError::internal(format!("there is no function with OID {id}")))?;
+        if proc.kind != ProcKind::Function || proc.returns_set {
+            return Err(unsupported(&format!("{} as a function of an operator or aggregate", proc.name), position));
+        }
+        self.call(proc, &proc.args, proc.result, args, CallForm::Function, position)
     }
 
     /// Arguments in the parameters' order, those left out by their defaults.

@@ -142,7 +142,7 @@ impl Binder<'_> {
 
     /// Both sides of an operator, where one is a field of a document.
     pub(super) fn lifted(&mut self, name: &str, left: Expr, right: Expr) -> Result<(Expr, Expr)> {
-        let is_comparison = matches!(name, "=" | "<>" | "<" | "<=" | ">" | ">=");
+        let is_comparison = matches!(super::operator::bare(name), "=" | "<>" | "<" | "<=" | ">" | ">=");
         if !is_comparison || !(is_field(&left) || is_field(&right)) {
             return Ok((left, right));
         }

@@ -33,6 +33,7 @@ mod json_rows;
 mod locking;
 mod maintenance;
 mod merge;
+mod operator;
 mod output_name;
 mod polymorphic;
 mod query;
@@ -51,6 +52,7 @@ mod sugar;
 mod target;
 #[cfg(test)]
 mod tests;
+mod user_aggregate;
 mod utility;
 mod view_target;
 mod walk;

@@ -271,7 +271,7 @@ impl Binder<'_> {
 
     /// 42883 for a type whose values can not be compared for equality.
     pub(super) fn require_equality(&mut self, ty: SqlType, position: u32) -> Result<()> {
-        if self.binary_operator("=", ty, ty, position).is_ok() {
+        if self.own_operator("=", ty, ty).is_some() {
             return Ok(());
         }
         let name = self.type_name(ty);
@@ -461,7 +461,7 @@ impl Binder<'_> {
                 self.sorts_descending(operator, expr.ty, if place > 0 { place } else { position })?
             }
         };
-        let has_order = self.binary_operator("<", expr.ty, expr.ty, position).is_ok();
+        let has_order = self.own_operator("<", expr.ty, expr.ty).is_some();
         if !has_order {
             let name = self.type_name(expr.ty);
             let message = format!("could not identify an ordering operator for type {name}");
@@ -477,7 +477,7 @@ impl Binder<'_> {
     fn sorts_descending(&mut self, operator: &ast::ObjectName, ty: SqlType, position: u32) -> Result<bool> {
         let name = operator.0.last().map(ToString::to_string).unwrap_or_default();
         let name = name.as_str();
-        self.binary_operator(name, ty, ty, position)?;
+        self.meant(name, Some(ty), ty, position)?;
         match name {
             "<" => Ok(false),
             ">" => Ok(true),

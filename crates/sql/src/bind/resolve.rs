@@ -1,4 +1,4 @@
-//! Which operator or function is meant: PostgreSQL's overload resolution over `types::builtin`.
+//! Which function is meant, and which of several candidates: PostgreSQL's overload resolution over `types::builtin`.
 //!
 //! Exact match first; then candidates whose arguments all coerce implicitly, narrowed by exact matches, preferred types and,
 //! for literals of unknown type, by type category. Polymorphic arguments are made concrete at the end.
@@ -8,7 +8,7 @@ use super::coerce::{can_coerce, category, is_polymorphic, is_preferred};
 use super::expr::leftmost;
 use super::polymorphic::{self, Concrete};
 use crate::expr::{CallForm, Expr, ExprKind};
-use types::builtin::{self, Operator, Proc, ProcKind};
+use types::builtin::{self, Proc, ProcKind};
 use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
 
 /// Arguments that a function may have.
@@ -28,7 +28,7 @@ pub(super) struct Candidate<T> {
 }
 
 impl<T> Candidate<T> {
-    fn plain(item: T, args: Vec<Oid>) -> Candidate<T> {
+    pub(super) fn plain(item: T, args: Vec<Oid>) -> Candidate<T> {
         Candidate { item, args, gathered: None, places: vec![], variadic_array: false }
     }
 }
@@ -215,84 +215,6 @@ impl Binder<'_> {
             true => self.concrete(declared, args),
             false => Ok(Concrete { element: None, compatible: None }),
         }
-    }
-
-    /// `left op right`.
-    pub(super) fn binary(&mut self, name: &str, left: Expr, right: Expr, position: u32) -> Result<Expr> {
-        let (left, right) = self.lifted(name, left, right)?;
-        let operator = self.binary_operator(name, left.ty, right.ty, position)?;
-        self.apply(operator, vec![left, right], position)
-    }
-
-    pub(super) fn apply(&mut self, operator: &'static Operator, args: Vec<Expr>, position: u32) -> Result<Expr> {
-        let proc = builtin::proc_by_oid(operator.proc)
-            .ok_or_else(|| SqlError::internal(format!("operator {} has no function", operator.name)))?;
-        let declared: &[Oid] = match operator.left {
-            0 => &[operator.right],
-            left => &[left, operator.right],
-        };
-        self.call(proc, declared, operator.result, args, CallForm::Operator(operator), position)
-    }
-
-    pub(super) fn binary_operator(
-        &self,
-        name: &str,
-        left: SqlType,
-        right: SqlType,
-        position: u32,
-    ) -> Result<&'static Operator> {
-        let mut input = [left.oid, right.oid];
-        let all = builtin::operators_by_name(name).iter().filter(|o| o.left != 0);
-        let candidates: Vec<_> = all.map(|o| Candidate::plain(*o, vec![o.left, o.right])).collect();
-        // One unknown side is first taken to be of the other's type.
-        let guess = match input {
-            [oid::UNKNOWN, known] | [known, oid::UNKNOWN] => [known, known],
-            both => both,
-        };
-        if let Some(exact) = candidates.iter().find(|c| c.args == guess) {
-            return Ok(exact.item);
-        }
-        // Varchar is text to operators.
-        for ty in &mut input {
-            if *ty == oid::VARCHAR {
-                *ty = oid::TEXT;
-            }
-        }
-        let names = || {
-            let (l, r) = (self.type_name(left), self.type_name(right));
-            format!("{l} {name} {r}")
-        };
-        self.operator_choice(choose(candidates, &input), names, position)
-    }
-
-    pub(super) fn prefix(&mut self, name: &str, arg: Expr, position: u32) -> Result<Expr> {
-        let all = builtin::operators_by_name(name).iter().filter(|o| o.left == 0);
-        let candidates: Vec<_> = all.map(|o| Candidate::plain(*o, vec![o.right])).collect();
-        let names = || format!("{name} {}", self.type_name(arg.ty));
-        let operator = self.operator_choice(choose(candidates, &[arg.ty.oid]), names, position)?;
-        self.apply(operator, vec![arg], position)
-    }
-
-    fn operator_choice(
-        &self,
-        choice: Choice<&'static Operator>,
-        names: impl Fn() -> String,
-        position: u32,
-    ) -> Result<&'static Operator> {
-        let (state, what, hint) = match choice {
-            Choice::One(c) => return Ok(c.item),
-            Choice::None => (
-                SqlState::UNDEFINED_FUNCTION,
-                "operator does not exist",
-                "No operator matches the given name and argument types. You might need to add explicit type casts.",
-            ),
-            Choice::Ambiguous => (
-                SqlState::AMBIGUOUS_FUNCTION,
-                "operator is not unique",
-                "Could not choose a best candidate operator. You might need to add explicit type casts.",
-            ),
-        };
-        Err(SqlError::new(state, format!("{what}: {}", names())).hint(hint).at(position))
     }
 
     /// The function of that name for these arguments.

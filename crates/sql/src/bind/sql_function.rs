@@ -54,6 +54,9 @@ struct Body {
 impl Binder<'_> {
     /// The call as a value.
     pub(super) fn user_value(&mut self, call: UserCall) -> Result<Expr> {
+        if call.function.aggregate().is_some() {
+            return Err(unsupported(&format!("aggregate {} in this place", call.function.name), call.position));
+        }
         if self.is_checked(&call.function) {
             return Ok(Expr::new(ExprKind::Const(Datum::Null), call.result, call.position));
         }
@@ -70,7 +73,7 @@ impl Binder<'_> {
             Some(value) => {
                 self.has_inlined = true;
                 let ty = value.ty;
-                let inlined = Inlined { function: call.function, args: call.args, body: value };
+                let inlined = Inlined { function: Some(call.function), operator: None, args: call.args, body: value };
                 Ok(Expr::new(ExprKind::Inlined(Box::new(inlined)), ty, call.position))
             }
             None => self.as_subquery(&call, body, &shape),
@@ -303,7 +306,7 @@ pub(super) fn settle(query: &mut Query) {
     roots.for_each(|root| walk::each_expr_mut(root, &mut body_alone));
 }
 
-fn body_alone(expr: &mut Expr) {
+pub(super) fn body_alone(expr: &mut Expr) {
     while let ExprKind::Inlined(call) = &mut expr.kind {
         let body = std::mem::replace(&mut call.body, Expr::constant(Datum::Null, SqlType::UNKNOWN));
         *expr = Expr { ty: expr.ty, ..body };
@@ -319,6 +322,8 @@ pub(super) fn source(body: &FunctionBody) -> String {
     match body {
         FunctionBody::Text(text) => text.clone(),
         FunctionBody::Return { expression, .. } => format!("SELECT {expression}"),
+        // Never asked for.
+        FunctionBody::Aggregate(_) => String::new(),
     }
 }
 
@@ -334,7 +339,8 @@ fn is_trivial(arg: &Expr) -> bool {
     fn count(expr: &Expr) -> usize {
         1 + expr.children().into_iter().map(count).sum::<usize>()
     }
-    let is_leaf = matches!(arg.kind, ExprKind::Column(_) | ExprKind::Const(_) | ExprKind::Parameter(_));
+    let is_leaf =
+        matches!(arg.kind, ExprKind::Column(_) | ExprKind::Input(_) | ExprKind::Const(_) | ExprKind::Parameter(_));
     let has_subquery = || arg.any(&mut |e| matches!(e.kind, ExprKind::Subquery(_)));
     is_leaf || count(arg) <= CHEAP_NODES_MAX && !has_subquery() && volatility(arg) == Volatility::Immutable
 }

@@ -90,9 +90,19 @@ pub fn bind_stored(
     binder.as_used(expr, usage)
 }
 
+/// `text || value` and `value || text`.
+const CONCATENATIONS: &[&str] = &["anytextcat(anynonarray,text)", "textanycat(text,anynonarray)"];
+
 /// How far a bound expression's value can be relied on.
 pub fn volatility(expr: &Expr) -> Volatility {
     let own = match &expr.kind {
+        // Written in SQL, they are as stable as the cast in them.
+        ExprKind::Call { proc, args, .. } if CONCATENATIONS.contains(&proc.symbol) => {
+            match args.iter().any(|arg| reads_settings(arg.ty.oid)) {
+                true => proc.volatility,
+                false => Volatility::Immutable,
+            }
+        }
         ExprKind::Call { proc, .. } => proc.volatility,
         // As it was declared, whatever its body does.
         ExprKind::Inlined(call) => return call.volatility(),

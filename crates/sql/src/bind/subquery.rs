@@ -1,7 +1,7 @@
 //! Subqueries in expressions: scalar ones, EXISTS, ARRAY, and comparisons with all rows of one.
 
 use super::expr::leftmost;
-use super::{Binder, unsupported};
+use super::{Binder, operator, unsupported};
 use crate::expr::{Expr, ExprKind, RowCompareOp};
 use crate::logical::{Subquery, SubqueryKind};
 use crate::parse::expr::operator_spelling;
@@ -143,18 +143,17 @@ impl Binder<'_> {
             return pairs.pop().ok_or_else(|| SqlError::internal("a row of one field has one"));
         }
         let start = leftmost(position, &pairs);
-        let op = match name {
+        let is_call = |pair: &Expr| matches!(pair.kind, ExprKind::Call { .. });
+        let op = match operator::bare(name) {
+            // A user's operator is in no family that would order rows.
+            other if !pairs.iter().all(is_call) => return Err(no_row_comparison(other).at(position)),
             "=" => return Ok(Expr::new(ExprKind::And(pairs), SqlType::BOOL, start)),
             "<>" => return Ok(Expr::new(ExprKind::Or(pairs), SqlType::BOOL, start)),
             "<" => RowCompareOp::Less,
             "<=" => RowCompareOp::LessOrEqual,
             ">" => RowCompareOp::Greater,
             ">=" => RowCompareOp::GreaterOrEqual,
-            _ => {
-                let message = format!("could not determine interpretation of row comparison operator {name}");
-                let hint = "Row comparison operators must be associated with btree operator families.";
-                return Err(SqlError::unsupported(message).hint(hint).at(position));
-            }
+            other => return Err(no_row_comparison(other).at(position)),
         };
         let (mut operators, mut left, mut right) = (vec![], vec![], vec![]);
         for pair in pairs {
@@ -170,4 +169,9 @@ impl Binder<'_> {
         }
         Ok(Expr::new(ExprKind::RowCompare { op, operators, left, right }, SqlType::BOOL, start))
     }
+}
+
+fn no_row_comparison(name: &str) -> SqlError {
+    SqlError::unsupported(format!("could not determine interpretation of row comparison operator {name}"))
+        .hint("Row comparison operators must be associated with btree operator families.")
 }

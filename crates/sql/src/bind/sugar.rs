@@ -4,6 +4,7 @@ use super::expr::leftmost;
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::parse::expr::Mark;
+use catalog::operators::AnyOperator;
 use sqlparser::ast::{self, Expr as Ast, InTarget};
 use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
 
@@ -97,7 +98,8 @@ impl Binder<'_> {
         let Some((ty, array)) = self.common_type(&types, "IN").ok().and_then(|ty| Some((ty, ty.array()?))) else {
             return Ok(Err(items));
         };
-        if ty.oid == oid::RECORD {
+        // A user's operator is no operator over arrays.
+        if ty.oid == oid::RECORD || matches!(self.meant(name, Some(left.ty), ty, position), Ok(AnyOperator::User(_))) {
             return Ok(Err(items));
         }
         let elements = items.into_iter().map(|e| self.implicit_as(e, ty, "IN")).collect::<Result<_>>()?;
@@ -126,7 +128,7 @@ impl Binder<'_> {
             let message = "op ANY/ALL (array) requires array on right side";
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
         };
-        let operator = self.binary_operator(name, left.ty, element, position)?;
+        let operator = self.builtin_operator(name, left.ty, element, position)?;
         if operator.result != oid::BOOL {
             let message = "op ANY/ALL (array) requires operator to yield boolean";
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
@@ -207,7 +209,7 @@ impl Binder<'_> {
         right: Expr,
         position: u32,
     ) -> Result<(&'static types::builtin::Operator, Box<Expr>, Box<Expr>)> {
-        let equal = self.binary_operator("=", left.ty, right.ty, position)?;
+        let equal = self.builtin_operator("=", left.ty, right.ty, position)?;
         let call = self.apply(equal, vec![left, right], position)?;
         match call.kind {
             ExprKind::Call { args, .. } => match <[Expr; 2]>::try_from(args) {
@@ -275,7 +277,7 @@ impl Binder<'_> {
     }
 
     fn require_order(&self, ty: SqlType, position: u32) -> Result<()> {
-        if self.binary_operator("<", ty, ty, position).is_ok() {
+        if self.own_operator("<", ty, ty).is_some() {
             return Ok(());
         }
         let name = self.type_name(ty);

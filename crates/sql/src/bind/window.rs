@@ -8,6 +8,7 @@ use super::resolve::Candidate;
 use super::scope::{Clause, Scope, fold};
 use super::set_returning::{MOVE_TO_LATERAL, set_in};
 use super::{Binder, group};
+use crate::aggregate::AggregateFunction;
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{
     Frame, FrameBound, FrameExclusion, FrameUnits, Node, SortKey, WindowCall, WindowFunction, WindowSpec,
@@ -108,7 +109,37 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let proc = chosen.item;
         self.require_implemented(proc, position)?;
-        let is_aggregate = proc.kind == ProcKind::Aggregate;
+        let (args, ty) = self.convert_args(&chosen.args, proc.result, std::mem::take(&mut parts.args))?;
+        parts.args = args;
+        match proc.kind {
+            ProcKind::Aggregate => self.aggregate_over(AggregateFunction::Builtin(proc), parts, ty, over, position),
+            _ => self.over(WindowFunction::Builtin(proc), proc.name, parts, ty, over, position),
+        }
+    }
+
+    /// The same of an aggregate whose arguments are converted.
+    pub(super) fn aggregate_over(
+        &mut self,
+        function: AggregateFunction,
+        parts: AggregateParts,
+        ty: SqlType,
+        over: &WindowType,
+        position: u32,
+    ) -> Result<Expr> {
+        let name = function.name().to_owned();
+        self.over(WindowFunction::Aggregate(function), &name, parts, ty, over, position)
+    }
+
+    fn over(
+        &mut self,
+        function: WindowFunction,
+        name: &str,
+        parts: AggregateParts,
+        ty: SqlType,
+        over: &WindowType,
+        position: u32,
+    ) -> Result<Expr> {
+        let is_aggregate = matches!(function, WindowFunction::Aggregate(_));
         if parts.distinct {
             return Err(SqlError::unsupported("DISTINCT is not implemented for window functions").at(position));
         }
@@ -120,15 +151,10 @@ impl Binder<'_> {
             let message = "FILTER is not implemented for non-aggregate window functions";
             return Err(SqlError::unsupported(message).at(position));
         }
-        let (args, ty) = self.convert_args(&chosen.args, proc.result, std::mem::take(&mut parts.args))?;
-        self.check_window_place(&args, position)?;
-        let function = match is_aggregate {
-            true => WindowFunction::Aggregate(proc),
-            false => WindowFunction::Builtin(proc),
-        };
+        self.check_window_place(&parts.args, position)?;
         let window = self.window_of(over)?;
-        let output = self.new_column(proc.name, ty, 0, 0);
-        let call = WindowCall { function, args, filter: parts.filter, output, ty };
+        let output = self.new_column(name, ty, 0, 0);
+        let call = WindowCall { function, args: parts.args, filter: parts.filter, output, ty };
         let scope = self.scope()?;
         match scope.windows.iter_mut().find(|w| w.is_like(&window)) {
             Some(known) => known.calls.push(call),

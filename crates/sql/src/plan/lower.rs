@@ -6,7 +6,7 @@ use super::sort::is_order_expr;
 use super::{Lowered, MAX_DEPTH, Planner, Positions, Result, missing, positions};
 use crate::cost::{self, Cost};
 use crate::expr::Expr;
-use crate::logical::{AggregateCall, ColumnId, CteId, FunctionCallItem, Node, WindowFunction, WindowSpec};
+use crate::logical::{AggregateCall, ColumnId, CteId, FunctionCallItem, Node, WindowSpec};
 use crate::physical::{Op, PlanAggregate, PlanWindowCall};
 use crate::plan::estimate::FUNCTION_ROWS;
 use crate::plan::{OrderKey, columns};
@@ -232,7 +232,7 @@ impl Planner<'_> {
 
     fn aggregate_call(&mut self, call: &AggregateCall, place: &Positions) -> Result<PlanAggregate> {
         Ok(PlanAggregate {
-            proc: call.proc,
+            function: call.function.clone(),
             args: self.resolve_all(&call.args, place)?,
             direct: self.resolve_all(&call.direct, place)?,
             distinct: call.distinct,
@@ -257,10 +257,7 @@ impl Planner<'_> {
         let place = positions(&input.layout);
         let calls = spec.calls.iter().map(|call| {
             Ok(PlanWindowCall {
-                function: match call.function {
-                    WindowFunction::Builtin(proc) => WindowFunction::Builtin(proc),
-                    WindowFunction::Aggregate(proc) => WindowFunction::Aggregate(proc),
-                },
+                function: call.function.clone(),
                 args: self.resolve_all(&call.args, &place)?,
                 filter: self.resolve_option(call.filter.as_ref(), &place)?,
                 ty: call.ty,

@@ -39,7 +39,7 @@ pub(super) fn apply(context: &PlanContext, node: &mut Node) {
 
 /// The aggregate of one call over the row that has its value.
 fn first(context: &PlanContext, input: &Node, call: &AggregateCall) -> Option<Node> {
-    let descending = match call.proc.name {
+    let descending = match call.function.builtin_name() {
         "min" => false,
         "max" => true,
         _ => return None,

@@ -324,7 +324,8 @@ impl Rules<'_> {
         others: &[Expr],
     ) -> Option<Expr> {
         let Aggregated { mut inner, calls, made, output } = parts;
-        if !calls.iter().all(|c| EMPTY_IS_NULL.contains(&c.proc.name) || c.proc.name == "count") {
+        let is_known = |name: &'static str| EMPTY_IS_NULL.contains(&name) || name == "count";
+        if !calls.iter().all(|c| is_known(c.function.builtin_name())) {
             return None;
         }
         let mut pulled = vec![];
@@ -366,7 +367,7 @@ impl Rules<'_> {
         }
         // The value over no rows at all: NULL by the padding, 0 of a count.
         let mut values: BTreeMap<ColumnId, Expr> = BTreeMap::new();
-        for call in calls.iter().filter(|c| c.proc.name == "count") {
+        for call in calls.iter().filter(|c| c.function.builtin_name() == "count") {
             let args = vec![Expr::column(call.output, call.ty), Expr::constant(Datum::Int8(0), SqlType::INT8)];
             values.insert(call.output, Expr::new(ExprKind::Coalesce(args), call.ty, 0));
         }

@@ -4,7 +4,9 @@
 //! what it finds then is what counts. For the same reason expressions and queries are `SqlText`: an ALTER TABLE of several
 //! actions binds each against the table as the actions before it left it. Their syntax has been checked by the parser.
 
+pub use super::aggregates::*;
 pub use super::functions::*;
+pub use super::operators::*;
 pub use super::user_types::*;
 use types::SqlError;
 
@@ -166,6 +168,23 @@ pub enum Ddl {
     },
     DropFunctions {
         functions: Vec<RoutineName>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    CreateAggregate(CreateAggregate),
+    AlterAggregate(AlterAggregate),
+    DropAggregates {
+        aggregates: Vec<RoutineName>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    CreateOperator(CreateOperator),
+    AlterOperator {
+        operator: OperatorName,
+        action: AlterOperator,
+    },
+    DropOperators {
+        operators: Vec<OperatorName>,
         if_exists: bool,
         cascade: bool,
     },
@@ -508,7 +527,6 @@ pub enum DropKind {
     Domain,
     /// Of objects that cannot exist here: only IF EXISTS can succeed.
     Procedure,
-    Aggregate,
     Trigger,
     Rule,
     Policy,
@@ -517,6 +535,8 @@ pub enum DropKind {
 
 #[derive(Clone, Debug)]
 pub enum CommentTarget {
+    Operator(OperatorName),
+    Aggregate(RoutineName),
     Database(Name),
     Schema(Name),
     Relation {
@@ -660,6 +680,12 @@ impl Ddl {
             Ddl::CreateFunction(_) => "CREATE FUNCTION",
             Ddl::AlterFunction { .. } => "ALTER FUNCTION",
             Ddl::DropFunctions { .. } => "DROP FUNCTION",
+            Ddl::CreateAggregate(_) => "CREATE AGGREGATE",
+            Ddl::AlterAggregate(_) => "ALTER AGGREGATE",
+            Ddl::DropAggregates { .. } => "DROP AGGREGATE",
+            Ddl::CreateOperator(_) => "CREATE OPERATOR",
+            Ddl::AlterOperator { .. } => "ALTER OPERATOR",
+            Ddl::DropOperators { .. } => "DROP OPERATOR",
             Ddl::Unsupported { .. } => "",
         }
     }
@@ -697,7 +723,6 @@ fn drop_tag(kind: DropKind) -> &'static str {
         DropKind::Type => "DROP TYPE",
         DropKind::Domain => "DROP DOMAIN",
         DropKind::Procedure => "DROP PROCEDURE",
-        DropKind::Aggregate => "DROP AGGREGATE",
         DropKind::Trigger => "DROP TRIGGER",
         DropKind::Rule => "DROP RULE",
         DropKind::Policy => "DROP POLICY",

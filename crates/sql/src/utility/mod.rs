@@ -6,8 +6,10 @@ use crate::logical::Query;
 use std::sync::Arc;
 use types::{Oid, SqlType};
 
+mod aggregates;
 pub mod ddl;
 mod functions;
+mod operators;
 mod user_types;
 
 #[derive(Clone, Debug)]

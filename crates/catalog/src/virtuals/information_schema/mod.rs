@@ -90,7 +90,7 @@ impl<'a> Viewer<'a> {
 
     /// A stored expression as this session's search path has it.
     fn shown(&self, text: &str) -> String {
-        crate::names::with_visible_types(self.catalog, self.scope, text)
+        crate::names::with_visible_names(self.catalog, self.scope, text)
     }
 
     /// Whether the viewer has the rights of a role (`pg_has_role(…, 'USAGE')`).

@@ -25,6 +25,8 @@ impl Cursor<'_, '_> {
             "function" => self.alter_function(position),
             "type" => self.alter_type(false, position),
             "domain" => self.alter_type(true, position),
+            "operator" => self.alter_operator(position),
+            "aggregate" => self.alter_aggregate(),
             "default" => {
                 self.expect(&["default", "privileges"])?;
                 self.alter_default_privileges()
@@ -40,8 +42,6 @@ impl Cursor<'_, '_> {
             "trigger",
             "rule",
             "policy",
-            "aggregate",
-            "operator",
             "collation",
             "conversion",
             "extension",

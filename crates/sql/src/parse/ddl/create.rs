@@ -37,6 +37,9 @@ impl Cursor<'_, '_> {
             self.advance();
             return self.create_function(or_replace, position);
         }
+        if word == "aggregate" {
+            return self.create_aggregate(or_replace);
+        }
         if or_replace {
             return self.create_unsupported(&word, position);
         }
@@ -60,6 +63,7 @@ impl Cursor<'_, '_> {
             "role" | "user" | "group" => self.create_role(word, position),
             "type" => self.create_type(position),
             "domain" => self.create_domain(),
+            "operator" => self.create_operator(position),
             _ => self.create_unsupported(word, position),
         }
     }
@@ -71,8 +75,6 @@ impl Cursor<'_, '_> {
             "constraint",
             "rule",
             "policy",
-            "aggregate",
-            "operator",
             "cast",
             "collation",
             "conversion",

@@ -220,6 +220,11 @@ impl Cursor<'_, '_> {
         self.identifier_of(|word| !is_in(RESERVED, word) && !is_in(TYPE_OR_FUNCTION_ONLY, word)).is_some()
     }
 
+    /// Whether a type's name may begin here.
+    pub(in crate::parse) fn at_type(&self) -> bool {
+        self.identifier_of(|word| !is_in(RESERVED, word)).is_some()
+    }
+
     /// PostgreSQL's ColLabel: any word.
     pub(in crate::parse) fn label(&mut self) -> Result<Name> {
         let name = self.identifier_of(|_| true);

@@ -21,7 +21,9 @@ impl Cursor<'_, '_> {
                 Ok(Ddl::DropOwned { roles, cascade: self.drop_behavior() })
             }
             "role" | "user" | "group" => self.drop_roles(position),
-            "function" | "procedure" | "aggregate" | "routine" => self.drop_routines(&word, position),
+            "aggregate" => self.drop_aggregates(),
+            "function" | "procedure" | "routine" => self.drop_routines(&word, position),
+            "operator" => self.drop_operators(position),
             "trigger" | "rule" | "policy" => self.drop_of_table(&word, position),
             _ => self.drop_relations(&word, position),
         }
@@ -59,7 +61,6 @@ impl Cursor<'_, '_> {
 
     fn drop_unsupported(&mut self, word: &str, position: u32) -> Result<Ddl> {
         const KNOWN: &[&str] = &[
-            "operator",
             "cast",
             "collation",
             "conversion",
@@ -119,7 +120,6 @@ impl Cursor<'_, '_> {
         // Nothing of the other kinds exists, so that IF EXISTS is all that can succeed.
         let kind = match word {
             "procedure" => DropKind::Procedure,
-            "aggregate" => DropKind::Aggregate,
             _ => return Ok(Ddl::DropFunctions { functions, if_exists, cascade }),
         };
         let names = functions.into_iter().map(|f| f.name).collect();
@@ -191,6 +191,14 @@ impl Cursor<'_, '_> {
             "function" => {
                 self.advance();
                 CommentTarget::Function(self.routine_name()?)
+            }
+            "operator" if !self.peek_words(&["operator", "class"]) && !self.peek_words(&["operator", "family"]) => {
+                self.advance();
+                CommentTarget::Operator(self.operator_name()?)
+            }
+            "aggregate" => {
+                self.advance();
+                CommentTarget::Aggregate(self.aggregate_name()?)
             }
             "constraint" => {
                 self.advance();

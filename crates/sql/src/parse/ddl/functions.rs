@@ -60,7 +60,7 @@ impl Cursor<'_, '_> {
         Ok(parameters)
     }
 
-    fn parameter(&mut self) -> Result<ParameterDefinition> {
+    pub(super) fn parameter(&mut self) -> Result<ParameterDefinition> {
         let mut mode = self.parameter_mode();
         let name = if self.at_parameter_name() { Some(self.label()?) } else { None };
         if mode.is_none() {

@@ -8,12 +8,14 @@
 //! that PostgreSQL has and Hyrax does not (triggers, procedures, …) become `Ddl::Unsupported`, so that the binder
 //! refuses them with 0A000 when it is their turn, not the whole string.
 
+mod aggregates;
 mod alter;
 mod create;
 mod cursor;
 mod drop;
 mod functions;
 mod grants;
+mod operators;
 mod select_into;
 mod sequences;
 mod tables;

@@ -295,11 +295,11 @@ pub(super) fn string_at(parser: &Parser<'_>, n: usize) -> bool {
     is_string(parser.peek_nth_token_ref(n))
 }
 
-/// pg_operator's name of an operator, without its schema. None where it is no operator of PostgreSQL's.
+/// pg_operator's name of an operator, behind the schema of OPERATOR(schema.op). None where it is no operator of PostgreSQL's.
 pub(crate) fn operator_spelling(op: &Op) -> Option<String> {
     match op {
         Op::And | Op::Or => None,
-        Op::PGCustomBinaryOperator(parts) => parts.last().cloned(),
+        Op::PGCustomBinaryOperator(parts) => Some(parts.join(".")),
         Op::Custom(name) => Some(name.clone()),
         other => Some(other.to_string()),
     }

@@ -20,7 +20,7 @@ mod typed;
 
 use super::dialect::Depth;
 pub(crate) use infix::operator_spelling;
-pub(super) use tokens::{cut_operators, wrap_whole_rows};
+pub(super) use tokens::{cut_operators, spelling, wrap_whole_rows};
 
 use sqlparser::ast::{
     Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,

@@ -4,7 +4,7 @@ use super::Node;
 use crate::Deparser;
 use crate::deparse::PlanNames;
 use crate::expr::{Expr, SubPlanKind, SubPlanRef};
-use crate::logical::{JoinKind, ScanColumn, SetOperation, WindowFunction};
+use crate::logical::{JoinKind, ScanColumn, SetOperation};
 use crate::physical::{
     Direct, KeyBounds, KeyEqual, Op, Plan, PlanAggregate, PlanBody, PlanNode, PlanSortKey, ScanTarget, Tree,
 };
@@ -393,7 +393,7 @@ impl Describer<'_> {
 
     fn call(&self, call: &PlanAggregate, inputs: &[String]) -> String {
         let mut text = self.texts(&call.args, inputs).join(", ");
-        if call.args.is_empty() && call.proc.name == "count" {
+        if call.args.is_empty() && call.function.name() == "count" {
             text = "*".to_owned();
         }
         if call.distinct {
@@ -403,7 +403,7 @@ impl Describer<'_> {
             text.push_str(&format!(" ORDER BY {}", self.keys(&call.order_by, inputs)));
         }
         let filter = call.filter.as_ref().map(|f| format!(" FILTER (WHERE {})", self.text(f, inputs)));
-        format!("{}({text}){}", call.proc.name, filter.unwrap_or_default())
+        format!("{}({text}){}", call.function.name(), filter.unwrap_or_default())
     }
 
     fn grouping(&self, op: &Op) -> Shown {
@@ -435,8 +435,7 @@ impl Describer<'_> {
             Op::Window { calls, .. } => {
                 let mut names = below.names.clone();
                 names.extend(calls.iter().map(|call| {
-                    let (WindowFunction::Builtin(proc) | WindowFunction::Aggregate(proc)) = call.function;
-                    format!("{}({}) OVER (?)", proc.name, self.texts(&call.args, &below.names).join(", "))
+                    format!("{}({}) OVER (?)", call.function.name(), self.texts(&call.args, &below.names).join(", "))
                 }));
                 ("WindowAgg", names)
             }
