@@ -184,6 +184,21 @@ pub(super) fn next_layout(relation: &Relation) -> Result<u16> {
 
 // --- columns
 
+/// 0A000 where other columns hold rows of the table: these carry the fields that they were made with.
+pub(super) fn check_rows_not_stored(context: &DdlContext<'_>, relation: &Relation) -> Result<()> {
+    let snapshot = context.catalog.snapshot();
+    match super::depend::stored_use(snapshot, relation) {
+        None => Ok(()),
+        Some((table, column)) => {
+            let message = format!(
+                "cannot alter table \"{}\" because column \"{}.{}\" uses its row type",
+                relation.name, table.name, column.name
+            );
+            Err(error(SqlState::FEATURE_NOT_SUPPORTED, message))
+        }
+    }
+}
+
 async fn add_column(
     context: &mut DdlContext<'_>,
     id: Oid,
@@ -201,6 +216,7 @@ async fn add_column(
         }
         return Err(error(SqlState::DUPLICATE_COLUMN, message));
     }
+    check_rows_not_stored(context, &old)?;
     let mut relation = Relation::clone(&old);
     relation.layout = next_layout(&old)?;
     let mut wanted = vec![];
@@ -295,6 +311,7 @@ async fn drop_column(context: &mut DdlContext<'_>, id: Oid, name: &Name, if_exis
         }
         return Err(missing);
     };
+    check_rows_not_stored(context, &relation)?;
     if relation.distribution.contains(&column.number) {
         let message = format!("cannot drop column \"{}\" because the table is distributed by it", name.name);
         return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message));

@@ -312,6 +312,9 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateFunction
     let parameters = parameters(context, &create.parameters, "functions")?;
     let (result, returns_set) = result(context, create, &parameters)?;
     let body = body(context, create)?;
+    if matches!(body, FunctionBody::Return { .. }) && parameters.iter().any(|p| is_open(p.ty)) {
+        return Err(invalid("SQL function with unquoted function body cannot have polymorphic arguments"));
+    }
     check_types(&parameters, result)?;
     let made = Function {
         id: 0,

@@ -23,6 +23,16 @@ pub(super) fn elements_of(syntax: &Ast) -> Option<(&[Ast], Option<sqlparser::tok
     }
 }
 
+/// Whether values of the type form a further dimension in ARRAY[…]. Not so int2vector and oidvector, though they are arrays.
+pub(super) fn is_sub_array(ty: SqlType) -> bool {
+    ty.is_array() && !matches!(ty.oid, oid::INT2VECTOR | oid::OIDVECTOR)
+}
+
+/// The type of an array of these.
+pub(super) fn array_over(element: SqlType) -> Option<SqlType> {
+    if is_sub_array(element) { Some(element) } else { element.array() }
+}
+
 impl Binder<'_> {
     /// `target`: the array type that a cast around it asks for.
     pub(super) fn array(&mut self, elements: &[Ast], target: Option<SqlType>, position: u32) -> Result<Expr> {
@@ -50,9 +60,8 @@ impl Binder<'_> {
             return self.array_as(bound, nested, target, position);
         }
         let (elements, element) = self.unify(bound, "ARRAY")?;
-        let nested = nested || element.is_array();
-        let ty = if element.is_array() { Some(element) } else { element.array() };
-        let Some(ty) = ty else {
+        let nested = nested || is_sub_array(element);
+        let Some(ty) = array_over(element) else {
             let name = self.type_name(element);
             let message = format!("could not find array type for data type {name}");
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(position));

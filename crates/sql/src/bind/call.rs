@@ -294,6 +294,11 @@ impl Binder<'_> {
     fn cast_call_form(&mut self, name: &str, args: Vec<Expr>, position: u32) -> Option<Result<Expr>> {
         let ty = types::builtin::type_by_name(name)?;
         let [arg] = <[Expr; 1]>::try_from(args).ok()?;
+        // Of a row, text is no such cast.
+        let is_row = arg.ty.oid == oid::RECORD || self.fields_of_type(arg.ty).is_some();
+        if is_row && ty.category == 'S' {
+            return None;
+        }
         Some(self.explicit_cast(arg, SqlType::new(ty.oid), position))
     }
 

@@ -58,6 +58,12 @@ impl Signature for Callee {
             Callee::User(user) => user.function.inputs().map(|p| p.name.as_str()).collect(),
         }
     }
+    fn schema(&self) -> Oid {
+        match self {
+            Callee::Builtin(_) => PG_CATALOG_SCHEMA,
+            Callee::User(user) => user.function.schema,
+        }
+    }
 }
 
 /// A call that has been decided: the function, its arguments as declared, and what its polymorphic types stand for.
@@ -123,6 +129,7 @@ impl Binder<'_> {
                     gathered: chosen.gathered,
                     places: chosen.places,
                     variadic_array: chosen.variadic_array,
+                    has_double: false,
                 }),
             }),
             Choice::None if schema.is_none() => Ok(None),

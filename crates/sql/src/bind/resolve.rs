@@ -25,11 +25,13 @@ pub(super) struct Candidate<T> {
     pub(super) places: Vec<usize>,
     /// The last argument was written `VARIADIC array`.
     pub(super) variadic_array: bool,
+    /// There is another of the same schema that would be called just so.
+    pub(super) has_double: bool,
 }
 
 impl<T> Candidate<T> {
     pub(super) fn plain(item: T, args: Vec<Oid>) -> Candidate<T> {
-        Candidate { item, args, gathered: None, places: vec![], variadic_array: false }
+        Candidate { item, args, gathered: None, places: vec![], variadic_array: false, has_double: false }
     }
 }
 
@@ -50,6 +52,13 @@ pub(super) enum Choice<T> {
 
 /// The one that fits best.
 pub(super) fn choose<T: Clone>(candidates: Vec<Candidate<T>>, input: &[Oid]) -> Choice<T> {
+    match choose_fitting(candidates, input) {
+        Choice::One(chosen) if chosen.has_double => Choice::Ambiguous,
+        choice => choice,
+    }
+}
+
+fn choose_fitting<T: Clone>(candidates: Vec<Candidate<T>>, input: &[Oid]) -> Choice<T> {
     if let Some(exact) = candidates.iter().find(|c| c.args == input) {
         return Choice::One(exact.clone());
     }
@@ -268,6 +277,7 @@ pub(super) trait Signature {
     fn defaults(&self) -> usize;
     /// Names of the arguments, as far as they have one.
     fn names(&self) -> Vec<&str>;
+    fn schema(&self) -> Oid;
 }
 
 impl Signature for &'static Proc {
@@ -283,6 +293,9 @@ impl Signature for &'static Proc {
     fn names(&self) -> Vec<&str> {
         let is_input = |n: usize| self.modes.get(n).is_none_or(|mode| matches!(mode, 'i' | 'b' | 'v'));
         self.arg_names.iter().enumerate().filter(|(n, _)| is_input(*n)).map(|(_, name)| *name).collect()
+    }
+    fn schema(&self) -> Oid {
+        catalog::PG_CATALOG_SCHEMA
     }
 }
 
@@ -332,14 +345,23 @@ fn by_name<T: Signature>(item: T, given: Given<'_>) -> Option<Candidate<T>> {
     all_given.then(|| Candidate { places, variadic_array: given.variadic_array, ..Candidate::plain(item, args) })
 }
 
-/// Of two that are called alike, the one without VARIADIC and without defaults; else the first.
-pub(super) fn without_doubles<T: Signature>(mut candidates: Vec<Candidate<T>>) -> Vec<Candidate<T>> {
-    candidates.sort_by_key(|c| (c.gathered.is_some(), c.item.args().len().saturating_sub(c.args.len())));
-    let mut seen: Vec<Vec<Oid>> = vec![];
-    candidates.retain(|c| {
-        let is_new = !seen.contains(&c.args);
-        seen.push(c.args.clone());
-        is_new
-    });
-    candidates
+/// Of two that are called alike, the one found first along the search path; of those of one schema the one without VARIADIC,
+/// and if that does not tell them apart, neither.
+pub(super) fn without_doubles<T: Signature>(candidates: Vec<Candidate<T>>) -> Vec<Candidate<T>> {
+    let mut kept: Vec<Candidate<T>> = vec![];
+    for candidate in candidates {
+        let Some(known) = kept.iter_mut().find(|k| k.args == candidate.args) else {
+            kept.push(candidate);
+            continue;
+        };
+        if known.item.schema() != candidate.item.schema() {
+            continue;
+        }
+        match (known.gathered.is_some(), candidate.gathered.is_some()) {
+            (true, false) => *known = candidate,
+            (false, true) => {}
+            _ => known.has_double = true,
+        }
+    }
+    kept
 }

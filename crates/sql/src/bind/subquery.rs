@@ -63,7 +63,7 @@ impl Binder<'_> {
     pub(super) fn array_subquery(&mut self, query: &ast::Query, position: u32) -> Result<Expr> {
         let (subquery, types) = self.subquery(query, SubqueryKind::Array)?;
         let element = Self::one_column(&types, position)?;
-        let Some(ty) = (if element.is_array() { Some(element) } else { element.array() }) else {
+        let Some(ty) = super::array::array_over(element) else {
             let name = self.type_name(element);
             let message = format!("could not find array type for data type {name}");
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(position));

@@ -4,6 +4,7 @@
 //! character indexes into the whole string.
 
 mod as_of;
+mod comments;
 mod copy;
 pub(crate) mod ddl;
 mod dialect;
@@ -181,7 +182,8 @@ fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
 }
 
 fn tokenize(text: &str, lines: &Lines) -> Result<Vec<TokenWithSpan>> {
-    let tokens = Tokenizer::new(&HyraxDialect, text).tokenize_with_location();
+    let blanked = comments::blanked(text);
+    let tokens = Tokenizer::new(&HyraxDialect, blanked.as_deref().unwrap_or(text)).tokenize_with_location();
     let tokens = tokens.map_err(|e| error::from_tokenizer(&e, text, lines))?;
     let tokens = literals::read(tokens, text, lines)?;
     Ok(expr::wrap_whole_rows(expr::cut_operators(tokens, text, lines)))
