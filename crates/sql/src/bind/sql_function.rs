@@ -65,11 +65,12 @@ impl Binder<'_> {
         }
         let body = self.function_body(&call)?;
         let shape = self.shape(&call);
-        let value = match (&shape, value_of(&body.query)) {
-            (Shape::Value(_), Some(expr)) => in_place(&call.function, &body, expr),
+        let value = match &shape {
+            Shape::Value(_) => value_of(&body.query),
+            Shape::Row { ty, .. } if ty.oid != oid::RECORD => row_of(&body.query, *ty),
             _ => None,
         };
-        match value {
+        match value.and_then(|expr| in_place(&call.function, &body, expr)) {
             Some(value) => {
                 self.has_inlined = true;
                 let ty = value.ty;
@@ -355,8 +356,8 @@ fn not_null(values: &[Expr]) -> Vec<Expr> {
     asked.map(test).collect()
 }
 
-/// The expression of a body that is one: `SELECT expression`.
-pub(super) fn value_of(query: &BoundQuery) -> Option<Expr> {
+/// The expressions of a body that has nothing else: `SELECT expression, …`.
+fn values_of(query: &BoundQuery) -> Option<Vec<Expr>> {
     fn value(node: &Node, id: ColumnId) -> Option<Expr> {
         let Node::Project { input, exprs } = node else { return None };
         let (_, expr) = exprs.iter().find(|(column, _)| *column == id)?;
@@ -381,10 +382,36 @@ pub(super) fn value_of(query: &BoundQuery) -> Option<Expr> {
             _ => None,
         }
     }
-    match query.columns.as_slice() {
-        [column] => value(&query.node, column.id),
+    query.columns.iter().map(|column| value(&query.node, column.id)).collect()
+}
+
+/// The expression of a body that is one.
+pub(super) fn value_of(query: &BoundQuery) -> Option<Expr> {
+    let [value] = <[Expr; 1]>::try_from(values_of(query)?).ok()?;
+    Some(value)
+}
+
+/// The row of a body that is expressions for its fields, or one whose fields they are.
+fn row_of(query: &BoundQuery, ty: SqlType) -> Option<Expr> {
+    let fields = values_of(query)?;
+    let source = |(at, field): (usize, &Expr)| match &field.kind {
+        ExprKind::Field { row, index } if *index == at => Some((**row).clone()),
         _ => None,
+    };
+    let sources: Option<Vec<Expr>> = fields.iter().enumerate().map(source).collect();
+    if let Some(rows) = sources
+        && let [first, others @ ..] = rows.as_slice()
+    {
+        if first.ty.oid == ty.oid && others.iter().all(|other| super::group::same(first, other)) {
+            return Some(first.clone());
+        }
+        // Read for each field, it would be computed for each.
+        if rows.iter().any(|row| volatility(row) == Volatility::Volatile) {
+            return None;
+        }
     }
+    let names = query.columns.iter().map(|c| c.name.clone()).collect();
+    Some(Expr::new(ExprKind::Row { fields, names }, ty, 0))
 }
 
 /// The body's expression with the arguments in their places; None where that would compute one of them twice, or not at
