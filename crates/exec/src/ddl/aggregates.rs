@@ -1,8 +1,9 @@
 //! CREATE AGGREGATE. An aggregate is a function whose body is other functions: the rest of its DDL is that of `functions`.
 
 use super::context::{DdlContext, error};
-use super::functions::{self, AnyFunction, Routine};
+use super::functions;
 use super::operators::{name_of, require_usage, truth_of, type_of};
+use super::routines::{self, AnyFunction, Routine};
 use catalog::operators as catalog_operators;
 use catalog::rows::NameSpace;
 use catalog::*;
@@ -179,13 +180,13 @@ fn result_for(declared: &[Oid], result: Oid, given: &[Oid]) -> Option<Oid> {
 
 /// A function of an aggregate, and what it returns for the types that it is called with.
 fn lookup(context: &DdlContext<'_>, name: &[String], given: &[Oid]) -> Result<(AnyFunction, Oid)> {
-    let found = match functions::exact(context, name, given) {
+    let found = match routines::exact(context, name, given) {
         Ok(exact) => {
             let result = exact.result();
             Some((exact, result))
         }
         Err(missing) => {
-            let all = functions::named(context, name)?.into_iter();
+            let all = routines::named(context, name)?.into_iter();
             let mut fitting = all.filter_map(|f| {
                 let result = result_for(&f.arguments(), f.result(), given)?;
                 Some((f, result))
@@ -196,7 +197,7 @@ fn lookup(context: &DdlContext<'_>, name: &[String], given: &[Oid]) -> Result<(A
     let Some((function, result)) = found else { return Err(SqlError::internal("a function was found or is missing")) };
     function.require_execute(context)?;
     if function.returns_set() {
-        let message = format!("function {} returns a set", functions::written(context, name, given));
+        let message = format!("function {} returns a set", routines::written(context, name, given));
         return Err(error(SqlState::DATATYPE_MISMATCH, message));
     }
     Ok((function, result))
@@ -212,7 +213,7 @@ fn lookup_returning(
 ) -> Result<AnyFunction> {
     let (function, result) = lookup(context, name, given)?;
     if result != wanted {
-        let wanted = functions::type_name(context, wanted);
+        let wanted = routines::type_name(context, wanted);
         let message = format!("return type of {what} function {} is not {wanted}", name.join("."));
         return Err(error(SqlState::DATATYPE_MISMATCH, message));
     }
@@ -314,7 +315,7 @@ fn definition(context: &DdlContext<'_>, written: &Written, arguments: &[Oid]) ->
         Some(_) => {
             let (moving, of_moving) = steps(context, &written.moving, arguments)?;
             if of_moving != result {
-                let (a, b) = (functions::type_name(context, of_moving), functions::type_name(context, result));
+                let (a, b) = (routines::type_name(context, of_moving), routines::type_name(context, result));
                 let message = format!(
                     "moving-aggregate implementation returns type {a}, but plain implementation returns type {b}"
                 );
@@ -410,7 +411,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateAggregat
     };
     match context.catalog.claim_name(context.txn, NameSpace::Functions, schema.id, &made.signature()).await? {
         Some(old) => {
-            let old = functions::lock(context, old).await?;
+            let old = routines::lock(context, old).await?;
             functions::check_replacement(context, create.or_replace, &old, &made, Routine::Aggregate)?;
             (made.id, made.owner) = (old.id, old.owner);
             (made.privileges, made.comment) = (old.privileges.clone(), old.comment.clone());

@@ -61,12 +61,12 @@ pub(super) async fn comment(context: &mut DdlContext<'_>, target: &CommentTarget
         }
         CommentTarget::Function(named) | CommentTarget::Aggregate(named) => {
             let found = match target {
-                CommentTarget::Aggregate(_) => super::functions::find_aggregate(context, named)?,
-                _ => super::functions::find(context, named)?,
+                CommentTarget::Aggregate(_) => super::routines::find_aggregate(context, named)?,
+                _ => super::routines::find(context, named)?,
             };
-            let function = super::functions::lock(context, found.id).await?;
+            let function = super::routines::lock(context, found.id).await?;
             context.require_owner(Target::Function(&function))?;
-            super::functions::change(context, &function, |f| f.comment = comment)
+            super::routines::change(context, &function, |f| f.comment = comment)
         }
         CommentTarget::Operator(named) => super::operators::comment(context, named, comment).await,
         CommentTarget::Role(name) => {

@@ -154,7 +154,7 @@ pub(super) async fn grant(context: &mut DdlContext<'_>, grant: &GrantStatement) 
         }
         GrantTarget::Functions(functions) => {
             for named in functions {
-                let id = super::functions::find(context, named)?.id;
+                let id = super::routines::find(context, named)?.id;
                 grant_on_function(context, grant, id, &grantees).await?;
             }
         }
@@ -397,9 +397,9 @@ async fn grant_on_function(
 ) -> Result<()> {
     refuse_columns(grant)?;
     let rights = object_rights(grant, Kind::Function)?;
-    let function = super::functions::lock(context, id).await?;
+    let function = super::routines::lock(context, id).await?;
     let list = changed_list(context, grant, Target::Function(&function), &function.name, rights, grantees)?;
-    super::functions::change(context, &function, |f| f.privileges = Some(list))
+    super::routines::change(context, &function, |f| f.privileges = Some(list))
 }
 
 // --- defaults

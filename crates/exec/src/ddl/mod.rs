@@ -31,6 +31,7 @@ mod options;
 mod owned;
 mod rename;
 mod roles;
+mod routines;
 mod schemas;
 mod scram;
 mod sequences;
@@ -48,7 +49,7 @@ pub(crate) use indexes::has_order;
 pub use services::{BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse};
 pub use sql_services::SqlServices;
 
-use functions::Routine;
+use routines::Routine;
 use sql::utility::ddl::{Ddl, DropKind};
 use types::{Result, SqlError};
 

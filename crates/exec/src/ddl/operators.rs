@@ -6,7 +6,7 @@
 use super::context::{DdlContext, error};
 use super::depend::{self, Part};
 use super::drop::drop_parts;
-use super::functions;
+use super::{functions, routines};
 use catalog::names;
 use catalog::operators::{self, AnyOperator};
 use catalog::privileges::{self, Target};
@@ -176,7 +176,7 @@ pub(super) fn require_usage(context: &DdlContext<'_>, ty: Oid) -> Result<()> {
 
 /// The estimator of that name.
 fn estimator(context: &DdlContext<'_>, name: &[String], arguments: &[Oid], what: &str) -> Result<Oid> {
-    let function = functions::exact(context, name, arguments)?;
+    let function = routines::exact(context, name, arguments)?;
     if function.result() != oid::FLOAT8 {
         let message = format!("{what} estimator function {} must return type double precision", name.join("."));
         return Err(error(SqlState::INVALID_OBJECT_DEFINITION, message));
@@ -252,7 +252,7 @@ fn resolved(context: &DdlContext<'_>, schema: &Schema, name: &str, definition: &
     }
     let types = if left == 0 { vec![right] } else { vec![left, right] };
     types.iter().try_for_each(|ty| require_usage(context, *ty))?;
-    let function = functions::exact(context, function_name, &types)?;
+    let function = routines::exact(context, function_name, &types)?;
     function.require_execute(context)?;
     require_usage(context, function.result())?;
     let named = |name: &Option<Vec<String>>, arguments, what| match name {

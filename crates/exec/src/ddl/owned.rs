@@ -120,7 +120,7 @@ pub(super) async fn reassign(context: &mut DdlContext<'_>, from: &[RoleSpec], to
         give(context, relation.id, to).await?;
     }
     for function in snapshot.functions().filter(|f| f.database == here && from.contains(&f.owner)) {
-        let function = super::functions::lock(context, function.id).await?;
+        let function = super::routines::lock(context, function.id).await?;
         super::functions::give(context, &function, to)?;
     }
     for operator in snapshot.operators().filter(|o| o.database == here && from.contains(&o.owner)) {
@@ -180,8 +180,8 @@ async fn revoke_all(context: &mut DdlContext<'_>, roles: &[Oid]) -> Result<()> {
         })?;
     }
     for function in snapshot.functions().filter(|f| f.database == here && mentions(&f.privileges)) {
-        let function = super::functions::lock(context, function.id).await?;
-        super::functions::change(context, &function, |f| strip(&mut f.privileges))?;
+        let function = super::routines::lock(context, function.id).await?;
+        super::routines::change(context, &function, |f| strip(&mut f.privileges))?;
     }
     for schema in snapshot.schemas().filter(|s| s.database == here && mentions(&s.privileges)) {
         context.catalog.lock(context.txn, ObjectKey::new(ObjectKind::Schema, schema.id)).await?;
