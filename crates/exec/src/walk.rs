@@ -76,6 +76,7 @@ fn sort_keys(keys: &[PlanSortKey], f: &mut dyn FnMut(&Expr)) {
 fn calls(calls: &[PlanAggregate], f: &mut dyn FnMut(&Expr)) {
     for call in calls {
         call.args.iter().chain(&call.direct).chain(&call.filter).for_each(&mut *f);
+        call.function.steps().for_each(&mut *f);
         sort_keys(&call.order_by, f);
     }
 }
@@ -121,10 +122,15 @@ fn own(node: &PlanNode, f: &mut dyn FnMut(&Expr)) {
             calls(c, f);
         }
         Op::Window { partition_by, order_by, calls, frame, .. } => {
-            use sql::logical::FrameBound;
+            use sql::logical::{FrameBound, WindowFunction};
             partition_by.iter().for_each(&mut *f);
             sort_keys(order_by, f);
-            calls.iter().for_each(|c| c.args.iter().chain(&c.filter).for_each(&mut *f));
+            for call in calls {
+                call.args.iter().chain(&call.filter).for_each(&mut *f);
+                if let WindowFunction::Aggregate(function) = &call.function {
+                    function.steps().for_each(&mut *f);
+                }
+            }
             for bound in [&frame.start, &frame.end] {
                 if let FrameBound::Preceding(e) | FrameBound::Following(e) = bound {
                     f(e);

@@ -61,6 +61,17 @@ impl AggregateFunction {
         }
     }
 
+    /// The expressions that a user's aggregate is computed with.
+    pub fn steps(&self) -> impl Iterator<Item = &Expr> {
+        let user = match self {
+            AggregateFunction::Builtin(_) => None,
+            AggregateFunction::User(user) => Some(user),
+        };
+        let all = user.into_iter().flat_map(|user| std::iter::once(&user.plain).chain(&user.moving));
+        all.flat_map(|steps| std::iter::once(&steps.transition).chain(&steps.inverse).chain(&steps.finish))
+            .map(|step| &step.expr)
+    }
+
     /// Whether both compute the same of the same arguments.
     pub fn is_same(&self, other: &AggregateFunction) -> bool {
         match (self, other) {
