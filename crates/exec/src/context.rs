@@ -197,6 +197,8 @@ pub struct DirectContext<'a> {
     pub catalog: &'a Arc<Snapshot>,
     pub format: &'a FormatSettings,
     pub parameters: &'a [Datum],
+    /// How many of them the plan has: an INSERT is run for each so many, all together one statement.
+    pub width: usize,
     pub session: &'a dyn SessionAccess,
 }
 

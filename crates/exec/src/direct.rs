@@ -15,7 +15,8 @@ use crate::run::Prepared;
 use catalog::layout::{LayoutVersion, Source};
 use sql::logical::ScanColumn;
 use sql::physical::Direct;
-use txn::{LockMode, Locked, Timestamp, Transaction, WaitPolicy};
+use std::sync::Arc;
+use txn::{Facet, LockMode, Locked, Timestamp, Transaction, WaitPolicy};
 use types::key::{self, KeyOrder};
 use types::row::RowView;
 use types::{Datum, Result, SqlError, SqlType};
@@ -39,6 +40,8 @@ pub(crate) enum DirectProgram {
 
 pub(crate) struct Get {
     reader: RowReader,
+    /// What it reads of a row.
+    facet: Option<Arc<dyn Facet>>,
     key: Vec<Program>,
     filter: Option<Program>,
     output: Vec<Output>,
@@ -95,6 +98,7 @@ impl DirectProgram {
                     return Err(SqlError::internal("AS OF in a direct plan"));
                 }
                 DirectProgram::Get(Get {
+                    facet: crate::facet::of_columns(&table, &target.columns),
                     reader: RowReader::new(table, &target.columns, &types),
                     key: Program::compile_all(key)?,
                     filter: Program::compile_option(filter.as_ref())?,
@@ -141,6 +145,9 @@ impl DirectProgram {
         }
     }
 }
+
+/// Rows of an INSERT between two looks at whether it must stop.
+const ROWS_TOGETHER: usize = 128;
 
 /// A key's bytes and its row's slot.
 struct Place {
@@ -198,7 +205,7 @@ impl Get {
             return locked.await.map_err(|e| lock_error(e, &table.relation.name))?;
         }
         match context.txn {
-            Some(txn) => txn.get(&table.at, slot, &key, read).await?,
+            Some(txn) => txn.get_facet(&table.at, slot, &key, self.facet.as_ref(), read).await?,
             None => context.gateway.get_latest(&table.at, slot, &key, read).await?,
         }
     }
@@ -259,7 +266,34 @@ fn give_back(programs: &[Program], env: &EvalContext<'_>, row: &[Datum], out: &m
 impl Insert {
     async fn run(&self, context: &DirectContext<'_>, out: &mut dyn RowSink) -> Result<u64> {
         let (env, txn) = (context.env(), transaction(context)?);
-        let mut values = Vec::with_capacity(self.values.len());
+        let mut pending = Pending::default();
+        let mut count = 0;
+        loop {
+            let from = count * context.width;
+            let parameters = context.parameters.get(from..from + context.width).unwrap_or_default();
+            self.row(EvalContext { parameters, ..env }, txn, &mut pending, out).await?;
+            count += 1;
+            if context.width == 0 || count * context.width >= context.parameters.len() {
+                break;
+            }
+            if count.is_multiple_of(ROWS_TOGETHER) {
+                txn.check()?;
+                tokio::task::yield_now().await;
+                pending.shrink(&env, txn).await?;
+            }
+        }
+        pending.settle(&env, txn).await?;
+        Ok(count as u64)
+    }
+
+    async fn row(
+        &self,
+        env: EvalContext<'_>,
+        txn: &Transaction,
+        pending: &mut Pending,
+        out: &mut dyn RowSink,
+    ) -> Result<()> {
+        let mut values = Vec::with_capacity(self.target.width());
         for program in &self.values {
             values.push(match program {
                 None => Datum::Null,
@@ -272,12 +306,9 @@ impl Insert {
         }
         values.resize(self.target.width(), Datum::Null);
         self.target.complete(&env, &mut values, None)?;
-        let mut pending = Pending::default();
-        let row = self.target.insert(&env, txn, values, None, &mut pending).await?;
+        let row = self.target.insert(&env, txn, values, None, pending).await?;
         pending.inserted(&self.target, &row.values);
-        pending.settle(&env, txn).await?;
-        give_back(&self.returning, &env, &row.values, out)?;
-        Ok(1)
+        give_back(&self.returning, &env, &row.values, out)
     }
 }
 

@@ -25,6 +25,7 @@ pub mod dml;
 mod document;
 pub mod explain;
 pub mod expr;
+mod facet;
 pub mod functions;
 mod index;
 mod op;

@@ -240,6 +240,7 @@ impl Execution {
             catalog: &context.catalog,
             format: &context.format,
             parameters: &context.parameters,
+            width: context.parameters.len(),
             session: &*context.session,
         };
         let before = context.host.clock.monotonic();

@@ -98,7 +98,7 @@ impl Session {
 
     async fn try_in_string(&mut self, queued: &Queued, standing: Standing, sink: &mut dyn Sink) -> Result<Outcome> {
         let planned = self.planned_to_run(&queued.statement, false).await?;
-        if planned.parameters.len() != queued.parameters.len() {
+        if planned.parameters.len() != queued.parameters.len() && !inserts_rows(&planned, queued.parameters.len()) {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
         self.next_portal += 1;
@@ -293,6 +293,7 @@ impl Session {
             catalog: self.catalog.snapshot(),
             format: &self.derived.format,
             parameters: &portal.parameters,
+            width: portal.planned.parameters.len(),
             session: &*self.state,
         };
         let buffer = sink.buffer();
@@ -417,6 +418,14 @@ impl Session {
         sink.command_complete(tag);
         Ok(())
     }
+}
+
+/// Whether a statement may be run with so many parameters because it inserts a row for each time that it has them.
+fn inserts_rows(planned: &Planned, parameters: usize) -> bool {
+    let width = planned.parameters.len();
+    width > 0
+        && parameters.is_multiple_of(width)
+        && matches!(&planned.work, Work::Query(prepared) if prepared.is_direct() && prepared.plan.tag == CommandTag::Insert)
 }
 
 pub(crate) fn read_only(command: &str) -> SqlError {

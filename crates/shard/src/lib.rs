@@ -12,6 +12,7 @@
 //! `wake` how a waiting session is answered. The rules R1-R11 are those of `distributed-core.md`.
 
 pub mod command;
+pub mod facet;
 pub mod fences;
 pub mod locks;
 pub mod machine;
@@ -27,5 +28,5 @@ pub use command::{SchemaVersion, ShardId, Span, TxnId};
 pub use locks::{LockMode, WaitPolicy};
 pub use machine::Fate;
 pub use oracle::Oracle;
-pub use sequencer::{Certified, CommitRequest, Dependency, LockedSpan, Outcome, Refusal, Sequenced, WriteAt};
+pub use sequencer::{Certified, Checked, CommitRequest, Dependency, LockedSpan, Outcome, Refusal, Sequenced, WriteAt};
 pub use shard::{CommitListener, Result, Shard, ShardError};

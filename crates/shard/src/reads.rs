@@ -3,7 +3,9 @@
 //! Owned by the gateway's transaction; validated by the sequencer. Ranges are merged, and coarsened beyond a limit,
 //! never dropped (I1): a coarser range can only make a conflict more likely.
 
+use crate::facet::{Depends, Facet};
 use crate::recent::Key;
+use std::sync::Arc;
 use storage::{KeyRange, StorageId};
 
 /// Where a range ends.
@@ -79,6 +81,7 @@ struct RelationReads {
     ranges: Vec<ReadRange>,
     /// The first so many are sorted and do not touch each other.
     sorted: usize,
+    depends: Depends,
 }
 
 impl RelationReads {
@@ -131,9 +134,10 @@ impl ReadSet {
         &mut self.relations[position].1
     }
 
-    /// One more; beyond `max` neighbours are joined.
-    pub fn add(&mut self, relation: StorageId, range: ReadRange, max: usize) {
+    /// One more, of whole rows or of a part of them; beyond `max` neighbours are joined.
+    pub fn add(&mut self, relation: StorageId, range: ReadRange, facet: Option<&Arc<dyn Facet>>, max: usize) {
         let reads = self.relation(relation);
+        reads.depends.note(facet);
         // A loop over one range, or the next chunk of the same scan: the last one grows.
         if let Some(last) = reads.ranges.last_mut()
             && last.start <= range.start
@@ -171,6 +175,19 @@ impl ReadSet {
 
     pub fn iter(&self) -> impl Iterator<Item = (StorageId, &ReadRange)> {
         self.relations.iter().flat_map(|(id, reads)| reads.ranges.iter().map(move |range| (*id, range)))
+    }
+
+    /// The same, and what of the rows in each range was read.
+    pub fn iter_with_facets(&self) -> impl Iterator<Item = (StorageId, &ReadRange, &Depends)> {
+        self.relations.iter().flat_map(move |(id, reads)| {
+            let id = *id;
+            reads.ranges.iter().map(move |range| (id, range, &reads.depends))
+        })
+    }
+
+    /// Whether a row of the relation may change without a change of what was read.
+    pub fn has_facets(&self, relation: StorageId) -> bool {
+        self.relations.iter().any(|(id, reads)| *id == relation && !reads.depends.is_whole())
     }
 
     fn ranges_of(&self, relation: StorageId) -> &[ReadRange] {
@@ -212,7 +229,7 @@ mod tests {
         for max in [100, 2] {
             let mut set = ReadSet::default();
             for read in ranges {
-                set.add(StorageId(1), read.clone(), max);
+                set.add(StorageId(1), read.clone(), None, max);
             }
             set.normalize();
             for key in inside {
@@ -242,7 +259,7 @@ mod tests {
     fn number_of_ranges_is_bounded() {
         let mut set = ReadSet::default();
         for n in 0..1000u32 {
-            set.add(StorageId(1), point(&format!("{:04}", n * 7919 % 10_000)), 100);
+            set.add(StorageId(1), point(&format!("{:04}", n * 7919 % 10_000)), None, 100);
             assert!(set.len() <= 101);
         }
         set.normalize();

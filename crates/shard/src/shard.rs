@@ -294,15 +294,15 @@ impl Shard {
         Timestamp(self.last_stamp.load(Ordering::SeqCst))
     }
 
-    /// R8: whether anything in `reads` changed in `(since, now]`. A read at `now`.
+    /// R8: whether anything that was read changed in `(since, now]`. A read at `now`.
     pub async fn has_changed(&self, reads: &ReadSet, since: Timestamp, now: Timestamp) -> Result<bool> {
         let term = self.term()?;
         self.max_read_ts.fetch_max(now.0, Ordering::SeqCst);
         let mut changed = false;
-        for (relation, read) in reads.iter() {
+        for (relation, read, depends) in reads.iter_with_facets() {
             let range = read.to_range();
             self.wait_for_range(relation, &range, now).await?;
-            changed |= self.segment.view()?.changed_since(relation, &range, since)?.is_some();
+            changed |= depends.has_changed(&self.segment.view()?, relation, &range, since, now)?;
             if changed {
                 break;
             }
@@ -311,12 +311,12 @@ impl Shard {
         Ok(changed)
     }
 
-    /// The look-ups that the sequencer asked for. True: something has changed.
+    /// The look-ups that the sequencer asked for, or that tell what of a changed row was read. True: something has changed.
     pub fn look_first(&self, reads: &ReadSet, snapshot: Timestamp) -> Result<(Checked, bool)> {
         let checked = self.sequencer.lock().checked_now();
         let view = self.segment.view()?;
-        for (relation, read) in reads.iter() {
-            if view.changed_since(relation, &read.to_range(), snapshot)?.is_some() {
+        for (relation, read, depends) in reads.iter_with_facets() {
+            if depends.has_changed(&view, relation, &read.to_range(), snapshot, Timestamp::MAX)? {
                 return Ok((checked, true));
             }
         }

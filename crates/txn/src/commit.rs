@@ -26,8 +26,8 @@ use shard::locks::{Owner, RowKey};
 use shard::reads::ReadSet;
 use shard::wake::{Slot, Wakeups};
 use shard::{
-    Certified, CommitRequest, Dependency, Fate, LockMode, LockedSpan, Outcome, Refusal, SchemaVersion, Sequenced,
-    Shard, Span, WriteAt,
+    Certified, Checked, CommitRequest, Dependency, Fate, LockMode, LockedSpan, Outcome, Refusal, SchemaVersion,
+    Sequenced, Shard, Span, WriteAt,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ use storage::{KeyRange, Mutation, StorageId, Timestamp};
 
 /// Rows of a commit that get an entry each in the lock table; more are announced as ranges.
 const ROWS_SHOWN_MAX: usize = 4096;
+/// How often a commit looks whether what has changed of a row is what was read of it. Each time another commit came in between.
+const LOOKS_MAX: usize = 16;
 /// Staged parts under way at a time.
 const STAGES_IN_FLIGHT: usize = 4;
 /// Above this share of the delta's limit commits are slowed down, in proportion.
@@ -414,7 +416,7 @@ async fn sequence(
         write.value = write.value.take().map(|range| range.start + offset..range.end + offset);
     }
     let nothing = ReadSet::default();
-    let mut checked = None;
+    let (mut checked, mut looks) = (None, 0);
     loop {
         let request = CommitRequest {
             txn: id.txn,
@@ -452,8 +454,46 @@ async fn sequence(
                 work.reads = ReadSet::default();
                 work.locked.clear();
             }
-            Sequenced::Refused(refusal) => return Err(refused(refusal)),
+            Sequenced::Refused(refusal) => {
+                looks += 1;
+                match changed_row(&refusal, request.reads).filter(|_| looks <= LOOKS_MAX) {
+                    Some(row) => checked = Some(look_closer(limits, shard, work, row, refusal).await?),
+                    None => return Err(refused(refusal)),
+                }
+            }
         }
+    }
+}
+
+/// The row for which a commit was refused, where it may have changed without a change of what was read of it.
+fn changed_row(refusal: &Refusal, reads: &ReadSet) -> Option<RowKey> {
+    match refusal {
+        Refusal::Changed { relation, key: Some(key), is_locked_row: false, other: None }
+            if reads.has_facets(*relation) =>
+        {
+            Some(RowKey::new(*relation, key))
+        }
+        _ => None,
+    }
+}
+
+/// Reads what has changed and compares. The refusal, if that is what was read; else up to when it is known not to be.
+async fn look_closer(
+    limits: Option<&wait::Limits<'_>>,
+    shard: &Shard,
+    work: &Work,
+    row: RowKey,
+    refusal: Refusal,
+) -> Result<Checked> {
+    // The version that is in the way may be in flight: what it is can be read when it is applied.
+    let applied = shard.wait_for_row(&row, shard.begin_look(work.snapshot));
+    match limits {
+        Some(limits) => limits.wait(applied).await??,
+        None => applied.await?,
+    }
+    match shard.look_first(&work.reads, work.snapshot)? {
+        (checked, false) => Ok(checked),
+        (_, true) => Err(refused(refusal)),
     }
 }
 

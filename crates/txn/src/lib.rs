@@ -32,6 +32,7 @@ pub use gate::ReadsNewest;
 pub use gateway::{Bootstrap, CatalogListener, Gateway, GatewayOptions, Groups, Limits, RETENTION_US, Starting};
 pub use named::NamedLocks;
 pub use scan::Scan;
+pub use shard::facet::Facet;
 pub use shard::wake::dispatcher;
 pub use shard::{LockMode, TxnId, WaitPolicy};
 pub use storage::segment::{Block, Direction};

@@ -6,13 +6,14 @@
 
 use crate::buffer::OwnRows;
 use crate::transaction::Transaction;
-use crate::{Direction, Home, KeyRange, RelationRef, Result, Timestamp, TxnError};
+use crate::{Direction, Facet, Home, KeyRange, RelationRef, Result, Timestamp, TxnError};
 use bytes::Bytes;
 use host::bugs::{self, Bug};
 use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use storage::segment::{Block, Cursor, Entry, View};
 
 /// Own rows copied out at a time.
@@ -37,6 +38,8 @@ pub struct Scan {
     holds: bool,
     /// Rows of the block before: room for the next one.
     block_rows: usize,
+    /// What of the rows is read; None: all.
+    facet: Option<Arc<dyn Facet>>,
 }
 
 /// Room for the first block of a scan, which may be a look-up.
@@ -85,13 +88,21 @@ impl Scan {
             waited: None,
             holds,
             block_rows: BLOCK_ROWS_FIRST,
+            facet: None,
         }
+    }
+
+    /// Whoever calls `next` looks at no more of the rows than the facet does.
+    pub fn reading(mut self, facet: Option<Arc<dyn Facet>>) -> Scan {
+        self.facet = facet;
+        self
     }
 
     /// A scan of a part of the range, at the same snapshot and command. Parts may be read side by side; each leaves the span of
     /// what it has visited.
     pub fn part(&self, range: KeyRange, direction: Direction) -> Scan {
-        Scan::new(self.txn.clone(), self.relation, self.snapshot, self.is_fixed, self.command, range, direction)
+        let (txn, facet) = (self.txn.clone(), self.facet.clone());
+        Scan::new(txn, self.relation, self.snapshot, self.is_fixed, self.command, range, direction).reading(facet)
     }
 
     /// Visits up to `max` visible rows in key order (own writes of earlier commands included); stops early, after that
@@ -389,7 +400,7 @@ impl Scan {
         if self.is_fixed && part.excluded.contains(&self.relation.id) {
             return; // certified as a whole
         }
-        part.reads.add(self.relation.storage, span, max);
+        part.reads.add(self.relation.storage, span, self.facet.as_ref(), max);
     }
 
     fn advance(&mut self, ended_at: Option<Vec<u8>>) {

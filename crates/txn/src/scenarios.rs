@@ -9,6 +9,7 @@ mod anomalies;
 mod bulk;
 mod ddl;
 mod endings;
+mod facets;
 mod in_flight;
 mod locking;
 mod named;

@@ -9,7 +9,9 @@
 use crate::scan::Scan;
 use crate::state::{Savepoint, State, leaves_spans};
 use crate::wait;
-use crate::{CancelFlag, Direction, Gateway, Home, Isolation, KeyRange, RelationRef, Result, Timestamp, TxnError};
+use crate::{
+    CancelFlag, Direction, Facet, Gateway, Home, Isolation, KeyRange, RelationRef, Result, Timestamp, TxnError,
+};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use shard::SchemaVersion;
@@ -199,6 +201,18 @@ impl Transaction {
         key: &[u8],
         read: impl FnOnce(Option<&[u8]>, Timestamp) -> R,
     ) -> Result<R> {
+        self.get_facet(relation, slot, key, None, read).await
+    }
+
+    /// The same where `read` looks at no more of the row than the facet does.
+    pub async fn get_facet<R>(
+        &self,
+        relation: &RelationRef,
+        slot: u16,
+        key: &[u8],
+        facet: Option<&Arc<dyn Facet>>,
+        read: impl FnOnce(Option<&[u8]>, Timestamp) -> R,
+    ) -> Result<R> {
         let _ = slot; // every slot of a home is in one shard
         if self.inner.options.is_block && self.is_contended(relation, key) {
             // Boxed: rare, and every read would carry its room.
@@ -225,7 +239,7 @@ impl Transaction {
             let is_certified = reads_newest && part.excluded.contains(&relation.id);
             if relation.home != Home::Temporary && self.leaves_spans() && !is_certified {
                 let span = ReadRange { start: Key::from_slice(key), end: RangeEnd::Point };
-                part.reads.add(relation.storage, span, self.inner.gateway.limits().spans);
+                part.reads.add(relation.storage, span, facet, self.inner.gateway.limits().spans);
             }
             snapshot
         };
@@ -348,7 +362,7 @@ impl Transaction {
                         // It was looked at, so it stays read.
                         let key = held.span.row.key.clone();
                         let span = ReadRange { start: key, end: RangeEnd::Point };
-                        part.reads.add(held.span.row.relation, span, limits.spans);
+                        part.reads.add(held.span.row.relation, span, None, limits.spans);
                     }
                     released.push((home, held));
                 }

@@ -139,6 +139,23 @@ fn set(node: &PlanNode, measured: bool) -> Result<Input> {
     })
 }
 
+/// Whether who takes a few rows of it makes it read little: what must be read to its end should not be read in small pieces, or
+/// by one worker alone.
+fn streams(node: &PlanNode) -> bool {
+    match &node.op {
+        Op::Sort { .. }
+        | Op::HashAggregate { .. }
+        | Op::SortedAggregate { .. }
+        | Op::Window { .. }
+        | Op::HashSetOp { .. } => false,
+        Op::Project { input, .. }
+        | Op::ProjectSet { input, .. }
+        | Op::Filter { input, .. }
+        | Op::Unique { input, .. } => streams(input),
+        _ => true,
+    }
+}
+
 /// Operators over one input.
 fn above(node: &PlanNode, measured: bool) -> Result<Input> {
     let input = |node: &PlanNode| build(node, measured);
@@ -157,11 +174,14 @@ fn above(node: &PlanNode, measured: bool) -> Result<Input> {
             Box::new(sort::Sort::new(input(below)?, &below.types, keys, top.as_ref())?)
         }
         Op::Limit { input: below, limit, offset, ties } => {
-            Box::new(limit::Limit::new(input(below)?, limit.as_ref(), offset.as_ref(), ties.as_deref())?)
+            let limit = limit::Limit::new(input(below)?, limit.as_ref(), offset.as_ref(), ties.as_deref())?;
+            Box::new(limit.over(streams(below)))
         }
         Op::Unique { input: below, keys } => Box::new(unique::Unique::new(input(below)?, keys)?),
         Op::Materialize { input: below } => Box::new(materialize::Materialize::new(input(below)?, below)),
-        Op::LockRows { input: below, targets } => Box::new(lock::LockRows::new(input(below)?, &below.types, targets)?),
+        Op::LockRows { input: below, targets } => {
+            Box::new(lock::LockRows::new(input(below)?, &below.types, targets)?.over(streams(below)))
+        }
         _ => return Err(misplaced()),
     })
 }

@@ -5,8 +5,8 @@
 
 use super::Operator;
 use super::bounds::Bounds;
-use super::scan::{BATCH_BYTES, Source, direction, finish, read_block};
-use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder};
+use super::scan::{BATCH_BYTES, BlockSize, Source, direction, finish, read_block};
+use crate::batch::{Batch, ColumnBuilder};
 use crate::block::ScanFilter;
 use crate::context::BoxFuture;
 use crate::index::{IndexShape, covers_all};
@@ -19,7 +19,7 @@ use sql::physical::{KeyBounds, ScanTarget};
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
-use txn::{KeyRange, Scan, Transaction};
+use txn::{Facet, KeyRange, Scan, Transaction};
 use types::key::KeyOrder;
 use types::{Datum, Result, SqlError, SqlState, SqlType};
 
@@ -44,6 +44,7 @@ pub(crate) struct IndexScan {
     keeps_order: bool,
     ranges: Option<VecDeque<KeyRange>>,
     scan: Option<Scan>,
+    size: BlockSize,
 }
 
 impl IndexScan {
@@ -88,6 +89,7 @@ impl IndexScan {
             keeps_order,
             ranges: None,
             scan: None,
+            size: BlockSize::default(),
         })
     }
 
@@ -95,17 +97,18 @@ impl IndexScan {
     async fn read(&mut self, run: &mut Run, txn: &Transaction) -> Result<Option<Batch>> {
         let reader = &self.source.reader;
         let Some(scan) = &mut self.scan else { return Ok(None) };
+        let rows = self.size.next(run.wanted);
         let batch = match &self.path {
-            Path::Primary => return read_block(run, scan, reader, &self.filter, BATCH_BYTES).await,
-            Path::Covering(shape) => read_entries(scan, reader, shape).await?,
+            Path::Primary => return read_block(run, scan, reader, &self.filter, (rows, BATCH_BYTES)).await,
+            Path::Covering(shape) => read_entries(scan, reader, shape, rows).await?,
             Path::Secondary(shape) => {
                 let mut keys = RowKeys::default();
-                keys.fill(scan, shape).await?;
+                keys.fill(scan, shape, rows).await?;
                 if !self.keeps_order {
                     keys.sort();
                 }
                 let mut builders = reader.builders();
-                let count = look_up(txn, reader, &keys, &mut builders).await?;
+                let count = look_up(txn, reader, self.source.facet.as_ref(), &keys, &mut builders).await?;
                 run.pause(count * LOOKUP_WORK).await?;
                 finish(builders, count)
             }
@@ -134,11 +137,11 @@ pub(super) struct RowKeys {
 }
 
 impl RowKeys {
-    /// Row keys that are looked up together: as many as make a batch.
-    pub async fn fill(&mut self, scan: &mut Scan, shape: &IndexShape) -> Result<usize> {
+    /// Up to so many row keys, which are looked up together.
+    pub async fn fill(&mut self, scan: &mut Scan, shape: &IndexShape, rows_max: usize) -> Result<usize> {
         let mut failed = None;
         let visited = scan
-            .next(BATCH_ROWS, |key, value, _| match shape.row_of(key, value) {
+            .next(rows_max, |key, value, _| match shape.row_of(key, value) {
                 Ok((slot, row)) => {
                     let start = self.bytes.len();
                     self.bytes.extend_from_slice(row);
@@ -167,13 +170,14 @@ impl RowKeys {
 pub(super) async fn look_up(
     txn: &Transaction,
     reader: &RowReader,
+    facet: Option<&Arc<dyn Facet>>,
     keys: &RowKeys,
     builders: &mut [ColumnBuilder],
 ) -> Result<usize> {
     let mut count = 0;
     for (slot, key) in keys.iter() {
-        let found =
-            txn.get(&reader.table.at, slot, key, |row, ts| row.map(|row| reader.push(builders, key, row, ts))).await?;
+        let push = |row: Option<&[u8]>, ts| row.map(|row| reader.push(builders, key, row, ts));
+        let found = txn.get_facet(&reader.table.at, slot, key, facet, push).await?;
         match found {
             Some(result) => result?,
             None => {
@@ -188,11 +192,11 @@ pub(super) async fn look_up(
     Ok(count)
 }
 
-async fn read_entries(scan: &mut Scan, reader: &RowReader, shape: &IndexShape) -> Result<Batch> {
+async fn read_entries(scan: &mut Scan, reader: &RowReader, shape: &IndexShape, rows_max: usize) -> Result<Batch> {
     let mut builders = reader.builders();
     let (mut failed, mut count, mut row) = (None, 0, Vec::new());
     let width = reader.table.types.len();
-    scan.next(BATCH_ROWS, |key, value, _| {
+    scan.next(rows_max, |key, value, _| {
         let mut push = || -> Result<()> {
             shape.decode(width, key, value, &mut row)?;
             for (column, builder) in reader.columns.iter().zip(&mut builders) {
@@ -247,7 +251,11 @@ impl Operator for IndexScan {
                 run.pause(0).await?;
                 if self.scan.is_none() {
                     let Some(range) = self.ranges.as_mut().and_then(VecDeque::pop_front) else { return Ok(None) };
-                    self.scan = Some(txn.scan(&at, None, range, direction(self.backward)));
+                    let scan = txn.scan(&at, None, range, direction(self.backward));
+                    self.scan = Some(match self.path {
+                        Path::Primary => scan.reading(self.source.facet.clone()),
+                        Path::Covering(_) | Path::Secondary(_) => scan,
+                    });
                 }
                 match self.read(run, &txn).await? {
                     None => self.scan = None,
@@ -260,6 +268,7 @@ impl Operator for IndexScan {
     fn rewind(&mut self, _run: &mut Run) {
         self.ranges = None;
         self.scan = None;
+        self.size = BlockSize::default();
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Limit {
     limit: Option<Program>,
     offset: Option<Program>,
     ties: Option<SortKeys>,
+    /// The input is told how many rows are wanted.
+    tells: bool,
     state: Option<State>,
 }
 
@@ -37,9 +39,16 @@ impl Limit {
             input,
             limit: Program::compile_option(limit)?,
             offset: Program::compile_option(offset)?,
+            tells: ties.is_none(),
             ties: ties.map(SortKeys::new).transpose()?,
             state: None,
         })
+    }
+
+    /// Whether the input streams.
+    pub fn over(mut self, streams: bool) -> Limit {
+        self.tells &= streams;
+        self
     }
 
     async fn start(&mut self, run: &mut Run) -> Result<State> {
@@ -82,7 +91,7 @@ impl Limit {
         while !state.is_done {
             run.pause(0).await?;
             let wanted = state.left.map(|left| usize::try_from(left.saturating_add(state.skip)).unwrap_or(usize::MAX));
-            let outer = std::mem::replace(&mut run.wanted, wanted.filter(|_| self.ties.is_none()));
+            let outer = std::mem::replace(&mut run.wanted, wanted.filter(|_| self.tells));
             let batch = self.input.next(run).await;
             run.wanted = outer;
             let Some(batch) = batch? else { break };

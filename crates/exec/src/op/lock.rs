@@ -20,6 +20,8 @@ pub(crate) struct LockRows {
     targets: Vec<Target>,
     /// A batch of which only the rows before this one were wanted so far.
     rest: Option<(Batch, usize)>,
+    /// The input is told how many rows are wanted.
+    tells: bool,
 }
 
 struct Target {
@@ -99,7 +101,21 @@ impl Target {
 impl LockRows {
     pub fn new(input: Input, types: &[SqlType], targets: &[PlanLockTarget]) -> Result<LockRows> {
         let targets = targets.iter().map(|t| Target::new(t, types)).collect::<Result<_>>()?;
-        Ok(LockRows { input, types: types.to_vec(), targets, rest: None })
+        Ok(LockRows { input, types: types.to_vec(), targets, rest: None, tells: true })
+    }
+
+    /// Whether the input streams.
+    pub fn over(mut self, streams: bool) -> LockRows {
+        self.tells = streams;
+        self
+    }
+
+    async fn pull(&mut self, run: &mut Run) -> Result<Option<Batch>> {
+        let outer = run.wanted;
+        run.wanted = outer.filter(|_| self.tells);
+        let batch = self.input.next(run).await;
+        run.wanted = outer;
+        batch
     }
 
     /// Locks one row's parts; None where the row is to be left out.
@@ -139,7 +155,7 @@ impl Operator for LockRows {
                 let wanted = run.wanted.unwrap_or(usize::MAX).max(1);
                 let (batch, from) = match self.rest.take() {
                     Some(rest) => rest,
-                    None => match self.input.next(run).await? {
+                    None => match self.pull(run).await? {
                         Some(batch) => (batch, 0),
                         None => return Ok(None),
                     },

@@ -4,7 +4,7 @@ use super::index_scan::primary_columns;
 use super::nested_loop::{Gatherer, pad_right};
 use super::scan::Source;
 use super::{Input, Operator};
-use crate::batch::{Batch, Column};
+use crate::batch::{Batch, Column, ColumnBuilder, ColumnKind};
 use crate::context::BoxFuture;
 use crate::expr::Program;
 use crate::index::IndexShape;
@@ -13,15 +13,17 @@ use catalog::Index;
 use sql::Expr;
 use sql::logical::JoinKind;
 use sql::physical::ScanTarget;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use txn::{Direction, KeyRange, Transaction};
 use types::key::{self, KeyOrder, prefix_end};
-use types::{Result, SqlError, SqlType};
+use types::{Datum, Result, SqlError, SqlType};
 
 /// Inner rows read for one left row at a time.
 const ROWS_AT_ONCE: usize = 1024;
-/// What 128 left rows count in `Run::pause`.
+/// Left rows whose inner rows are looked up together.
+const ROWS_TOGETHER: usize = 128;
+/// What they count in `Run::pause`.
 const LOOKUPS_WORK: usize = 1024;
 
 pub(crate) struct LookupJoin {
@@ -77,46 +79,41 @@ impl LookupJoin {
         })
     }
 
-    /// The encoded key of a left row; None where a value is NULL.
-    fn key(&self, columns: &[Arc<Column>], row: usize) -> Option<(Vec<u8>, Vec<types::Datum>)> {
-        let (mut out, mut values) = (Vec::new(), Vec::new());
-        for (i, column) in columns.iter().enumerate() {
+    /// Encodes the key of a left row, and keeps its values; false where one is NULL.
+    fn key(&self, columns: &[Arc<Column>], row: usize, out: &mut Vec<u8>, values: &mut Vec<Datum>) -> bool {
+        out.clear();
+        values.clear();
+        for ((column, ty), order) in columns.iter().zip(&self.key_types).zip(&self.orders) {
             let value = column.datum(row);
             if value.is_null() {
-                return None;
+                return false;
             }
-            key::encode(*self.key_types.get(i)?, &value, *self.orders.get(i)?, &mut out);
+            key::encode(*ty, &value, *order, out);
             values.push(value);
         }
-        Some((out, values))
+        true
     }
 
     /// Inner rows for one key.
-    async fn look_up(&mut self, txn: &Transaction, prefix: &[u8], values: &[types::Datum]) -> Result<Batch> {
+    async fn look_up(&mut self, txn: &Transaction, prefix: &[u8]) -> Result<Batch> {
         let reader = &self.source.reader;
         let mut builders = reader.builders();
         let mut count = 0;
-        if let (true, Some(slot)) = (self.is_whole, reader.table.slot_of_key(prefix, values)) {
-            let found = txn
-                .get(&reader.table.at, slot, prefix, |row, ts| row.map(|r| reader.push(&mut builders, prefix, r, ts)))
-                .await?;
-            if let Some(result) = found {
-                result?;
-                count = 1;
-            }
-            return Ok(super::scan::finish(builders, count));
-        }
         let range = KeyRange { start: prefix.to_vec().into(), end: prefix_end(prefix).map(Into::into) };
         let at = self.shape.as_ref().map_or(reader.table.at, |s| s.at);
+        let facet = self.source.facet.as_ref();
         let mut scan = txn.scan(&at, None, range, Direction::Forward);
+        if self.shape.is_none() {
+            scan = scan.reading(facet.cloned());
+        }
         loop {
             match &self.shape {
                 Some(shape) => {
                     let mut keys = super::index_scan::RowKeys::default();
-                    if keys.fill(&mut scan, shape).await? == 0 {
+                    if keys.fill(&mut scan, shape, ROWS_AT_ONCE).await? == 0 {
                         break;
                     }
-                    count += super::index_scan::look_up(txn, reader, &keys, &mut builders).await?;
+                    count += super::index_scan::look_up(txn, reader, facet, &keys, &mut builders).await?;
                 }
                 None => {
                     let mut failed = None;
@@ -150,32 +147,126 @@ impl LookupJoin {
         for key in &self.keys {
             columns.push(key.eval(run, batch).await?);
         }
-        for row in 0..batch.len {
-            if row % 128 == 127 {
+        let (mut key, mut values) = (Vec::new(), Vec::new());
+        for start in (0..batch.len).step_by(ROWS_TOGETHER) {
+            let rows = start..(start + ROWS_TOGETHER).min(batch.len);
+            if start > 0 {
                 run.pause(LOOKUPS_WORK).await?;
             }
-            let inner = match self.key(&columns, row) {
-                Some((key, values)) => self.look_up(&txn, &key, &values).await?,
-                None => Batch::default(),
-            };
-            let mut joined = batch.gather(&vec![row as u32; inner.len]);
-            let hits = match inner.len {
-                0 => vec![],
-                _ => {
-                    joined.columns.extend(inner.columns);
-                    match &self.residual {
-                        Some(residual) => residual.select(run, &joined).await?,
-                        None => (0..joined.len as u32).collect(),
-                    }
-                }
-            };
-            let alone = || batch.gather(&[row as u32]);
-            match (self.kind, hits.is_empty()) {
-                (JoinKind::Semi, false) | (JoinKind::Anti, true) => out.push(alone()),
-                (JoinKind::Left, true) => out.push(pad_right(alone(), &self.inner_types)),
-                (JoinKind::Semi | JoinKind::Anti, _) | (_, true) => {}
-                _ => out.push(joined.gather(&hits)),
+            if self.is_whole {
+                self.join_whole(run, &txn, batch, &columns, rows, out).await?;
+                continue;
             }
+            for row in rows {
+                let inner = match self.key(&columns, row, &mut key, &mut values) {
+                    true => self.look_up(&txn, &key).await?,
+                    false => Batch::default(),
+                };
+                self.join_one(run, batch, row, inner, out).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Some left rows with their inner rows, of which each has one at most: they are joined together.
+    async fn join_whole(
+        &mut self,
+        run: &mut Run,
+        txn: &Transaction,
+        batch: &Batch,
+        columns: &[Arc<Column>],
+        rows: Range<usize>,
+        out: &mut Gatherer,
+    ) -> Result<()> {
+        let (reader, facet) = (&self.source.reader, self.source.facet.as_ref());
+        let mut builders = reader.builders_for(rows.len());
+        let (mut found, mut key, mut values) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+        for row in rows.clone() {
+            if !self.key(columns, row, &mut key, &mut values) {
+                continue;
+            }
+            // What the key alone does not tell, no shard needs today.
+            let slot = reader.table.slot_of_key(&key, &values).unwrap_or_default();
+            let push = |inner: Option<&[u8]>, ts| inner.map(|inner| reader.push(&mut builders, &key, inner, ts));
+            if let Some(pushed) = txn.get_facet(&reader.table.at, slot, &key, facet, push).await? {
+                pushed?;
+                found.push(row as u32);
+            }
+        }
+        let mut joined = batch.gather(&found);
+        joined.columns.extend(super::scan::finish(builders, found.len()).columns);
+        let hits = match &self.residual {
+            Some(residual) if !found.is_empty() => residual.select(run, &joined).await?,
+            _ => (0..found.len() as u32).collect(),
+        };
+        let hit_rows = || hits.iter().filter_map(|hit| found.get(*hit as usize).copied());
+        match self.kind {
+            JoinKind::Semi => out.push(batch.gather(&hit_rows().collect::<Vec<u32>>())),
+            JoinKind::Anti => {
+                let mut hit_rows = hit_rows().peekable();
+                let is_alone = |row: &u32| hit_rows.next_if_eq(row).is_none();
+                out.push(batch.gather(&rows.map(|row| row as u32).filter(is_alone).collect::<Vec<u32>>()));
+            }
+            JoinKind::Left if hits.len() < rows.len() => {
+                let matches = hit_rows().zip(hits.iter().copied());
+                out.push(self.padded(batch, &joined, rows, matches));
+            }
+            _ => out.push(joined.gather(&hits)),
+        }
+        Ok(())
+    }
+
+    /// All of the left rows in their order, each with its match (left row, row of `joined`) or with NULLs.
+    fn padded(
+        &self,
+        batch: &Batch,
+        joined: &Batch,
+        rows: Range<usize>,
+        matches: impl Iterator<Item = (u32, u32)>,
+    ) -> Batch {
+        let mut padded = batch.gather(&rows.clone().map(|row| row as u32).collect::<Vec<u32>>());
+        let mut builders: Vec<ColumnBuilder> =
+            self.inner_types.iter().map(|ty| ColumnBuilder::with_capacity(ColumnKind::of(*ty), rows.len())).collect();
+        let mut matches = matches.peekable();
+        for row in rows {
+            let hit = matches.next_if(|(left, _)| *left == row as u32);
+            for (column, builder) in builders.iter_mut().enumerate() {
+                match hit {
+                    Some((_, hit)) => builder.push_owned(joined.datum(batch.width() + column, hit as usize)),
+                    None => builder.push_null(),
+                }
+            }
+        }
+        padded.columns.extend(builders.into_iter().map(|builder| Arc::new(builder.finish())));
+        padded
+    }
+
+    /// A left row with all its inner rows.
+    async fn join_one(
+        &mut self,
+        run: &mut Run,
+        batch: &Batch,
+        row: usize,
+        inner: Batch,
+        out: &mut Gatherer,
+    ) -> Result<()> {
+        let mut joined = batch.gather(&vec![row as u32; inner.len]);
+        let hits = match inner.len {
+            0 => vec![],
+            _ => {
+                joined.columns.extend(inner.columns);
+                match &self.residual {
+                    Some(residual) => residual.select(run, &joined).await?,
+                    None => (0..joined.len as u32).collect(),
+                }
+            }
+        };
+        let alone = || batch.gather(&[row as u32]);
+        match (self.kind, hits.is_empty()) {
+            (JoinKind::Semi, false) | (JoinKind::Anti, true) => out.push(alone()),
+            (JoinKind::Left, true) => out.push(pad_right(alone(), &self.inner_types)),
+            (JoinKind::Semi | JoinKind::Anti, _) | (_, true) => {}
+            _ => out.push(joined.gather(&hits)),
         }
         Ok(())
     }

@@ -202,7 +202,8 @@ async fn read_piece(
     let mut scan = shared.whole.part(range, Direction::Forward);
     let mut kept = 0;
     run.work.rows_removed = 0;
-    while let Some(batch) = read_block(run, &mut scan, &shared.reader, &shared.filter, BATCH_BYTES_AHEAD).await? {
+    let size = (BATCH_ROWS, BATCH_BYTES_AHEAD);
+    while let Some(batch) = read_block(run, &mut scan, &shared.reader, &shared.filter, size).await? {
         kept += batch.len as u64;
         if !batch.is_empty() && sender.send(Ok(Message::Rows(batch))).await.is_err() {
             return Ok(None);

@@ -15,7 +15,7 @@ use crate::run::Run;
 use sql::Expr;
 use sql::physical::{PlanNode, ScanTarget};
 use std::sync::Arc;
-use txn::{Block, Direction, Gateway, Isolation, KeyRange, Scan, Timestamp, Transaction, TxnOptions};
+use txn::{Block, Direction, Facet, Gateway, Isolation, KeyRange, Scan, Timestamp, Transaction, TxnOptions};
 use types::{Datum, Result, SqlError, SqlState, SqlType};
 
 /// Bytes of stored values after which a block ends before it has all its rows.
@@ -24,6 +24,8 @@ pub(super) const BATCH_BYTES: usize = 4 << 20;
 /// What a scan reads and as of when.
 pub(super) struct Source {
     pub reader: RowReader,
+    /// What it reads of a row.
+    pub facet: Option<Arc<dyn Facet>>,
     as_of: Option<Program>,
     /// The past's transaction, opened at the first batch.
     past: Option<Transaction>,
@@ -31,8 +33,10 @@ pub(super) struct Source {
 
 impl Source {
     pub fn new(target: &ScanTarget, types: &[SqlType]) -> Result<Source> {
+        let table = Table::new(&target.relation)?;
         Ok(Source {
-            reader: RowReader::new(Table::new(&target.relation)?, &target.columns, types),
+            facet: crate::facet::of_columns(&table, &target.columns),
+            reader: RowReader::new(table, &target.columns, types),
             as_of: Program::compile_option(target.as_of.as_ref())?,
             past: None,
         })
@@ -91,15 +95,32 @@ pub(super) async fn read_block(
     scan: &mut Scan,
     reader: &RowReader,
     filter: &ScanFilter,
-    bytes_max: usize,
+    (rows_max, bytes_max): (usize, usize),
 ) -> Result<Option<Batch>> {
     let env = run.env();
     let read = |block: &Block<'_>| (block.len(), filter.read(&env, reader, block));
-    let Some((visited, batch)) = scan.next_block(BATCH_ROWS, bytes_max, read).await? else { return Ok(None) };
+    let Some((visited, batch)) = scan.next_block(rows_max, bytes_max, read).await? else { return Ok(None) };
     let batch = batch?;
     run.work.rows_removed += (visited - batch.len) as u64;
     run.pause(visited).await?;
     filter.finish(run, batch).await.map(Some)
+}
+
+/// Rows of a scan's next block. A LIMIT above says how many it wants: more are not read at once, as what is read at SERIALIZABLE
+/// counts as read. Each further block is larger, so that it costs little to have begun with one row.
+#[derive(Default)]
+pub(super) struct BlockSize {
+    last: usize,
+}
+
+const BLOCK_GROWTH: usize = 4;
+
+impl BlockSize {
+    pub fn next(&mut self, wanted: Option<usize>) -> usize {
+        let rows = wanted.map_or(BATCH_ROWS, |wanted| wanted.max(self.last * BLOCK_GROWTH));
+        self.last = rows.clamp(1, BATCH_ROWS);
+        self.last
+    }
 }
 
 pub(super) fn finish(builders: Vec<ColumnBuilder>, len: usize) -> Batch {
@@ -126,7 +147,7 @@ enum Rows {
     Start,
     /// So many without columns are still to be handed out: they need not be visited to be counted.
     Counted(u64),
-    Own(Scan),
+    Own(Scan, BlockSize),
     Shared(ParallelScan),
 }
 
@@ -147,7 +168,8 @@ impl SeqScan {
     async fn open(&mut self, run: &mut Run) -> Result<Rows> {
         let txn = self.source.txn(run).await?;
         let reader = &self.source.reader;
-        let mut scan = txn.scan(&reader.table.at, None, KeyRange::all(), direction(self.backward));
+        let scan = txn.scan(&reader.table.at, None, KeyRange::all(), direction(self.backward));
+        let mut scan = scan.reading(self.source.facet.clone());
         if reader.columns.is_empty()
             && self.filter.is_empty()
             && let Some(count) = scan.count().await?
@@ -162,16 +184,17 @@ impl SeqScan {
         {
             return Ok(Rows::Shared(shared));
         }
-        Ok(Rows::Own(scan))
+        Ok(Rows::Own(scan, BlockSize::default()))
     }
 
     /// Rows of several blocks where the condition leaves few of each; None at the end.
     async fn own(&mut self, run: &mut Run) -> Result<Option<Batch>> {
-        let Rows::Own(scan) = &mut self.rows else { return Ok(None) };
+        let Rows::Own(scan, size) = &mut self.rows else { return Ok(None) };
         let mut out = Gatherer::new();
         let wanted = run.wanted.map_or(ROWS_MIN, |wanted| wanted.min(ROWS_MIN)).max(1);
         for _ in 0..BLOCKS_MAX {
-            let Some(batch) = read_block(run, scan, &self.source.reader, &self.filter, BATCH_BYTES).await? else {
+            let size = (size.next(run.wanted), BATCH_BYTES);
+            let Some(batch) = read_block(run, scan, &self.source.reader, &self.filter, size).await? else {
                 return Ok(out.take());
             };
             if !batch.is_empty() {
@@ -200,7 +223,7 @@ impl Operator for SeqScan {
                     run.pause(0).await?;
                     Ok((len > 0).then(|| Batch::new(vec![], len as usize)))
                 }
-                Rows::Own(_) => self.own(run).await,
+                Rows::Own(..) => self.own(run).await,
                 Rows::Shared(shared) => {
                     run.pause(BATCH_ROWS).await?;
                     shared.next(run).await

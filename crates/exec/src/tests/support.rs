@@ -225,6 +225,7 @@ impl Node {
             catalog: &self.catalog,
             format,
             parameters,
+            width: parameters.len(),
             session: &*self.session,
         }
     }

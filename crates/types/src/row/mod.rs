@@ -373,6 +373,21 @@ impl<'a> RowView<'a> {
         self.bytes.get(self.variable_start + from..self.variable_start + self.end(place)).unwrap_or_default()
     }
 
+    /// Whether a column lies in both rows, which are of one layout, with the same bytes.
+    pub fn is_same_column(&self, other: &RowView<'_>, index: usize) -> bool {
+        match (self.field(index), other.field(index)) {
+            (None, None) => true,
+            (Some(field), Some(_)) => match field.kind.width() {
+                Some(width) => {
+                    let place = field.place as usize..field.place as usize + width;
+                    self.bytes.get(place.clone()) == other.bytes.get(place)
+                }
+                None => self.variable(field.place as usize) == other.variable(field.place as usize),
+            },
+            _ => false,
+        }
+    }
+
     /// A column that is not NULL, with where it lies.
     #[inline]
     fn field(&self, index: usize) -> Option<Field> {
