@@ -65,7 +65,7 @@ pub enum Outcome {
 /// A statement of a string, in its turn.
 pub(crate) struct Queued {
     pub statement: Arc<PreparedStatement>,
-    /// The literals that were taken out of its text (`template`).
+    /// The literals that were taken out of its text (`template`); of an INSERT of rows those of all rows.
     pub parameters: Arc<[Datum]>,
 }
 

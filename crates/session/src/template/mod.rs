@@ -6,12 +6,15 @@
 //! run so: in them a parameter of the literal's type means what the literal means, which is not so where SQL wants a constant
 //! (`ORDER BY 1`). Whatever the reader does not know is left to the parser.
 
+mod rows;
+
 use crate::block::BlockState;
 use crate::session::{Queued, Session};
 use crate::shared::wall;
 use crate::statement::{PreparedStatement, Work};
 use exec::output::ValueFormat;
 use foldhash::HashMap;
+use rows::Rows;
 use smallvec::SmallVec;
 use sql::StatementKind;
 use std::borrow::Cow;
@@ -26,12 +29,16 @@ const TEXT_MAX: usize = 4 << 10;
 /// Literals of one statement.
 const LITERALS_MAX: usize = 64;
 
+/// Before the shape of an INSERT of rows; no other shape has this byte.
+const ROWS_MARK: u8 = 31;
+
 /// What a literal is without any context.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Int4,
     Int8,
     Numeric,
+    Bool,
     /// A string: of the type that its place asks for.
     Unknown,
 }
@@ -43,16 +50,19 @@ pub(crate) struct Literal {
     place: Range<usize>,
 }
 
-impl Literal {
-    fn ty(&self) -> Option<SqlType> {
-        match self.kind {
+impl Kind {
+    fn ty(self) -> Option<SqlType> {
+        match self {
             Kind::Int4 => Some(SqlType::INT4),
             Kind::Int8 => Some(SqlType::INT8),
             Kind::Numeric => Some(SqlType::NUMERIC),
+            Kind::Bool => Some(SqlType::BOOL),
             Kind::Unknown => None,
         }
     }
+}
 
+impl Literal {
     /// The literal's value as text.
     pub fn value<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let written = text.get(self.place.clone()).unwrap_or_default();
@@ -93,6 +103,19 @@ pub(crate) struct Templates {
 }
 
 impl Templates {
+    /// What to do with rows; `Learn` where their like has not come before: there are many at once.
+    fn advice_on_rows(&mut self, text: &str, rows: &Rows) -> Advice {
+        self.shape.clear();
+        self.shape.push(ROWS_MARK);
+        self.shape.extend_from_slice(rows.head(text).as_bytes());
+        self.shape.extend(rows.kinds().iter().map(|kind| kind.map_or(0, |kind| 1 + kind as u8)));
+        match self.known.get(self.shape.as_slice()) {
+            Some(Known::Ready(statement)) => Advice::Run(statement.clone(), Literals::new()),
+            Some(Known::Refused) => Advice::Parse,
+            Some(Known::Seen) | None => Advice::Learn(Literals::new()),
+        }
+    }
+
     pub fn advice(&mut self, text: &str) -> Advice {
         let Some(literals) = read(text, &mut self.shape) else { return Advice::Parse };
         match self.known.get(self.shape.as_slice()) {
@@ -133,7 +156,7 @@ pub(crate) fn parameterized(text: &str, literals: &[Literal]) -> (String, Vec<Op
         end = literal.place.end;
     }
     out.push_str(text.get(end..).unwrap_or_default());
-    (out, literals.iter().map(Literal::ty).collect())
+    (out, literals.iter().map(|literal| literal.kind.ty()).collect())
 }
 
 /// Reads one statement with at least one literal. None: there is something in it that only the parser understands.
@@ -240,6 +263,9 @@ impl Session {
         if self.block == BlockState::Failed || !self.derived.standard_conforming_strings {
             return None;
         }
+        if let Some(rows) = rows::read(text) {
+            return self.from_rows(text, &rows);
+        }
         let (statement, literals) = match self.templates.advice(text) {
             Advice::Parse => return None,
             Advice::Run(statement, literals) if !statement.is_stale(self.derived.epoch) => (statement, literals),
@@ -257,16 +283,45 @@ impl Session {
         Some(Queued { statement, parameters: parameters.ok()?.into() })
     }
 
+    /// The same for the rows of an INSERT: the statement inserts one, and the parameters are those of all.
+    fn from_rows(&mut self, text: &str, rows: &Rows) -> Option<Queued> {
+        let statement = match self.templates.advice_on_rows(text, rows) {
+            Advice::Parse => return None,
+            Advice::Run(statement, _) if !statement.is_stale(self.derived.epoch) => statement,
+            Advice::Run(..) | Advice::Learn(_) => {
+                let places: Vec<String> = (1..=rows.kinds().len()).map(|number| format!("${number}")).collect();
+                let types = rows.kinds().iter().map(|kind| kind.and_then(Kind::ty)).collect();
+                let statement = self.prepared_directly(format!("{}({})", rows.head(text), places.join(",")), types);
+                self.templates.learn(statement.clone());
+                statement?
+            }
+        };
+        let planned = self.planned(&statement).ok()?;
+        let mut parameters = Vec::with_capacity(rows.places.len());
+        for (literal, ty) in rows.literals().zip(planned.parameters.iter().cycle()) {
+            let value = literal.as_ref().map(|literal| literal.value(text));
+            let bytes = value.as_ref().map(|value| value.as_bytes());
+            parameters.push(self.parameter(*ty, bytes, ValueFormat::Text).ok()?);
+        }
+        Some(Queued { statement, parameters: parameters.into() })
+    }
+
     /// Prepares a text with parameters for its literals, if it is one of those that mean the same then.
     fn template(&mut self, text: &str, literals: &[Literal]) -> Option<Arc<PreparedStatement>> {
         let (text, types) = parameterized(text, literals);
+        self.prepared_directly(text, types)
+    }
+
+    /// Prepares a text, if its plan is a direct one and has just these parameters.
+    fn prepared_directly(&mut self, text: String, types: Vec<Option<SqlType>>) -> Option<Arc<PreparedStatement>> {
+        let count = types.len();
         let mut all = self.parse_all(&text).ok()?;
         let syntax = all.pop().filter(|syntax| all.is_empty() && syntax.kind() == StatementKind::Query)?;
         let now = wall(&self.shared.host);
         let statement = PreparedStatement::new(Arc::from(text), Some(Arc::new(syntax)), types, now);
         let planned = self.planned(&statement).ok()?;
         let is_direct = matches!(&planned.work, Work::Query(prepared) if prepared.is_direct());
-        (is_direct && planned.parameters.len() == literals.len()).then_some(statement)
+        (is_direct && planned.parameters.len() == count).then_some(statement)
     }
 }
 
