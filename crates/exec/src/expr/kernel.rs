@@ -63,6 +63,12 @@ pub(crate) enum Kernel {
     Like {
         negated: bool,
     },
+    /// `jsonb -> text`, and `->>`.
+    JsonField {
+        is_text: bool,
+    },
+    /// `jsonb @> jsonb`, when the part is constant.
+    JsonContains,
 }
 
 /// An operand: one value for all rows, or a column.
@@ -117,6 +123,9 @@ impl Kernel {
         match symbol {
             "textlike" => return Some(Kernel::Like { negated: false }),
             "textnlike" => return Some(Kernel::Like { negated: true }),
+            "jsonb_object_field" => return Some(Kernel::JsonField { is_text: false }),
+            "jsonb_object_field_text" => return Some(Kernel::JsonField { is_text: true }),
+            "jsonb_contains" => return Some(Kernel::JsonContains),
             _ => {}
         }
         for prefix in ["int24", "int42", "int28", "int82", "int48", "int84", "int2", "int4", "int8"] {
@@ -217,6 +226,9 @@ impl Kernel {
                 let values = (0..len).map(|i| pattern.matches(x.at(i)) != negated).collect();
                 Some(Ok(Column { data: ColumnData::Bool(values), nulls: nulls(a, b, len) }))
             }
+            // A field is read by the chain that it ends (`json::Fields`).
+            Kernel::JsonField { .. } => None,
+            Kernel::JsonContains => super::json::contains(a, b).map(Ok),
         }
     }
 }

@@ -11,6 +11,7 @@ mod compile;
 mod constant;
 mod document;
 mod domain;
+mod json;
 mod kernel;
 mod like;
 mod record;

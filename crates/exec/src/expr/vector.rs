@@ -1,5 +1,6 @@
 //! Evaluation of whole batches. A selection (row numbers) narrows what is evaluated, so that lazy forms stay lazy.
 
+use super::json::Fields;
 use super::kernel::Vector;
 use super::row::{self, Args};
 use super::{EvalContext, Kind, Node, RowRef};
@@ -93,6 +94,11 @@ impl Node {
                 Vector::Column(column) => bools(column.nulls.iter().map(|null| null != negated).collect(), vec![]),
             }),
             Kind::Call(call) => {
+                if let Some(fields) = Fields::of(call)
+                    && let Some(column) = fields.read(&fields.document.vector(context, batch, selection, case)?)
+                {
+                    return Ok(Vector::Column(Arc::new(column)));
+                }
                 let mut args = Vec::with_capacity(call.args.len());
                 for arg in &call.args {
                     args.push(arg.vector(context, batch, selection, case)?);
