@@ -77,6 +77,11 @@ impl TransactionCatalog {
         &self.catalog
     }
 
+    /// Whether this transaction has changed the object, or sees a version of it that the node does not show yet.
+    pub fn has_changed(&self, key: ObjectKey) -> bool {
+        self.changes.iter().any(|change| change.key == key)
+    }
+
     pub fn has_changes(&self) -> bool {
         !self.changes.is_empty()
     }

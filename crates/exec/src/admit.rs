@@ -9,7 +9,7 @@ use catalog::{Relation, Snapshot, privilege};
 use sql::logical::{CommandTag, PrivilegeCheck};
 use sql::physical::{Direct, Op, Plan, PlanBody, PlanNode};
 use std::sync::Arc;
-use txn::{Transaction, TxnError};
+use txn::{Inside, Transaction, TxnError};
 use types::{Result, SqlError, SqlState};
 
 /// 42501 or 25006.
@@ -59,20 +59,22 @@ fn refuse_write(plan: &Plan) -> Result<()> {
         CommandTag::Delete => "DELETE",
         CommandTag::Merge => "MERGE",
     };
-    match written(plan).iter().all(|r| r.is_temporary) {
+    match written(plan).iter().all(|(relation, _)| relation.is_temporary) {
         true => Ok(()),
         false => refuse(word),
     }
 }
 
+type Written<'p> = Vec<(&'p Arc<Relation>, Inside)>;
+
 /// Relations that a plan writes to or locks rows of; cascades are not told.
-fn written(plan: &Plan) -> Vec<&Arc<Relation>> {
+fn written(plan: &Plan) -> Written<'_> {
     let mut written = vec![];
     match &plan.body {
         PlanBody::Direct(direct) => written.push(match direct {
-            Direct::Get { target, .. } => &target.relation,
+            Direct::Get { target, .. } => (&target.relation, Inside::Locks),
             Direct::Insert { target, .. } | Direct::Update { target, .. } | Direct::Delete { target, .. } => {
-                &target.relation
+                (&target.relation, Inside::Writes)
             }
         }),
         PlanBody::Tree(tree) => {
@@ -89,8 +91,8 @@ pub async fn enter(plan: &Plan, txn: &Transaction) -> Result<bool> {
     if plan.is_read_only {
         return Ok(true);
     }
-    for relation in written(plan) {
-        match txn.enter(&relation.reference()).await {
+    for (relation, inside) in written(plan) {
+        match txn.enter_as(&relation.reference(), inside).await {
             Ok(()) => {}
             Err(TxnError::SchemaChanged { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
@@ -99,13 +101,14 @@ pub async fn enter(plan: &Plan, txn: &Transaction) -> Result<bool> {
     Ok(true)
 }
 
-fn targets<'p>(node: &'p PlanNode, out: &mut Vec<&'p Arc<Relation>>) {
+fn targets<'p>(node: &'p PlanNode, out: &mut Written<'p>) {
+    let mut writes = |relation| out.push((relation, Inside::Writes));
     match &node.op {
-        Op::Insert(insert) => out.push(&insert.target.relation),
-        Op::Update(update) => out.push(&update.target.relation),
-        Op::Delete(delete) => out.push(&delete.target.relation),
-        Op::Merge(merge) => out.push(&merge.target.relation),
-        Op::LockRows { targets, .. } => out.extend(targets.iter().map(|t| &t.relation)),
+        Op::Insert(insert) => writes(&insert.target.relation),
+        Op::Update(update) => writes(&update.target.relation),
+        Op::Delete(delete) => writes(&delete.target.relation),
+        Op::Merge(merge) => writes(&merge.target.relation),
+        Op::LockRows { targets, .. } => out.extend(targets.iter().map(|t| (&t.relation, Inside::Locks))),
         _ => {}
     }
     node.inputs().into_iter().for_each(|input| targets(input, out));

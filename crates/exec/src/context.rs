@@ -66,10 +66,34 @@ pub trait SessionAccess: Send + Sync {
     fn current_query(&self) -> String {
         String::new()
     }
-    /// `pg_cancel_backend`, `pg_terminate_backend`: None where no session has that process id, false where the user may not.
-    fn signal(&self, process_id: i32, reason: txn::CancelReason) -> Option<bool> {
+    /// `pg_cancel_backend`, `pg_terminate_backend`: None where no session has that process id.
+    fn signal(&self, process_id: i32, reason: txn::CancelReason) -> Option<Signal> {
         let _ = (process_id, reason);
         None
+    }
+    /// `pg_blocking_pids`: the process ids of the sessions that a session waits for.
+    fn blocking_pids(&self, process_id: i32) -> Vec<i32> {
+        let _ = process_id;
+        vec![]
+    }
+    /// Whether a transaction of that number is open on this node.
+    fn is_in_progress(&self, txn: u64) -> bool {
+        let _ = txn;
+        false
+    }
+    /// `pg_export_snapshot`: the name under which another transaction can take this one's snapshot.
+    fn export_snapshot(&self, txn: &Transaction) -> Result<String> {
+        let _ = txn;
+        Err(SqlError::unsupported("snapshots can not be exported here"))
+    }
+    /// `pg_notification_queue_usage`: the part of the room for notifications that is taken.
+    fn notification_usage(&self) -> f64 {
+        0.0
+    }
+    /// `hyrax_txn_status`: what became of the transaction that a client named by a token.
+    fn txn_status<'a>(&'a self, gateway: &'a Arc<Gateway>, token: &'a str) -> BoxFuture<'a, Result<&'static str>> {
+        let _ = (gateway, token);
+        Box::pin(std::future::ready(Ok("unknown")))
     }
     /// Queues a NOTICE or WARNING for the client.
     fn notice(&self, notice: SqlError);
@@ -116,6 +140,16 @@ pub trait SessionAccess: Send + Sync {
     }
     /// Keeps a check for the commit (or SET CONSTRAINTS … IMMEDIATE); the session runs it with `exec::run_deferred`.
     fn defer(&self, check: crate::dml::DeferredCheck);
+}
+
+/// What became of a wish to stop another session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    Sent,
+    /// The user has no rights of the session's role.
+    NotMember,
+    /// The session is a superuser's, and the user is none.
+    NotSuperuser,
 }
 
 /// What an advisory lock is on: pg_locks' classid, objid and objsubid (1: one bigint, 2: two integers).

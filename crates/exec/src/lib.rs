@@ -30,6 +30,7 @@ pub mod functions;
 mod index;
 mod op;
 pub mod output;
+mod place;
 mod rows;
 mod run;
 mod spill;
@@ -44,10 +45,11 @@ pub use admit::{admit, enter};
 pub use batch::Batch;
 pub use budget::{MemoryBudget, NodeBudget};
 pub use context::{
-    AdvisoryKey, AdvisoryRequest, BoxFuture, DirectContext, SessionAccess, SpillFolder, StatementContext,
+    AdvisoryKey, AdvisoryRequest, BoxFuture, DirectContext, SessionAccess, Signal, SpillFolder, StatementContext,
 };
 pub use dml::{DeferredCheck, run_deferred};
 pub use expr::fold;
 pub use functions::reg::input_value as input;
 pub use op::as_of;
+pub use place::{StoragePlace, find_storage};
 pub use run::{Execution, NodeMeasure, Prepared, evaluate, execute, execute_measured};

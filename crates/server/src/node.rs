@@ -31,6 +31,8 @@ use wire::{AuthMethod, Phase};
 
 /// Connections that the system holds for us while we are busy.
 const BACKLOG: u32 = 4096;
+/// Between two looks for transactions' tokens that are too old.
+const TOKENS_EVERY: Duration = Duration::from_secs(60);
 /// How long sessions that were told to end may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Between two looks at how many sessions are left.
@@ -108,6 +110,18 @@ pub struct Server {
     folder: DataFolder,
 }
 
+/// Forgets what became of transactions whose clients have had their time to ask.
+async fn collect_tokens(gateway: Arc<Gateway>, retention: Duration) {
+    loop {
+        host::clock::sleep(TOKENS_EVERY).await;
+        match gateway.collect_tokens(retention).await {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(count, "old transactions' tokens are forgotten"),
+            Err(error) => tracing::warn!(%error, "old transactions' tokens stay for now"),
+        }
+    }
+}
+
 impl Server {
     /// Starts a node and returns when it serves. Blocks; not to be called from a task.
     pub fn start(config: Config, host: Host) -> Result<Server, StartError> {
@@ -155,6 +169,8 @@ impl Server {
             host: engine.host.clone(),
         };
         supervised.over(threads.node.clone()).spawn("statistics", Box::pin(refresh.run()));
+        let tokens = collect_tokens(engine.gateway.clone(), engine.config.txn_token_retention);
+        supervised.over(threads.node.clone()).spawn("tokens", Box::pin(tokens));
         let (phase, watched) = watch::channel(Phase::Running);
         let settings = wire_settings(&engine.config, tls);
         let service = wire::Service::new(backend::factory(engine.clone()), settings, engine.host.clone(), watched);

@@ -20,6 +20,7 @@ pub fn of_sessions(config: &Config, sql: SocketAddr) -> ServerSettings {
         ("ssl_key_file", file(&config.tls_key)),
         ("ssl_ca_file", file(&config.tls_client_ca)),
         ("log_min_duration_statement", slow),
+        ("hyrax.txn_token_retention", config.txn_token_retention.as_millis().to_string()),
     ];
     // A value that is no parameter's stays out: the parameter shows its default.
     values.into_iter().filter_map(|(name, value)| Some((name, shown(name, &value).ok()?))).collect()
@@ -38,5 +39,5 @@ fn operators_choices_are_shown_to_sessions() {
     assert_eq!(value("max_connections"), Some("60"));
     assert_eq!(value("ssl"), Some("off"));
     assert_eq!(value("log_min_duration_statement"), Some("90s"));
-    assert_eq!(shown.len(), 9);
+    assert_eq!(shown.len(), 10);
 }

@@ -5,13 +5,14 @@
 //!     transaction that took them (but for one that is executed again: `undo_taken`).
 //! I3  A session never waits for itself: all its advisory locks have one owner.
 
+use crate::locks::LockRow;
 use exec::{AdvisoryKey, AdvisoryRequest};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use txn::{Gateway, LockMode, NamedLocks, Transaction, WaitPolicy};
-use types::{Datum, Oid, Result, SqlError, SqlState};
+use txn::{Gateway, LockMode, NamedLocks, SessionId, Transaction, WaitPolicy};
+use types::{Oid, Result, SqlError, SqlState};
 
 /// Different locks of one session.
 const LOCKS_MAX: usize = 100_000;
@@ -49,15 +50,7 @@ pub(crate) struct Advisory {
     held: Mutex<Held>,
     /// Asked at each transaction's begin.
     has_any: AtomicBool,
-    waiting: Mutex<Option<(AdvisoryKey, bool)>>,
-}
-
-/// `AdvisoryKey::kind` of LOCK TABLE's locks: no advisory lock has it.
-const OF_RELATION: u8 = 255;
-
-/// What LOCK TABLE locks beside the advisory locks.
-pub(crate) fn relation_key(relation: Oid) -> AdvisoryKey {
-    AdvisoryKey { class: 0, object: relation, kind: OF_RELATION }
+    waiting: Mutex<Option<Wanted>>,
 }
 
 /// The lock's name in the lock table.
@@ -75,8 +68,17 @@ fn mode_name(is_shared: bool) -> &'static str {
     if is_shared { "ShareLock" } else { "ExclusiveLock" }
 }
 
+/// A lock that is waited for.
+#[derive(Clone, Copy)]
+struct Wanted {
+    key: AdvisoryKey,
+    is_shared: bool,
+    /// Microseconds since 2000-01-01 UTC.
+    since: i64,
+}
+
 /// Clears the mark of a wait that ends, however it ends.
-struct Waiting<'a>(&'a Mutex<Option<(AdvisoryKey, bool)>>);
+struct Waiting<'a>(&'a Mutex<Option<Wanted>>);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -85,10 +87,10 @@ impl Drop for Waiting<'_> {
 }
 
 impl Advisory {
-    pub fn new(gateway: Arc<Gateway>, database: Oid) -> Advisory {
+    pub fn new(gateway: Arc<Gateway>, session: SessionId, database: Oid) -> Advisory {
         Advisory {
             database,
-            locks: NamedLocks::new(gateway),
+            locks: NamedLocks::new(gateway, session),
             held: Mutex::default(),
             has_any: AtomicBool::new(false),
             waiting: Mutex::default(),
@@ -106,9 +108,10 @@ impl Advisory {
         };
         let mode = if request.is_shared { LockMode::Share } else { LockMode::Update };
         if before.is_none_or(|held| held < mode) {
-            *self.waiting.lock() = Some((key, request.is_shared));
-            let _waiting = Waiting(&self.waiting);
             let wait = if request.waits { WaitPolicy::Wait } else { WaitPolicy::NoWait };
+            let since = crate::shared::from_unix(txn.wall_clock());
+            *self.waiting.lock() = request.waits.then_some(Wanted { key, is_shared: request.is_shared, since });
+            let _waiting = Waiting(&self.waiting);
             if !self.locks.lock(txn, &name(self.database, key), mode, before, wait).await? {
                 return Ok(false);
             }
@@ -232,45 +235,28 @@ impl Advisory {
 
     // --- to be looked at
 
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.lock().is_some()
+    /// The number under which the lock table knows its holder.
+    pub fn number(&self) -> u64 {
+        self.locks.number()
     }
 
     /// Rows of pg_locks.
-    pub fn rows(&self, process_id: i32, session: u64) -> Vec<Vec<Datum>> {
-        let row = |key: AdvisoryKey, is_shared: bool, granted: bool| {
-            let is_relation = key.kind == OF_RELATION;
-            let of_advisory = |value: Datum| if is_relation { Datum::Null } else { value };
-            vec![
-                Datum::text(if is_relation { "relation" } else { "advisory" }),
-                Datum::Oid(self.database),
-                if is_relation { Datum::Oid(key.object) } else { Datum::Null },
-                Datum::Null,
-                Datum::Null,
-                Datum::Null,
-                Datum::Null,
-                of_advisory(Datum::Oid(key.class)),
-                of_advisory(Datum::Oid(key.object)),
-                of_advisory(Datum::Int2(i16::from(key.kind))),
-                Datum::text(format!("{session}/0")),
-                Datum::Int4(process_id),
-                Datum::text(mode_name(is_shared)),
-                Datum::Bool(granted),
-                Datum::Bool(false),
-                Datum::Null,
-            ]
+    pub fn rows(&self) -> Vec<LockRow> {
+        let row = |key: AdvisoryKey, is_shared: bool| LockRow {
+            advisory: Some((key.class, key.object, i16::from(key.kind))),
+            ..LockRow::new("advisory", mode_name(is_shared))
         };
         let mut rows = vec![];
         for (key, counts) in &self.held.lock().counts {
             for (place, is_shared) in [(0, false), (1, true)] {
                 let count = |of: &[u32; 2]| of.get(place).copied().unwrap_or(0);
                 if count(&counts.session) + count(&counts.transaction) > 0 {
-                    rows.push(row(*key, is_shared, true));
+                    rows.push(row(*key, is_shared));
                 }
             }
         }
-        if let Some((key, is_shared)) = *self.waiting.lock() {
-            rows.push(row(key, is_shared, false));
+        if let Some(waiting) = *self.waiting.lock() {
+            rows.push(LockRow { waits_since: Some(waiting.since), ..row(waiting.key, waiting.is_shared) });
         }
         rows
     }

@@ -86,11 +86,12 @@ impl Session {
     /// A piece of COPY data; pieces end anywhere.
     pub async fn copy_data(&mut self, data: &[u8]) -> Result<()> {
         let Some(work) = self.copy.as_mut().and_then(|copy| copy.work.as_mut()) else { return Ok(()) };
-        let result = work.push(data).await;
-        if result.is_err() {
+        if let Err(error) = work.push(data).await {
+            let error = self.explain_conflict(error);
             self.fail();
+            return Err(error);
         }
-        result
+        Ok(())
     }
 
     /// The data has ended; goes on with the rest of a string of statements.
@@ -100,6 +101,7 @@ impl Session {
         };
         let result = self.finish_copy(work, standing, sink).await;
         if let Err(error) = result {
+            let error = self.explain_conflict(error);
             return Err(self.fail_statement(error, sink).await);
         }
         self.run_queue(false, sink).await

@@ -32,6 +32,13 @@ pub(crate) struct Derived {
     pub idle_timeouts: IdleTimeouts,
     /// What `default_transaction_…` say.
     pub transaction: TransactionFacts,
+    /// `hyrax.txn_token`.
+    pub token: Option<Arc<str>>,
+}
+
+/// The name that the client has given to its transaction.
+pub(crate) fn token(settings: &Settings) -> Option<Arc<str>> {
+    settings.get(crate::tokens::SETTING).filter(|token| !token.is_empty()).map(Arc::from)
 }
 
 /// What all of it depends on.
@@ -59,6 +66,7 @@ impl Default for Derived {
             client_min_messages: Arc::from(""),
             idle_timeouts: IdleTimeouts::default(),
             transaction: TransactionFacts::default(),
+            token: None,
         }
     }
 }
@@ -143,6 +151,7 @@ impl Derived {
         self.client_min_messages = Arc::from(settings.get("client_min_messages").unwrap_or("notice"));
         self.idle_timeouts = IdleTimeouts::read(settings);
         self.transaction = TransactionFacts::default_of(settings);
+        self.token = token(settings);
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 
 mod advisory;
 pub mod block;
+mod conflicts;
 mod copy;
 mod cursor;
 mod derived;
@@ -16,6 +17,7 @@ mod extended;
 mod feed;
 pub mod formats;
 mod live;
+mod locks;
 mod mailbox;
 mod maintenance;
 mod planning;
@@ -31,9 +33,11 @@ mod session;
 pub mod settings;
 mod shared;
 mod sink;
+mod snapshots;
 mod state;
 mod statement;
 mod template;
+mod tokens;
 mod transaction;
 mod utility;
 

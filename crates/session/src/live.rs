@@ -3,16 +3,20 @@
 //! Owns no state. Rows have the columns that `catalog::virtuals` gives these relations. What a user may not see of other
 //! users' sessions is NULL, as in PostgreSQL.
 
+use crate::conflicts::{Conflict, Teller};
 use crate::settings::{self, Kind, Parameter};
 use crate::state::SessionState;
+use catalog::Snapshot;
 use catalog::privileges;
 use catalog::virtuals::{Source, VirtualContext};
-use exec::SessionAccess;
+use exec::{SessionAccess, Signal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use txn::{Place, Timestamp, TxnFacts};
 use types::array::Array;
 use types::{Datum, Oid, oid};
 
+const CONFLICTS: Oid = 13_901;
 const PG_LOCKS: Oid = 12_073;
 const PG_CURSORS: Oid = 12_077;
 const PG_PREPARED_STATEMENTS: Oid = 12_095;
@@ -42,7 +46,8 @@ impl Source for Live {
             PG_SETTINGS => settings_rows(&self.0),
             PG_STAT_ACTIVITY => self.0.shared.sessions().iter().map(|s| activity_row(s, context)).collect(),
             PG_STAT_SSL => self.0.shared.sessions().iter().map(|s| ssl_row(s, context)).collect(),
-            PG_LOCKS => self.0.shared.sessions().iter().flat_map(|s| s.advisory.rows(s.process_id, s.id.0)).collect(),
+            PG_LOCKS => crate::locks::all_rows(&self.0),
+            CONFLICTS => conflict_rows(&self.0, context),
             PG_PREPARED_STATEMENTS => self.0.lists.lock().statements.clone(),
             PG_CURSORS => self.0.lists.lock().cursors.clone(),
             _ => return None,
@@ -138,10 +143,19 @@ fn setting_row(state: &SessionState, parameter: &Parameter) -> Vec<Datum> {
 
 // --- pg_stat_activity
 
-/// Whether a role may look into a session, or signal it where `role` is that of signallers.
+/// Whether a role may look into a session.
 fn may_look(context: &VirtualContext<'_>, of: &SessionState) -> bool {
-    let has = |role: Oid| privileges::has_rights_of(context.catalog, context.role, role, context.scope.database);
-    has(of.session_user()) || has(READ_ALL_STATS)
+    may_look_into(context.catalog, context.role, context.scope.database, of)
+}
+
+pub(crate) fn may_look_into(catalog: &Arc<Snapshot>, role: Oid, database: Oid, of: &SessionState) -> bool {
+    may_look_at(catalog, role, database, of.session_user())
+}
+
+/// The same of a role's sessions.
+fn may_look_at(catalog: &Arc<Snapshot>, role: Oid, database: Oid, user: Oid) -> bool {
+    let has = |other: Oid| privileges::has_rights_of(catalog, role, other, database);
+    has(user) || has(READ_ALL_STATS)
 }
 
 fn activity_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
@@ -169,10 +183,15 @@ fn activity_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
         2 => ("idle in transaction (aborted)", true),
         _ => ("idle", false),
     };
-    let (wait_type, wait) = match (state, s.advisory.is_waiting()) {
-        ("active", true) => (Some("Lock"), Some("advisory")),
-        ("active", false) => (None, None),
+    let waiter = if state == "active" { s.waiter() } else { None };
+    let (wait_type, wait) = match (state, &waiter) {
+        ("active", Some(waiter)) => (Some("Lock"), Some(crate::locks::wait_event(waiter))),
+        ("active", None) => (None, None),
         _ => (Some("Client"), Some("ClientRead")),
+    };
+    let facts = s.transaction_facts();
+    let number = |wanted: fn(&TxnFacts) -> bool| {
+        facts.as_ref().filter(|facts| wanted(facts)).map_or(Datum::Null, |facts| crate::locks::xid(facts.id))
     };
     let client = s.client_address();
     let statement = s.statement_time();
@@ -188,13 +207,60 @@ fn activity_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
         optional(wait_type),
         optional(wait),
         text(state),
-        Datum::Null,
-        Datum::Null,
+        number(|facts| facts.has_writes || facts.has_locks),
+        number(|facts| facts.snapshot != Timestamp::ZERO),
         Datum::Null,
         Datum::text(&**s.query.lock()),
         text("client backend"),
     ]);
     row
+}
+
+// --- hyrax_catalog.conflicts
+
+fn conflict_rows(me: &SessionState, context: &VirtualContext<'_>) -> Vec<Vec<Datum>> {
+    let format = types::FormatSettings::default();
+    let teller = Teller { catalog: context.catalog, shared: &me.shared, format: &format, me };
+    let all = me.shared.conflicts.all();
+    all.iter().filter(|c| c.database == context.scope.database).map(|c| conflict_row(c, &teller, context)).collect()
+}
+
+fn conflict_row(conflict: &Conflict, teller: &Teller<'_>, context: &VirtualContext<'_>) -> Vec<Datum> {
+    let may_look = may_look_at(context.catalog, context.role, context.scope.database, conflict.user);
+    let (relation, index, key) = match &conflict.place {
+        Some(Place::Row { relation, key }) => match exec::find_storage(context.catalog, relation.0) {
+            Some(found) => {
+                let key = teller.key(&found, key.as_deref());
+                (Some(found.relation.id), found.index.map(|index| index.name.clone()), key)
+            }
+            None => (None, None, None),
+        },
+        Some(Place::Relation(id)) => (Some(*id), None, None),
+        Some(Place::Name(name)) => (txn::named_relation(name), None, None),
+        None => (None, None, None),
+    };
+    let name = |id: Oid| context.catalog.relation(id).map(|relation| relation.name.clone());
+    let schema = |id: Oid| {
+        let schema = context.catalog.relation(id).and_then(|relation| context.catalog.schema(relation.schema));
+        schema.map(|schema| schema.name.clone())
+    };
+    let number = |txn: u64| if txn == 0 { Datum::Null } else { Datum::Int8(txn.cast_signed()) };
+    let (retried, outcome) = conflict.settled.names();
+    vec![
+        Datum::TimestampTz(conflict.at),
+        text(conflict.code.as_str()),
+        optional(relation.and_then(schema)),
+        optional(relation.and_then(name)),
+        optional(index),
+        optional(key),
+        Datum::Int4(conflict.process_id),
+        number(conflict.txn),
+        conflict.other_process.map_or(Datum::Null, Datum::Int4),
+        number(conflict.other.map_or(0, |other| other.txn)),
+        if may_look { text(&conflict.statement) } else { Datum::Null },
+        text(retried),
+        text(outcome),
+    ]
 }
 
 fn ssl_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
@@ -209,25 +275,24 @@ fn ssl_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
 }
 
 impl SessionState {
-    /// `pg_cancel_backend` and `pg_terminate_backend`: None where there is no such session; false: not allowed.
-    pub(crate) fn signal_other(&self, process_id: i32, reason: txn::CancelReason) -> Option<bool> {
+    /// `pg_cancel_backend` and `pg_terminate_backend`: None where there is no such session.
+    pub(crate) fn signal_other(&self, process_id: i32, reason: txn::CancelReason) -> Option<Signal> {
         let other = self.shared.sessions().into_iter().find(|s| s.process_id == process_id)?;
         let catalog = self.shared.snapshot();
         let me = self.current_user();
         let has = |role: Oid| privileges::has_rights_of(&catalog, me, role, self.database);
         let target = other.session_user();
         // Superusers' sessions are for superusers alone.
-        let may = match privileges::is_superuser(&catalog, target) {
-            true => privileges::is_superuser(&catalog, me),
-            false => has(target) || has(SIGNAL_BACKEND),
-        };
-        match (may, reason, &self.shared.workers) {
-            (false, ..) => {}
-            (true, txn::CancelReason::User, Some(workers)) => {
-                workers.spawn("cancel", Box::pin(other.cancel_requested()));
-            }
-            (true, ..) => other.cancel.raise(reason),
+        if privileges::is_superuser(&catalog, target) && !privileges::is_superuser(&catalog, me) {
+            return Some(Signal::NotSuperuser);
         }
-        Some(may)
+        if !has(target) && !has(SIGNAL_BACKEND) {
+            return Some(Signal::NotMember);
+        }
+        match (reason, &self.shared.workers) {
+            (txn::CancelReason::User, Some(workers)) => workers.spawn("cancel", Box::pin(other.cancel_requested())),
+            _ => other.cancel.raise(reason),
+        }
+        Some(Signal::Sent)
     }
 }

@@ -56,6 +56,11 @@ struct Inner {
     inbox: VecDeque<Notification>,
 }
 
+/// How much of the room for notifications is taken.
+pub(crate) fn usage(shared: &Shared) -> f64 {
+    shared.mail_bytes.load(Ordering::Relaxed) as f64 / WAITING_BYTES_MAX as f64
+}
+
 /// One for each session.
 #[derive(Default)]
 pub(crate) struct Mailbox {

@@ -1,15 +1,10 @@
 //! LOCK TABLE, ANALYZE, and the maintenance that needs no doing.
 
-use crate::advisory::relation_key;
 use crate::session::Session;
-use exec::{AdvisoryRequest, SessionAccess};
+use exec::SessionAccess;
 use sql::utility::{Maintain, TableLockMode};
 use std::sync::Arc;
-use std::time::Duration;
-use txn::{Direction, KeyRange};
-
-/// How long NOWAIT waits for writers that are about to go.
-const NOWAIT: Duration = Duration::from_millis(1);
+use txn::{Direction, KeyRange, TableLock, TxnError, WaitPolicy};
 use types::{Oid, Result, SqlError, SqlState};
 
 impl Session {
@@ -39,17 +34,16 @@ impl Session {
         exec::analyze::store(&open.txn, &mut self.catalog, statistics).await
     }
 
-    /// The weaker modes exclude nothing but changes of the definition: the commit fails if that has changed. The stronger ones
-    /// exclude each other (SHARE but itself), and from SHARE on all that writes; nothing keeps readers out, who see what was
-    /// before. The transaction's snapshot, if this is its first statement, is taken once the locks are there.
+    /// PostgreSQL's modes and conflicts among them, and with writes, row locks and DDL; plain reads see what was before and are
+    /// not kept out (docs/isolation.md). The transaction's snapshot, if this is its first statement, is taken once the locks are there.
     pub(crate) async fn lock_tables(&mut self, relations: &[Oid], mode: TableLockMode, nowait: bool) -> Result<String> {
         if !self.block.is_in_block() {
             let message = "LOCK TABLE can only be used in transaction blocks";
             return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
         }
         let relations = self.locked_with(relations);
-        if mode > TableLockMode::RowExclusive {
-            self.lock_names(&relations, mode, nowait).await?;
+        for relation in &relations {
+            self.lock_relation(*relation, table_lock(mode), nowait).await?;
         }
         self.begin_statement().await?;
         for relation in &relations {
@@ -84,32 +78,40 @@ impl Session {
     }
 
     /// Before the snapshot is taken, if this is the transaction's first statement.
-    async fn lock_names(&mut self, relations: &[Oid], mode: TableLockMode, nowait: bool) -> Result<()> {
+    async fn lock_relation(&mut self, id: Oid, mode: TableLock, nowait: bool) -> Result<()> {
         self.ensure_transaction();
-        let Some(open) = &self.open else { return Err(SqlError::internal("no transaction is open")) };
-        let now = self.shared.host.clock.monotonic();
-        open.txn.set_deadline(self.derived.statement_timeout.map(|timeout| now + timeout));
-        open.txn.set_lock_timeout(self.derived.lock_timeout);
-        for relation in relations {
-            let request =
-                AdvisoryRequest { is_shared: mode == TableLockMode::Share, is_of_transaction: true, waits: !nowait };
-            if !self.state.advisory.lock(&open.txn, relation_key(*relation), request).await? {
-                let name = self.catalog.snapshot().relation(*relation).map_or(String::new(), |r| r.name.clone());
-                let message = format!("could not obtain lock on relation \"{name}\"");
-                return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message));
+        self.set_limits()?;
+        let wait = if nowait { WaitPolicy::NoWait } else { WaitPolicy::Wait };
+        loop {
+            let Some(relation) = self.catalog.snapshot().relation(id).cloned() else { return Ok(()) };
+            match self.transaction()?.lock_table(&relation.reference(), mode, wait).await {
+                Err(TxnError::LockNotAvailable { .. }) => {
+                    let message = format!("could not obtain lock on relation \"{}\"", relation.name);
+                    return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message));
+                }
+                // It was redefined while it was waited for: each time another version, or the loop ends.
+                Err(TxnError::SchemaChanged { .. }) => {
+                    self.refresh()?;
+                    let now = self.catalog.snapshot().relation(id).map(|now| now.schema_version);
+                    if now == Some(relation.schema_version) {
+                        return Err(TxnError::SchemaChanged { relation: id }.into());
+                    }
+                }
+                locked => return Ok(locked?),
             }
         }
-        if mode < TableLockMode::Share {
-            return Ok(());
-        }
-        if nowait {
-            open.txn.set_lock_timeout(Some(NOWAIT));
-        }
-        for relation in relations {
-            if let Some(relation) = self.catalog.snapshot().relation(*relation).filter(|r| r.has_rows()) {
-                open.txn.close(&relation.reference()).await?;
-            }
-        }
-        Ok(())
+    }
+}
+
+fn table_lock(mode: TableLockMode) -> TableLock {
+    match mode {
+        TableLockMode::AccessShare => TableLock::AccessShare,
+        TableLockMode::RowShare => TableLock::RowShare,
+        TableLockMode::RowExclusive => TableLock::RowExclusive,
+        TableLockMode::ShareUpdateExclusive => TableLock::ShareUpdateExclusive,
+        TableLockMode::Share => TableLock::Share,
+        TableLockMode::ShareRowExclusive => TableLock::ShareRowExclusive,
+        TableLockMode::Exclusive => TableLock::Exclusive,
+        TableLockMode::AccessExclusive => TableLock::AccessExclusive,
     }
 }

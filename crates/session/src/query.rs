@@ -1,6 +1,7 @@
 //! Running one statement: queries with their rows, others through `utility`.
 
 use crate::block::{Action, BlockState};
+use crate::conflicts::Settled;
 use crate::explain::command_word;
 use crate::feed::Feed;
 use crate::portal::{Portal, Source};
@@ -155,20 +156,31 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Option<Result<Outcome>> {
         attempts.count += 1;
-        let conflict = result.as_ref().err().filter(|error| may_try_again(error));
-        let Some(conflict) = conflict.filter(|_| attempts.count < ATTEMPTS_MAX && sink.rewind(attempts.mark)) else {
-            self.retry_age = Timestamp::ZERO;
-            return Some(result);
+        let conflict = match result {
+            Err(error) if may_try_again(&error) => error,
+            Err(error) => {
+                self.retry_age = Timestamp::ZERO;
+                return Some(Err(self.explain_conflict(error)));
+            }
+            Ok(outcome) => {
+                self.retry_age = Timestamp::ZERO;
+                return Some(Ok(outcome));
+            }
         };
+        if attempts.count >= ATTEMPTS_MAX || !sink.rewind(attempts.mark) {
+            self.retry_age = Timestamp::ZERO;
+            return Some(Err(self.explain_conflict(conflict)));
+        }
         if attempts.standing != Standing::Alone {
-            return match self.replay_block(conflict).await {
+            return match self.replay_block(&conflict).await {
                 Ok(true) => None,
-                Ok(false) => Some(result),
+                Ok(false) => Some(Err(self.explain_conflict(conflict))),
                 Err(error) => Some(Err(error)),
             };
         }
         let age = self.open.as_ref().map_or(Timestamp::ZERO, |open| open.txn.age());
         self.retry_age = self.retry_age.max(age);
+        self.note_conflict(&conflict, Settled::StatementAgain);
         self.state.advisory.undo_taken();
         self.abort();
         self.block = BlockState::Idle;
@@ -225,14 +237,26 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
         if !self.keeps_history(standing) {
-            return self.run_unrecorded(portal, max_rows, standing, describes, sink).await;
+            let outcome = self.run_unrecorded(portal, max_rows, standing, describes, sink).await?;
+            self.check_reads(standing)?;
+            return Ok(outcome);
         }
         let is_whole = max_rows == 0 && portal.cursor.is_none() && matches!(portal.source, Source::Fresh);
         let mut recorder = Recorder::new(sink);
         let outcome = self.run_unrecorded(portal, max_rows, standing, describes, &mut recorder).await?;
+        self.check_reads(standing)?;
         let seen = recorder.finish();
         self.note_step(portal, is_whole && outcome == Outcome::Completed, describes, seen);
         Ok(outcome)
+    }
+
+    /// 40001 at once in a block that could not commit any more, as far as that is cheap to see. Not behind a savepoint: there it
+    /// is COMMIT that can execute the block again.
+    fn check_reads(&self, standing: Standing) -> Result<()> {
+        match &self.open {
+            Some(open) if standing != Standing::Alone && open.savepoints.is_empty() => Ok(open.txn.check_reads()?),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) async fn run_unrecorded(

@@ -11,6 +11,7 @@
 //! - P5  This is the only place that executes again what more than one statement did; a statement alone is `query`'s (`Attempts`).
 
 use crate::block::BlockState;
+use crate::conflicts::Settled;
 use crate::portal::Portal;
 use crate::query::{ATTEMPTS_MAX, Standing, may_try_again};
 use crate::session::{Outcome, Session};
@@ -108,7 +109,8 @@ impl Session {
             // Of settings, which nothing has changed: SET ends the possibility. SET TRANSACTION counts before the first query only.
             Work::Utility(utility) if matches!(**utility, Utility::Show(_)) => return,
             Work::Utility(utility) if !open.has_run && is_set_transaction(utility) => return,
-            Work::Utility(_) => false,
+            // The block keeps its token.
+            Work::Utility(utility) => is_set_token(utility),
         };
         let Some(answer) = answer.complete().filter(|_| repeats && is_whole) else {
             return open.history.end();
@@ -156,9 +158,23 @@ impl Session {
             return Ok(false);
         }
         match self.take_replay() {
-            Some(replay) => self.replay(replay).await,
+            Some(replay) => self.replay_and_note(replay, error).await,
             None => Ok(false),
         }
+    }
+
+    /// The conflict is kept with what became of it; whom it met is told to the client if the proof fails.
+    async fn replay_and_note(&mut self, replay: Replay, error: &SqlError) -> Result<bool> {
+        let met = self.take_met();
+        let proved = self.replay(replay).await;
+        // What executing it again met is not what the client is told of.
+        drop(self.take_met());
+        if matches!(proved, Ok(true)) {
+            self.keep_conflict(error, met.as_ref(), Settled::BlockProved);
+        } else {
+            (self.met, self.has_replayed) = (met, true);
+        }
+        proved
     }
 
     /// COMMIT of a block, executed again as long as that is possible and of use.
@@ -166,16 +182,19 @@ impl Session {
         for _ in 1..ATTEMPTS_MAX {
             let replay = self.take_replay();
             let Err(error) = self.commit().await else { return Ok(()) };
-            let Some(replay) = replay.filter(|_| is_conflict(&error)) else { return Err(error) };
+            let Some(replay) = replay.filter(|_| is_conflict(&error)) else {
+                return Err(self.explain_conflict(error));
+            };
             let block = std::mem::replace(&mut self.block, BlockState::InBlock);
-            let proved = self.replay(replay).await;
+            let proved = self.replay_and_note(replay, &error).await;
             self.block = block;
             if !matches!(proved, Ok(true)) {
                 self.abort();
-                return proved.and(Err(error));
+                return proved.and_then(|_| Err(self.explain_conflict(error)));
             }
         }
-        self.commit().await
+        let ended = self.commit().await;
+        ended.map_err(|error| self.explain_conflict(error))
     }
 
     /// Executes a block again in a new transaction; whether all answers are the same. Errors are those that end a statement from
@@ -238,6 +257,10 @@ impl Session {
 
 fn is_conflict(error: &SqlError) -> bool {
     error.code() == SqlState::SERIALIZATION_FAILURE
+}
+
+fn is_set_token(utility: &Utility) -> bool {
+    matches!(utility, Utility::Set { name, .. } if name.eq_ignore_ascii_case(crate::tokens::SETTING))
 }
 
 fn is_set_transaction(utility: &Utility) -> bool {

@@ -83,6 +83,10 @@ pub struct Session {
     pub(crate) next_portal: u64,
     /// Of the attempt before, while a statement is executed again: it keeps its place in queues.
     pub(crate) retry_age: txn::Timestamp,
+    /// Whom the commit that failed has met, or the statement that was executed again in vain.
+    pub(crate) met: Option<txn::Met>,
+    /// The conflict that the client is about to be told of was not settled by executing its block again.
+    pub(crate) has_replayed: bool,
     pub(crate) derived: Derived,
     /// What is left of a string of statements.
     pub(crate) queue: VecDeque<Queued>,
@@ -147,6 +151,8 @@ impl Session {
             portals: HashMap::new(),
             next_portal: 0,
             retry_age: txn::Timestamp::ZERO,
+            met: None,
+            has_replayed: false,
             derived: Derived::default(),
             queue: VecDeque::new(),
             copy: None,

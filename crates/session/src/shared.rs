@@ -1,6 +1,8 @@
 //! What all sessions of a node share.
 
+use crate::conflicts::Conflicts;
 use crate::settings::ServerSettings;
+use crate::snapshots::ExportedSnapshots;
 use crate::state::SessionState;
 use catalog::{Catalog, Snapshot};
 use exec::{NodeBudget, SpillFolder};
@@ -31,6 +33,8 @@ pub struct Shared {
     pub settings: Arc<ServerSettings>,
     /// What notifications that wait for their listeners take.
     pub(crate) mail_bytes: AtomicUsize,
+    pub(crate) conflicts: Conflicts,
+    pub(crate) snapshots: ExportedSnapshots,
     next: AtomicU64,
     sessions: Mutex<BTreeMap<u64, Weak<SessionState>>>,
 }
@@ -55,6 +59,8 @@ impl Shared {
             workers,
             settings: Arc::new(settings),
             mail_bytes: AtomicUsize::new(0),
+            conflicts: Conflicts::default(),
+            snapshots: ExportedSnapshots::default(),
             next: AtomicU64::new(1),
             sessions: Mutex::default(),
         })
@@ -99,7 +105,12 @@ impl Shared {
     }
 }
 
+/// Microseconds since 2000-01-01 UTC of those since 1970.
+pub(crate) fn from_unix(micros: i64) -> i64 {
+    micros.saturating_sub(EPOCH_MICROS)
+}
+
 /// The wall clock, in microseconds since 2000-01-01 UTC.
 pub(crate) fn wall(host: &Host) -> i64 {
-    host.clock.wall().saturating_sub(EPOCH_MICROS)
+    from_unix(host.clock.wall())
 }

@@ -12,14 +12,17 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use catalog::sequences::{SequenceState, SessionSequences};
 use catalog::{Relation, Snapshot};
-use exec::{AdvisoryKey, AdvisoryRequest, BoxFuture, DeferredCheck, SessionAccess};
+use exec::{AdvisoryKey, AdvisoryRequest, BoxFuture, DeferredCheck, SessionAccess, Signal};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-use txn::{CancelFlag, CancelReason, Isolation, SessionId, Timestamp, Transaction, TxnError};
+use txn::{
+    CancelFlag, CancelReason, Gateway, Isolation, SessionId, Timestamp, Transaction, TxnError, TxnFacts,
+    WeakTransaction,
+};
 use types::{Oid, Result, Severity, SqlError, SqlState};
 
 /// Checks that one transaction may put off (54000 beyond).
@@ -104,6 +107,9 @@ pub struct SessionState {
     pub(crate) lists: Mutex<Lists>,
     pub(crate) advisory: Advisory,
     pub(crate) mailbox: Mailbox,
+    /// The open transaction, if any.
+    current: Mutex<WeakTransaction>,
+    pub(crate) has_exported: AtomicBool,
 }
 
 /// Who a session is.
@@ -121,8 +127,9 @@ impl SessionState {
     pub(crate) fn new(shared: Arc<Shared>, identity: Identity, settings: Settings) -> Arc<SessionState> {
         let now = crate::shared::wall(&shared.host);
         let random = SessionRandom::from_seed(shared.host.random.next_u64());
+        let id = shared.next_id();
         let state = Arc::new(SessionState {
-            id: shared.next_id(),
+            id,
             process_id: identity.process_id,
             database: identity.database,
             database_name: identity.database_name,
@@ -151,7 +158,9 @@ impl SessionState {
             constraints: Mutex::default(),
             lists: Mutex::default(),
             mailbox: Mailbox::default(),
-            advisory: Advisory::new(shared.gateway.clone(), identity.database),
+            advisory: Advisory::new(shared.gateway.clone(), id, identity.database),
+            current: Mutex::default(),
+            has_exported: AtomicBool::new(false),
             shared: shared.clone(),
         });
         shared.enter(&state);
@@ -206,6 +215,14 @@ impl SessionState {
     pub(crate) fn transaction_start(&self) -> i64 {
         self.transaction_time.load(Ordering::Relaxed)
     }
+    /// A transaction has been opened.
+    pub(crate) fn set_current(&self, txn: &Transaction) {
+        *self.current.lock() = txn.downgrade();
+    }
+    pub(crate) fn transaction_facts(&self) -> Option<TxnFacts> {
+        let current = self.current.lock().clone();
+        current.facts()
+    }
     pub(crate) fn set_facts(&self, facts: TransactionFacts) {
         *self.facts.lock() = facts;
     }
@@ -258,6 +275,9 @@ impl SessionState {
     }
     pub(crate) fn end_transaction(&self) {
         self.advisory.end_transaction();
+        if self.has_exported.swap(false, Ordering::Relaxed) {
+            self.shared.snapshots.forget(self.id);
+        }
         self.deferred.lock().clear();
         *self.overflow.lock() = false;
         let mut constraints = self.constraints.lock();
@@ -336,7 +356,7 @@ impl SessionAccess for SessionState {
     fn current_query(&self) -> String {
         self.query.lock().to_string()
     }
-    fn signal(&self, process_id: i32, reason: CancelReason) -> Option<bool> {
+    fn signal(&self, process_id: i32, reason: CancelReason) -> Option<Signal> {
         self.signal_other(process_id, reason)
     }
     fn notify(&self, channel: &str, payload: &str) -> Result<()> {
@@ -344,6 +364,21 @@ impl SessionAccess for SessionState {
     }
     fn listening_channels(&self) -> Vec<Arc<str>> {
         self.mailbox.channels()
+    }
+    fn blocking_pids(&self, process_id: i32) -> Vec<i32> {
+        self.blockers_of(process_id)
+    }
+    fn is_in_progress(&self, txn: u64) -> bool {
+        self.has_transaction(txn)
+    }
+    fn export_snapshot(&self, txn: &Transaction) -> Result<String> {
+        self.export_current(txn)
+    }
+    fn notification_usage(&self) -> f64 {
+        crate::mailbox::usage(&self.shared)
+    }
+    fn txn_status<'a>(&'a self, gateway: &'a Arc<Gateway>, token: &'a str) -> BoxFuture<'a, Result<&'static str>> {
+        Box::pin(self.token_status(gateway, token))
     }
     fn notice(&self, notice: SqlError) {
         let mut notices = self.notices.lock();

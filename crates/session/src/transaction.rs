@@ -86,6 +86,7 @@ impl Session {
         });
         txn.set_cancel(self.state.cancel.clone());
         self.state.advisory.begin(&txn);
+        self.state.set_current(&txn);
         txn
     }
 
@@ -248,12 +249,14 @@ impl Session {
     /// Runs what waits for the commit, and commits. After an error the transaction is rolled back.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         if let Err(error) = self.before_commit().await {
+            self.met = self.open.as_ref().and_then(|open| open.txn.take_met());
             self.abort();
             return Err(error);
         }
         let Some(open) = self.open.take() else { return Ok(()) };
         self.catalog.before_commit(&open.txn);
         let has_changes = self.catalog.has_changes();
+        let txn = open.txn.clone();
         match open.txn.commit().await {
             Ok(_) => {
                 self.catalog.after_commit();
@@ -266,6 +269,7 @@ impl Session {
                 Ok(())
             }
             Err(error) => {
+                self.met = txn.take_met();
                 self.catalog.after_rollback();
                 self.state.settings.lock().rollback();
                 self.state.mailbox.rewind(0);
@@ -286,7 +290,8 @@ impl Session {
         if temporary.iter().any(|r| r.on_commit != OnCommit::PreserveRows) {
             self.on_commit(temporary).await?;
         }
-        self.hold_cursors().await
+        self.hold_cursors().await?;
+        self.claim_token().await
     }
 
     /// Rolls back whatever is open.

@@ -155,7 +155,7 @@ impl Session {
             isolation: Some(level),
             read_only: Some(facts.read_only),
             deferrable: Some(facts.deferrable),
-            as_of: None,
+            ..TransactionModes::default()
         };
         self.open_transaction(&modes, Timestamp::ZERO);
     }
@@ -225,7 +225,10 @@ impl Session {
                     let message = "SET TRANSACTION can only be used in transaction blocks";
                     self.warn(Some(warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, message)));
                 }
-                self.set_transaction(modes)?;
+                match &modes.snapshot {
+                    Some(snapshot) => self.import_snapshot(snapshot)?,
+                    None => self.set_transaction(modes)?,
+                }
                 "SET".to_owned()
             }
             Utility::SetTransaction { modes, session: true } => {

@@ -28,5 +28,7 @@ pub use command::{SchemaVersion, ShardId, Span, TxnId};
 pub use locks::{LockMode, WaitPolicy};
 pub use machine::Fate;
 pub use oracle::Oracle;
-pub use sequencer::{Certified, Checked, CommitRequest, Dependency, LockedSpan, Outcome, Refusal, Sequenced, WriteAt};
+pub use sequencer::{
+    Certified, Checked, CommitRequest, Dependency, LockedSpan, Outcome, Refusal, Sequenced, Spoilt, WriteAt,
+};
 pub use shard::{CommitListener, Result, Shard, ShardError};

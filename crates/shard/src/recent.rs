@@ -4,7 +4,7 @@
 //! below later one-shard commits, and a walk back in order of arrival would stop before it (`recent_unsorted` in the
 //! model). Complete above `floor`; an older snapshot falls back to looking its spans up in the segment.
 
-use crate::locks::LockMode;
+use crate::locks::{LockMode, Owner, RowKey};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use storage::{KeyRange, StorageId, Timestamp};
@@ -29,6 +29,8 @@ pub struct Recent {
     pub written: Written,
     /// The row lock that this write amounts to.
     pub strength: LockMode,
+    /// Who wrote it, if it was one of this leader's: for messages.
+    pub owner: Option<Owner>,
 }
 
 pub struct RecentList {
@@ -91,6 +93,27 @@ impl RecentList {
         self.entries.iter().rev().take_while(move |entry| entry.ts > since)
     }
 
+    /// Who committed at `ts`.
+    pub fn writer_at(&self, ts: Timestamp) -> Option<Owner> {
+        let first = self.entries.partition_point(|entry| entry.ts < ts);
+        self.entries.get(first).filter(|entry| entry.ts == ts)?.owner
+    }
+
+    /// Whether a commit after `since` has written the row in a way that a lock of this mode forbids; None: not all are known.
+    pub fn conflicts_since(&self, row: &RowKey, since: Timestamp, mode: LockMode) -> Option<bool> {
+        if !self.is_complete_since(since) {
+            return None;
+        }
+        let of_row = |recent: &&Recent| {
+            recent.relation == row.relation
+                && match &recent.written {
+                    Written::Key(key) => recent.hash == row.hash && *key == row.key,
+                    Written::Range(range) => range.contains(&row.key),
+                }
+        };
+        Some(self.since(since).filter(of_row).any(|recent| recent.strength.conflicts_with(mode)))
+    }
+
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -114,6 +137,7 @@ mod tests {
                 hash: 0,
                 written,
                 strength: LockMode::Update,
+                owner: Some(Owner(ts)),
             });
         }
         list
@@ -127,6 +151,13 @@ mod tests {
         assert_eq!(above, [30, 20, 15]);
         assert_eq!(list.count_since(Timestamp(12)), 3);
         assert_eq!(list.count_since(Timestamp(30)), 0);
+    }
+
+    #[test]
+    fn a_commit_is_found_by_its_timestamp() {
+        let list = list(10, &[10, 20, 30]);
+        assert_eq!(list.writer_at(Timestamp(20)), Some(Owner(20)));
+        assert_eq!(list.writer_at(Timestamp(25)), None);
     }
 
     #[test]

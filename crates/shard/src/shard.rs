@@ -5,12 +5,13 @@
 //! I3  Locks are taken in this order: `Segment::entry`, machine, sequencer, a part of the lock table.
 
 use crate::command::{self, Command, TxnId};
+use crate::facet::Depends;
 use crate::locks::{LockTable, Owner, RowKey, WaitGraph};
 use crate::machine::{Effect, Fate, Machine, Rows, STAGED};
 use crate::oracle::Oracle;
-use crate::reads::ReadSet;
+use crate::reads::{RangeEnd, ReadRange, ReadSet};
 use crate::sequencer::{
-    Checked, CommitRequest, Dependency, Lookup, Outcome, Refusal, Sequenced, Sequencer, SharedFences,
+    Checked, CommitRequest, Dependency, Lookup, Outcome, Refusal, Sequenced, Sequencer, SharedFences, Spoilt,
 };
 use crate::wake::{Slot, Wakeups};
 use crate::{LockMode, ShardId};
@@ -23,7 +24,7 @@ use parking_lot::{Mutex, RwLock};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use storage::segment::{ApplyEntry, Recovered, Segment, StateImage};
+use storage::segment::{ApplyEntry, Recovered, Segment, StateImage, View};
 use storage::{KeyRange, Mutation, StorageError, StorageId, Timestamp};
 use tokio::sync::Notify;
 
@@ -294,16 +295,15 @@ impl Shard {
         Timestamp(self.last_stamp.load(Ordering::SeqCst))
     }
 
-    /// R8: whether anything that was read changed in `(since, now]`. A read at `now`.
-    pub async fn has_changed(&self, reads: &ReadSet, since: Timestamp, now: Timestamp) -> Result<bool> {
+    /// R8: what of `reads` has changed in `(since, now]`, if anything. A read at `now`.
+    pub async fn has_changed(&self, reads: &ReadSet, since: Timestamp, now: Timestamp) -> Result<Option<Spoilt>> {
         let term = self.term()?;
         self.max_read_ts.fetch_max(now.0, Ordering::SeqCst);
-        let mut changed = false;
+        let mut changed = None;
         for (relation, read, depends) in reads.iter_with_facets() {
-            let range = read.to_range();
-            self.wait_for_range(relation, &range, now).await?;
-            changed |= depends.has_changed(&self.segment.view()?, relation, &range, since, now)?;
-            if changed {
+            self.wait_for_range(relation, &read.to_range(), now).await?;
+            changed = self.changed_between(&self.segment.view()?, relation, read, depends, since, now)?;
+            if changed.is_some() {
                 break;
             }
         }
@@ -311,16 +311,53 @@ impl Shard {
         Ok(changed)
     }
 
-    /// The look-ups that the sequencer asked for, or that tell what of a changed row was read. True: something has changed.
-    pub fn look_first(&self, reads: &ReadSet, snapshot: Timestamp) -> Result<(Checked, bool)> {
+    fn changed_between(
+        &self,
+        view: &View,
+        relation: StorageId,
+        read: &ReadRange,
+        depends: &Depends,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Spoilt>> {
+        let range = read.to_range();
+        let Some(at) = view.changed_since(relation, &range, since)? else { return Ok(None) };
+        if !depends.has_changed(view, relation, &range, since, now)? {
+            return Ok(None);
+        }
+        let key = matches!(read.end, RangeEnd::Point).then(|| Bytes::copy_from_slice(&read.start));
+        Ok(Some(Spoilt { relation, key, other: self.writer_at(at) }))
+    }
+
+    /// The look-ups that the sequencer asked for, or that tell what of a changed row was read; and what has changed.
+    pub fn look_first(&self, reads: &ReadSet, snapshot: Timestamp) -> Result<(Checked, Option<Spoilt>)> {
         let checked = self.sequencer.lock().checked_now();
         let view = self.segment.view()?;
         for (relation, read, depends) in reads.iter_with_facets() {
-            if depends.has_changed(&view, relation, &read.to_range(), snapshot, Timestamp::MAX)? {
-                return Ok((checked, true));
+            let changed = self.changed_between(&view, relation, read, depends, snapshot, Timestamp::MAX)?;
+            if changed.is_some() {
+                return Ok((checked, changed));
             }
         }
-        Ok((checked, false))
+        Ok((checked, None))
+    }
+
+    /// What of `reads` is seen to have changed without looking far: what a statement asks, whose commit will look at all.
+    pub fn spoilt(&self, reads: &ReadSet, since: Timestamp) -> Option<Spoilt> {
+        if self.last_stamp.load(Ordering::SeqCst) <= since.0 {
+            return None;
+        }
+        self.sequencer.lock().spoilt(reads, since)
+    }
+
+    /// Who committed at `ts`, as far as this leader remembers.
+    pub fn writer_at(&self, ts: Timestamp) -> Option<Owner> {
+        self.sequencer.lock().writer_at(ts)
+    }
+
+    /// Whether the row was written after `since` in a way that a lock of this mode forbids; None: not all is known.
+    pub fn conflicts_since(&self, row: &RowKey, since: Timestamp, mode: LockMode) -> Option<bool> {
+        self.sequencer.lock().conflicts_since(row, since, mode)
     }
 
     /// Whether a plan made with this version of the relation (its id) can not be committed any more.

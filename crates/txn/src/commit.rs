@@ -72,11 +72,17 @@ fn release_locks(gateway: &Gateway, owner: Owner, state: &mut State) {
             shard.rows().end_claims(owner, &mut wakeups);
         }
         if !part.entered.is_empty() {
-            shard.rows().leave_relations(owner, &part.entered, &mut wakeups);
+            let relations = part.entered.iter().map(|(relation, _)| *relation);
+            shard.rows().leave_relations(owner, relations, &mut wakeups);
             part.entered.clear();
         }
         if std::mem::take(&mut part.has_closed) {
             shard.rows().open_relations(owner, &mut wakeups);
+        }
+    }
+    if let Some(shard) = gateway.shard(Home::Meta).filter(|_| !state.names.is_empty()) {
+        for held in state.names.drain(..) {
+            shard.rows().release(owner, &held.row, None, &mut wakeups);
         }
     }
     wakeups.wake();
@@ -112,7 +118,10 @@ pub async fn commit(txn: Transaction) -> Result<Timestamp> {
     let answer = run(&mut ending, inner.options.isolation, inner.options.session).await;
     match &answer {
         Ok(_) => gateway.metrics().commits.increment(1),
-        Err(error) => gateway.metrics().abort(error),
+        Err(error) => {
+            gateway.metrics().abort(error);
+            inner.state.lock().met = gateway.met_by(error).map(Box::new);
+        }
     }
     answer
 }
@@ -439,14 +448,9 @@ async fn sequence(
                 None => slot.wait().await,
             },
             Sequenced::LookFirst => {
-                let (now, has_changed) = shard.look_first(&work.reads, work.snapshot)?;
-                if has_changed {
-                    return Err(TxnError::Conflict(Box::new(Conflict {
-                        kind: ConflictKind::Read,
-                        relation: StorageId(0),
-                        key: None,
-                        other: None,
-                    })));
+                let (now, changed) = shard.look_first(&work.reads, work.snapshot)?;
+                if let Some(changed) = changed {
+                    return Err(changed.into());
                 }
                 checked = Some(now);
             }
@@ -492,19 +496,21 @@ async fn look_closer(
         None => applied.await?,
     }
     match shard.look_first(&work.reads, work.snapshot)? {
-        (checked, false) => Ok(checked),
-        (_, true) => Err(refused(refusal)),
+        (checked, None) => Ok(checked),
+        (_, Some(_)) => Err(refused(refusal)),
     }
 }
 
 fn refused(refusal: Refusal) -> TxnError {
-    let conflict = |kind, relation, key, other| TxnError::Conflict(Box::new(Conflict { kind, relation, key, other }));
+    let conflict = |kind, relation, key, other: Option<Owner>| {
+        TxnError::Conflict(Box::new(Conflict { kind, relation, key, other: other.map(|owner| owner.0) }))
+    };
     match refusal {
         Refusal::Changed { relation, key, is_locked_row, other } => {
             let kind = if is_locked_row { ConflictKind::Update } else { ConflictKind::Read };
             conflict(kind, relation, key, other)
         }
-        Refusal::Younger { other } => conflict(ConflictKind::Prepare, StorageId(0), None, Some(other)),
+        Refusal::Younger { other } => conflict(ConflictKind::Prepare, StorageId(0), None, other),
         Refusal::SchemaChanged { relation } => TxnError::SchemaChanged { relation },
         Refusal::DependencyLost => conflict(ConflictKind::Update, StorageId(0), None, None),
         Refusal::NotServing => TxnError::NotServing,

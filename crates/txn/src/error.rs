@@ -29,8 +29,8 @@ pub struct Conflict {
     pub relation: StorageId,
     /// The key, where one row is known.
     pub key: Option<Bytes>,
-    /// The other transaction, where it is known.
-    pub other: Option<crate::TxnId>,
+    /// The other transaction's number on this node, where it is known.
+    pub other: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -157,6 +157,14 @@ fn conflict_to_sql(conflict: &Conflict) -> SqlError {
     match conflict.kind {
         ConflictKind::Update | ConflictKind::Delete => error,
         _ => error.hint("The transaction might succeed if retried."),
+    }
+}
+
+impl From<shard::Spoilt> for TxnError {
+    fn from(changed: shard::Spoilt) -> TxnError {
+        let shard::Spoilt { relation, key, other } = changed;
+        let other = other.map(|owner| owner.0);
+        TxnError::Conflict(Box::new(Conflict { kind: ConflictKind::Read, relation, key, other }))
     }
 }
 

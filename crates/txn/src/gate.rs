@@ -11,11 +11,12 @@
 //! The other side of it: a writer that comes after the DDL's commit with a plan from before is told so as soon as it passes
 //! the gate (`SchemaChanged`: plan again), and at the latest by the fence at its commit.
 
+use crate::met::gate_name;
 use crate::state::Part;
 use crate::transaction::Transaction;
 use crate::wait::{self, Undo};
 use crate::{Home, RelationRef, Result, StorageId, Timestamp, TxnError, WaitPolicy};
-use shard::locks::{Attempt, Grant, RowKey};
+use shard::locks::{Attempt, Bar, Grant, Inside, Owner, Stand};
 use shard::wake::Wakeups;
 use shard::{Certified, Shard};
 
@@ -34,47 +35,72 @@ impl Drop for ReadsNewest {
 impl Transaction {
     /// Before the first row is written without a lock on its key; waits while the relation's gate is closed.
     pub async fn enter(&self, relation: &RelationRef) -> Result<()> {
-        if relation.home != Home::Data || self.state().part(relation.home).entered.contains(&relation.id) {
+        self.enter_as(relation, Inside::Writes).await
+    }
+
+    /// The same of a statement that may only lock rows.
+    pub async fn enter_as(&self, relation: &RelationRef, inside: Inside) -> Result<()> {
+        self.pass_inside(relation, inside, WaitPolicy::Wait).await
+    }
+
+    /// To write, or only to lock rows.
+    pub(crate) async fn pass_inside(&self, relation: &RelationRef, inside: Inside, wait: WaitPolicy) -> Result<()> {
+        if relation.home != Home::Data || self.state().part(relation.home).is_inside(relation.id, inside) {
             return Ok(());
         }
         let shard = self.inner.gateway.shard(relation.home).ok_or(TxnError::NotServing)?;
-        let enter = || shard.rows().enter_relation(self.inner.owner, relation.id, WaitPolicy::Wait);
-        self.pass(shard, relation.id, enter).await?;
-        self.entered(self.state().part(relation.home), shard, relation)
+        let enter = || shard.rows().enter_relation(self.inner.owner, relation.id, inside, wait);
+        let passed = self.pass(shard, relation.id, enter).await;
+        if matches!(passed, Err(TxnError::LockNotAvailable { .. })) {
+            let is_closer = |(owner, id, stand): &(Owner, u32, Stand)| {
+                *id == relation.id && *owner != self.inner.owner && matches!(stand, Stand::Closed { .. })
+            };
+            let closers: Vec<Owner> = shard.rows().stands().into_iter().filter(is_closer).map(|(o, ..)| o).collect();
+            self.note_met(&gate_name(relation.id), &closers);
+        }
+        passed?;
+        self.entered(self.state().part(relation.home), shard, relation, inside)
     }
 
     /// Inside: to be left at the end, or at once where the plan is too old.
-    fn entered(&self, part: &mut Part, shard: &Shard, relation: &RelationRef) -> Result<()> {
+    fn entered(&self, part: &mut Part, shard: &Shard, relation: &RelationRef, inside: Inside) -> Result<()> {
         if shard.is_fenced(relation.id, relation.schema_version) {
             let mut wakeups = Wakeups::default();
-            shard.rows().leave_relations(self.inner.owner, &[relation.id], &mut wakeups);
+            shard.rows().leave_relations(self.inner.owner, [relation.id].into_iter(), &mut wakeups);
             wakeups.wake();
+            part.entered.retain(|(id, _)| *id != relation.id);
             return Err(TxnError::SchemaChanged { relation: relation.id });
         }
-        part.entered.push(relation.id);
+        part.note_inside(relation.id, inside);
         Ok(())
     }
 
     /// The same where nobody can wait. Plans that write enter first, so here it is open, or the leader is another.
     pub(crate) fn enter_now(&self, part: &mut Part, relation: &RelationRef) -> Result<()> {
         let shard = self.inner.gateway.shard(relation.home).ok_or(TxnError::NotServing)?;
-        match shard.rows().enter_relation(self.inner.owner, relation.id, WaitPolicy::NoWait) {
-            Attempt::Granted(_) => self.entered(part, shard, relation),
+        let inside = Inside::Writes;
+        match shard.rows().enter_relation(self.inner.owner, relation.id, inside, WaitPolicy::NoWait) {
+            Attempt::Granted(_) => self.entered(part, shard, relation, inside),
             _ => Err(TxnError::SchemaChanged { relation: relation.id }),
         }
     }
 
-    /// Waits for all other transactions that have written to the relation, and keeps others from writing until this one is
-    /// over. Its own writes go on.
-    pub async fn close(&self, relation: &RelationRef) -> Result<()> {
+    /// Waits for all other transactions that are inside and that the bar keeps out, and keeps others out until this one is over.
+    /// What it does itself goes on.
+    pub(crate) async fn close(&self, relation: &RelationRef, bar: Bar, wait: WaitPolicy) -> Result<()> {
         if relation.home != Home::Data {
             return Ok(());
         }
         let shard = self.inner.gateway.shard(relation.home).ok_or(TxnError::NotServing)?;
         // Before the attempt: the gate may be closed and this future dropped before it hears of it.
         self.state().part(relation.home).has_closed = true;
-        let close = || shard.rows().close_relation(self.inner.owner, relation.id, WaitPolicy::Wait);
-        self.pass(shard, relation.id, close).await
+        let close = || shard.rows().close_relation(self.inner.owner, relation.id, bar, wait);
+        let closed = self.pass(shard, relation.id, close).await;
+        if matches!(closed, Err(TxnError::LockNotAvailable { .. })) {
+            let others = shard.rows().in_the_way_of_closing(self.inner.owner, relation.id, bar);
+            self.note_met(&gate_name(relation.id), &others);
+        }
+        closed
     }
 
     /// For DDL that looks at all rows of these relations: closes them, takes a snapshot of what is newest, and lets the
@@ -84,17 +110,10 @@ impl Transaction {
         // In one order, so that two that need the same ones do not meet crosswise.
         relations.sort_by_key(|relation| (relation.id, relation.storage));
         for relation in &relations {
-            self.close(relation).await?;
+            self.close(relation, Bar::Writers, WaitPolicy::Wait).await?;
         }
-        let gateway = &self.inner.gateway;
-        for home in [Home::Meta, Home::Data] {
-            let Some(shard) = gateway.shard(home) else { continue };
-            // Who left the gate may be in flight: the snapshot is to be above it.
-            self.limits().wait(gateway.oracle().cover(shard.begin_look(Timestamp::ZERO))).await?;
-        }
-        let newest = gateway.snapshots().take(self.inner.owner.0, gateway.oracle()).await;
+        let newest = self.newest_of_all().await?;
         let mut state = self.state();
-        state.kept.push(newest);
         for relation in relations.iter().filter(|relation| relation.home == Home::Data) {
             let part = state.part(relation.home);
             part.certified.push(Certified { relation: relation.storage, since: newest });
@@ -116,7 +135,6 @@ impl Transaction {
     }
 
     async fn pass(&self, shard: &Shard, relation: u32, attempt: impl Fn() -> Attempt) -> Result<()> {
-        let lock_timeout = self.state().lock_timeout;
         loop {
             shard.term()?;
             match attempt() {
@@ -127,16 +145,39 @@ impl Transaction {
                     return Err(TxnError::Limit { what: "too many transactions wait for one relation", limit });
                 }
                 Attempt::Wait(ticket) => {
-                    self.inner.gateway.metrics().lock_waits.increment(1);
-                    let name = RowKey::new(StorageId(relation), b"");
-                    let owner = self.inner.owner;
-                    let limits = self.limits();
-                    let grant = wait::for_lock(&limits, lock_timeout, shard, owner, &name, ticket, Undo::Nothing);
+                    let (name, owner) = (gate_name(relation), self.inner.owner);
+                    let grant = wait::for_lock(self, shard, owner, &name, ticket, Undo::Nothing, None);
                     if grant.await? == Grant::Granted {
                         return Ok(());
                     }
                 }
             }
         }
+    }
+
+    /// As `exclude`, where writers need not be kept out: they check by themselves what is looked for. Only what is newest is read,
+    /// and nothing of it is validated.
+    pub async fn look_at_newest(&self, relations: &[RelationRef]) -> Result<ReadsNewest> {
+        let newest = self.newest_of_all().await?;
+        let mut state = self.state();
+        for relation in relations.iter().filter(|relation| relation.home == Home::Data) {
+            state.part(relation.home).excluded.push(relation.id);
+        }
+        let before = state.newest.replace(newest);
+        drop(state);
+        Ok(ReadsNewest { txn: self.clone(), before })
+    }
+
+    /// A snapshot above all that is in flight, kept to the end.
+    async fn newest_of_all(&self) -> Result<Timestamp> {
+        let gateway = &self.inner.gateway;
+        for home in [Home::Meta, Home::Data] {
+            let Some(shard) = gateway.shard(home) else { continue };
+            // Who left the gate may be in flight: the snapshot is to be above it.
+            self.limits().wait(gateway.oracle().cover(shard.begin_look(Timestamp::ZERO))).await?;
+        }
+        let newest = gateway.snapshots().take(self.inner.owner.0, gateway.oracle()).await;
+        self.state().kept.push(newest);
+        Ok(newest)
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::ahead::Contended;
 use crate::ids::Ids;
+use crate::met::Beginners;
 use crate::metrics::Metrics;
 use crate::snapshots::Snapshots;
 use crate::transaction::{SessionId, Transaction, TxnOptions};
@@ -147,6 +148,7 @@ pub struct Gateway {
     buffered: AtomicUsize,
     is_stopped: AtomicBool,
     metrics: Metrics,
+    beginners: Beginners,
     /// Keeps the log and its threads.
     _groups: Arc<dyn Groups>,
 }
@@ -213,6 +215,7 @@ impl Gateway {
             buffered: AtomicUsize::new(0),
             is_stopped: AtomicBool::new(false),
             metrics: Metrics::new(),
+            beginners: Beginners::default(),
             _groups: options.groups,
         });
         gateway.lead(options.bootstrap).await?;
@@ -377,6 +380,11 @@ impl Gateway {
         Transaction::new(self.clone(), options)
     }
 
+    /// The number of the transaction that began last.
+    pub fn newest_transaction(&self) -> u64 {
+        self.transactions.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
     /// The newest applied and covered version of one row, for a single-shard autocommit read (R3): no oracle, no
     /// transaction. `read` is called once, synchronously, with the stored bytes (None: no such row).
     pub async fn get_latest<R>(
@@ -514,6 +522,9 @@ impl Gateway {
     }
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+    pub(crate) fn beginners(&self) -> &Beginners {
+        &self.beginners
     }
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics

@@ -15,11 +15,15 @@ mod gate;
 mod gateway;
 mod ids;
 mod lock;
+mod look;
+mod met;
 mod metrics;
 mod named;
 mod scan;
 mod snapshots;
 mod state;
+mod table_lock;
+mod tokens;
 mod transaction;
 mod wait;
 
@@ -30,6 +34,8 @@ pub use cancel::{CancelFlag, CancelReason};
 pub use error::{Conflict, ConflictKind, Result, TxnError};
 pub use gate::ReadsNewest;
 pub use gateway::{Bootstrap, CatalogListener, Gateway, GatewayOptions, Groups, Limits, RETENTION_US, Starting};
+pub use look::{Bar, Inside, Stand, TxnFacts, Waiter, WeakTransaction};
+pub use met::{Met, Party, Place};
 pub use named::NamedLocks;
 pub use scan::Scan;
 pub use shard::facet::Facet;
@@ -37,6 +43,8 @@ pub use shard::wake::dispatcher;
 pub use shard::{LockMode, TxnId, WaitPolicy};
 pub use storage::segment::{Block, Direction};
 pub use storage::{KeyRange, Mutation, StorageId, Timestamp};
+pub use table_lock::{TableLock, named_relation};
+pub use tokens::{TOKEN_BYTES_MAX, Token, TokenOutcome};
 pub use transaction::{Locked, SavepointId, SessionId, Transaction, TxnOptions};
 
 /// Where a relation's rows live, and what a commit that touches it is fenced with.

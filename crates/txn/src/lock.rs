@@ -1,10 +1,11 @@
 //! Row locks: waiting for one, what it shows, and what follows when that is newer than the snapshot.
 
+use crate::met::{Met, Place};
 use crate::transaction::{Locked, Transaction};
 use crate::wait;
 use crate::{Conflict, ConflictKind, Home, Isolation, LockMode, RelationRef, Result, Timestamp, TxnError, WaitPolicy};
 use bytes::Bytes;
-use shard::locks::{Attempt, Flying, Grant, RowKey};
+use shard::locks::{Attempt, Flying, Grant, Inside, Owner, RowKey};
 use shard::{Dependency, LockedSpan, Shard};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +68,7 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let Request { mode, is_claim, .. } = request;
+        let inside = if is_claim { Inside::Writes } else { Inside::Locks };
         let gateway = &*self.inner.gateway;
         let row = RowKey::new(relation.storage, key);
         let (snapshot, own, is_whole, must_enter, claims) = {
@@ -80,15 +82,14 @@ impl Transaction {
             let snapshot = state.newest.or(state.snapshot).ok_or(TxnError::Over)?;
             let is_own_storage = state.own_storage.contains(&relation.storage);
             let part = state.part(relation.home);
-            part.note_schema(relation);
             let own = part.buffer.get(relation.storage, key, u32::MAX).map(|own| own.map(Bytes::copy_from_slice));
             if is_own_storage {
                 drop(state);
                 return Ok(read(own_row(own.as_ref())));
             }
             let is_whole = part.whole.iter().any(|(id, held)| *id == relation.storage && *held >= mode);
-            // Who only locks, too: against a changed definition it could not commit.
-            let must_enter = relation.home == Home::Data && !part.entered.contains(&relation.id);
+            // Who only locks, too: what is locked is not to be rewritten meanwhile.
+            let must_enter = relation.home == Home::Data && !part.is_inside(relation.id, inside);
             let claims = match gateway.shard(relation.home) {
                 Some(shard) if is_claim && own.is_none() && !is_whole => {
                     part.claims(relation.storage, || shard.rows().begin_claims(self.inner.owner, relation.storage))
@@ -101,7 +102,7 @@ impl Transaction {
             return self.look_temporary(relation, key, own, read);
         };
         if must_enter {
-            self.enter(relation).await?;
+            self.pass_inside(relation, inside, WaitPolicy::Wait).await?;
         }
         let looked = shard.begin_look(snapshot);
         let claimed = claims.and_then(|claims| shard.rows().claim(&claims, self.inner.owner, &row));
@@ -131,8 +132,9 @@ impl Transaction {
             // It is ours: nobody has changed it since we locked it.
             return Ok(read(own_row(Some(&own))));
         }
-        let changed =
-            newest.ts > snapshot && self.meet_newer(&shard, relation, key, snapshot, &newest, is_claim).await?;
+        let changed = newest.ts > snapshot
+            && !self.keeps_its_key(&shard, &row, snapshot, &newest, mode)
+            && self.meet_newer(&shard, relation, key, snapshot, &newest, is_claim).await?;
         Ok(read(match &newest.value {
             Some(value) => Locked::Row { value, ts: newest.ts, changed },
             None => Locked::Absent { changed },
@@ -153,17 +155,17 @@ impl Transaction {
             match shard.rows().acquire(owner, row, mode, wait) {
                 Attempt::Granted(look) => return Ok(Some((look.flying, look.before))),
                 Attempt::Busy if wait == WaitPolicy::Skip => return Ok(None),
-                Attempt::Busy => return Err(TxnError::LockNotAvailable { relation: row.relation }),
+                Attempt::Busy => {
+                    self.note_met(row, &shard.rows().in_the_way(owner, row, mode));
+                    return Err(TxnError::LockNotAvailable { relation: row.relation });
+                }
                 Attempt::TooMany => {
                     let limit = shard::locks::WAITERS_MAX as u64;
                     return Err(TxnError::Limit { what: "too many transactions wait for one row", limit });
                 }
                 Attempt::Wait(ticket) => {
-                    self.inner.gateway.metrics().lock_waits.increment(1);
-                    let lock_timeout = self.state().lock_timeout;
-                    let lock_timeout = request.patience.into_iter().chain(lock_timeout).min();
                     let undo = wait::Undo::Row(before);
-                    let grant = wait::for_lock(&self.limits(), lock_timeout, shard, owner, row, ticket, undo).await?;
+                    let grant = wait::for_lock(self, shard, owner, row, ticket, undo, request.patience).await?;
                     if grant == Grant::Granted {
                         return Ok(Some((shard.rows().look(row), before)));
                     }
@@ -234,6 +236,14 @@ impl Transaction {
         }
     }
 
+    /// Whether all that has come since the snapshot are updates that left the row's keys alone, where that is all that the lock
+    /// is for (FOR KEY SHARE): as in PostgreSQL, it does not see them.
+    fn keeps_its_key(&self, shard: &Shard, row: &RowKey, snapshot: Timestamp, newest: &Newest, mode: LockMode) -> bool {
+        mode == LockMode::KeyShare
+            && newest.value.is_some()
+            && shard.conflicts_since(row, snapshot, mode) == Some(false)
+    }
+
     /// The newest version is newer than the snapshot. Whether the caller has to know.
     async fn meet_newer(
         &self,
@@ -257,7 +267,9 @@ impl Transaction {
             Isolation::RepeatableRead if is_claim => Ok(true),
             Isolation::RepeatableRead => {
                 let kind = if is_deleted { ConflictKind::Delete } else { ConflictKind::Update };
-                Err(conflict(kind, relation, key))
+                let other = shard.writer_at(newest.ts).map(|owner| owner.0);
+                let key = Some(Bytes::copy_from_slice(key));
+                Err(self.noted(TxnError::Conflict(Box::new(Conflict { kind, relation: relation.storage, key, other }))))
             }
             Isolation::Serializable => {
                 self.refresh(relation, key, newest.ts).await?;
@@ -282,7 +294,7 @@ impl Transaction {
             });
             (old, reads)
         };
-        let mut outcome = Ok(false);
+        let mut outcome = Ok(None);
         for (home, reads) in [Home::Meta, Home::Data].into_iter().zip(&reads) {
             if let (false, Some(shard)) = (reads.is_empty(), gateway.shard(home)) {
                 outcome = match self.limits().wait(shard.has_changed(reads, old, now)).await {
@@ -290,28 +302,66 @@ impl Transaction {
                     Err(error) => Err(error),
                 };
             }
-            if !matches!(outcome, Ok(false)) {
+            if !matches!(outcome, Ok(None)) {
                 break;
             }
         }
-        let released = if matches!(outcome, Ok(false)) { old } else { now };
+        let released = if matches!(outcome, Ok(None)) { old } else { now };
         if released == old {
             self.state().snapshot = Some(now);
         }
         gateway.snapshots().release(self.inner.owner.0, released);
         match outcome {
-            Ok(false) => {
+            Ok(None) => {
                 gateway.metrics().refreshes.increment(1);
                 Ok(())
             }
-            Ok(true) => {
+            Ok(Some(changed)) => {
                 gateway.metrics().refreshes_failed.increment(1);
                 let row = RowKey::new(relation.storage, key);
                 gateway.contended().note(row.hash, gateway.host().clock.monotonic());
-                Err(conflict(ConflictKind::Read, relation, key))
+                Err(self.noted(changed.into()))
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the transaction, which has written and read, is seen to be unable to commit: something that it has read has
+    /// changed. Told at once, as PostgreSQL does, where that costs little; what is not seen here, the commit sees.
+    pub fn check_reads(&self) -> Result<()> {
+        let mut state = self.state();
+        if !self.leaves_spans() || !state.has_writes() {
+            return Ok(());
+        }
+        let Some(snapshot) = state.snapshot else { return Ok(()) };
+        for home in [Home::Meta, Home::Data] {
+            let part = state.part(home);
+            let Some(shard) = self.inner.gateway.shard(home).filter(|_| !part.reads.is_empty()) else { continue };
+            part.reads.normalize();
+            if let Some(changed) = shard.spoilt(&part.reads, snapshot) {
+                drop(state);
+                return Err(self.noted(changed.into()));
+            }
+        }
+        Ok(())
+    }
+
+    // --- what was met
+
+    /// Somebody was in the way at `row`.
+    pub(crate) fn note_met(&self, row: &RowKey, others: &[Owner]) {
+        let met = self.inner.gateway.met(Some(Place::of(row)), others);
+        self.state().met = Some(Box::new(met));
+    }
+
+    fn noted(&self, error: TxnError) -> TxnError {
+        self.state().met = self.inner.gateway.met_by(&error).map(Box::new);
+        error
+    }
+
+    /// Whom the last statement, or the commit, met when it failed. Told once.
+    pub fn take_met(&self) -> Option<Met> {
+        self.state().met.take().map(|met| *met)
     }
 
     fn look_temporary<R>(
@@ -359,9 +409,4 @@ fn own_row(own: Option<&Option<Bytes>>) -> Locked<'_> {
         Some(Some(value)) => Locked::Row { value, ts: Timestamp::ZERO, changed: false },
         Some(None) | None => Locked::Absent { changed: false },
     }
-}
-
-fn conflict(kind: ConflictKind, relation: &RelationRef, key: &[u8]) -> TxnError {
-    let key = Some(Bytes::copy_from_slice(key));
-    TxnError::Conflict(Box::new(Conflict { kind, relation: relation.storage, key, other: None }))
 }

@@ -7,16 +7,13 @@
 //! Lost with the meta shard's leadership, as all locks are: `is_lost` says so, and who relied on one must not go on.
 
 use crate::gateway::Gateway;
-use crate::transaction::Transaction;
+use crate::met::NAMES;
+use crate::transaction::{SessionId, Transaction};
 use crate::{Home, Result, TxnError, wait};
 use parking_lot::Mutex;
 use shard::locks::{Attempt, Grant, Owner, RowKey};
 use shard::{LockMode, WaitPolicy};
 use std::sync::Arc;
-use storage::StorageId;
-
-/// Never holds a row (`catalog::rows` has 1 and 2).
-const NAMES: StorageId = StorageId(3);
 
 pub struct NamedLocks {
     gateway: Arc<Gateway>,
@@ -26,8 +23,9 @@ pub struct NamedLocks {
 }
 
 impl NamedLocks {
-    pub fn new(gateway: Arc<Gateway>) -> NamedLocks {
+    pub fn new(gateway: Arc<Gateway>, session: SessionId) -> NamedLocks {
         let owner = Owner(gateway.next_transaction());
+        gateway.beginners().note(owner, session);
         NamedLocks { gateway, owner, term: Mutex::default() }
     }
 
@@ -57,17 +55,8 @@ impl NamedLocks {
                     return Err(TxnError::Limit { what: "too many transactions wait for one lock", limit });
                 }
                 Attempt::Wait(ticket) => {
-                    let timeout = txn.state().lock_timeout;
-                    let grant = wait::for_lock(
-                        &txn.limits(),
-                        timeout,
-                        &shard,
-                        self.owner,
-                        &row,
-                        ticket,
-                        wait::Undo::Row(before),
-                    )
-                    .await?;
+                    let undo = wait::Undo::Row(before);
+                    let grant = wait::for_lock(txn, &shard, self.owner, &row, ticket, undo, None).await?;
                     if grant == Grant::Granted {
                         self.term.lock().get_or_insert(term);
                         return Ok(true);
@@ -93,6 +82,11 @@ impl NamedLocks {
     pub fn is_lost(&self) -> bool {
         let Some(granted_in) = *self.term.lock() else { return false };
         self.gateway.shard(Home::Meta).is_none_or(|shard| shard.term().ok() != Some(granted_in))
+    }
+
+    /// The number under which the session's names are held, in place of a transaction's.
+    pub fn number(&self) -> u64 {
+        self.owner.0
     }
 
     /// `txn` waits and is waited for as the holder.

@@ -12,7 +12,9 @@ mod endings;
 mod facets;
 mod in_flight;
 mod locking;
+mod met;
 mod named;
+mod tokens;
 mod two_shards;
 
 use crate::*;
@@ -240,12 +242,14 @@ pub async fn lock_as(txn: &Transaction, key: &str, mode: LockMode, wait: WaitPol
 
 /// Lock and put, as an UPDATE or INSERT does.
 pub async fn write(txn: &Transaction, key: &str, value: &str) -> Result<()> {
+    txn.enter(&T).await?;
     lock(txn, key, LockMode::NoKeyUpdate).await?;
     txn.put(&T, 0, key.as_bytes(), value.as_bytes())
 }
 
 /// `UPDATE t SET n = n + 1 WHERE key = …` by the direct path: no read before the lock.
 pub async fn increment(txn: &Transaction, key: &str) -> Result<()> {
+    txn.enter(&T).await?;
     let before = lock(txn, key, LockMode::NoKeyUpdate).await?;
     let number: u64 = before.and_then(|text| text.parse().ok()).unwrap_or(0);
     txn.put(&T, 0, key.as_bytes(), (number + 1).to_string().as_bytes())

@@ -2,9 +2,11 @@
 
 use crate::buffer::Buffer;
 use crate::cancel::CancelFlag;
+use crate::met::Met;
+use crate::table_lock::{HeldName, TableLock};
 use crate::{Home, Isolation, RelationRef, Timestamp};
 use hashbrown::HashTable;
-use shard::locks::{Claims, RowKey};
+use shard::locks::{Claims, Inside, RowKey};
 use shard::reads::ReadSet;
 use shard::{Certified, Dependency, LockMode, LockedSpan, SchemaVersion};
 use smallvec::SmallVec;
@@ -45,7 +47,7 @@ pub struct Part {
     pub lock_term: Option<u64>,
     pub schemas: SmallVec<[SchemaVersion; 2]>,
     /// Relations (ids) whose gate was passed to write.
-    pub entered: SmallVec<[u32; 4]>,
+    pub entered: SmallVec<[(u32, Inside); 4]>,
     /// Whether gates were closed.
     pub has_closed: bool,
     /// Relations that nobody else may have written to since they were read (`exclude`).
@@ -56,6 +58,18 @@ pub struct Part {
 }
 
 impl Part {
+    /// Whether the gate was passed to do this, or more.
+    pub fn is_inside(&self, relation: u32, inside: Inside) -> bool {
+        self.entered.iter().any(|(id, held)| *id == relation && *held >= inside)
+    }
+
+    pub fn note_inside(&mut self, relation: u32, inside: Inside) {
+        match self.entered.iter_mut().find(|(id, _)| *id == relation) {
+            Some((_, held)) => *held = inside.max(*held),
+            None => self.entered.push((relation, inside)),
+        }
+    }
+
     /// The plan's schema version of a relation that it touches.
     pub fn note_schema(&mut self, relation: &RelationRef) {
         let schema = SchemaVersion { relation: relation.id, version: relation.schema_version };
@@ -152,6 +166,8 @@ pub struct Savepoint {
     pub writes: [usize; 3],
     pub locks: [usize; 3],
     pub fences: usize,
+    pub names: usize,
+    pub tables: usize,
 }
 
 #[derive(Default)]
@@ -176,6 +192,11 @@ pub struct State {
     pub deadline: Option<Duration>,
     pub lock_timeout: Option<Duration>,
     pub cancel: CancelFlag,
+    /// Names of relations that LOCK TABLE and DDL have locked, and how relations were locked.
+    pub names: Vec<HeldName>,
+    pub tables: Vec<(u32, TableLock)>,
+    /// What was in the way of the last statement.
+    pub met: Option<Box<Met>>,
 }
 
 impl State {

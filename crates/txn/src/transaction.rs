@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use shard::SchemaVersion;
-use shard::locks::{Owner, RowKey};
+use shard::locks::{Inside, Owner, RowKey};
 use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
 use std::sync::Arc;
@@ -86,6 +86,7 @@ pub struct Transaction {
 impl Transaction {
     pub(crate) fn new(gateway: Arc<Gateway>, options: TxnOptions) -> Transaction {
         let owner = Owner(gateway.next_transaction());
+        gateway.beginners().note(owner, options.session);
         let state = State { command: 1, age: options.age, ..State::default() };
         Transaction { inner: Arc::new(Inner { gateway, options, owner, state: Mutex::new(state) }) }
     }
@@ -153,6 +154,14 @@ impl Transaction {
     /// Of the current statement; ZERO before the first.
     pub fn snapshot(&self) -> Timestamp {
         self.state().snapshot.unwrap_or_default()
+    }
+
+    /// Reads at another transaction's snapshot, which that one still holds. Before the first statement.
+    pub fn adopt(&self, snapshot: Timestamp) {
+        self.inner.gateway.snapshots().hold(self.inner.owner.0, snapshot);
+        let mut state = self.state();
+        state.snapshot = Some(snapshot);
+        state.age = snapshot;
     }
 
     /// For `TxnOptions::age` of the next attempt.
@@ -302,7 +311,7 @@ impl Transaction {
         }
         let command = state.command;
         let part = state.part(relation.home);
-        if relation.home == Home::Data && !part.entered.contains(&relation.id) {
+        if relation.home == Home::Data && !part.is_inside(relation.id, Inside::Writes) {
             self.enter_now(part, relation)?;
         }
         part.note_schema(relation);
@@ -334,6 +343,8 @@ impl Transaction {
             writes: [0, 1, 2].map(|home| state.parts[home].buffer.len()),
             locks: [0, 1, 2].map(|home| state.parts[home].locks.len()),
             fences: state.fences.len(),
+            names: state.names.len(),
+            tables: state.tables.len(),
         };
         state.savepoints.push(savepoint);
         SavepointId(id)
@@ -343,15 +354,17 @@ impl Transaction {
     pub fn rollback_to(&self, savepoint: SavepointId) {
         let leaves_spans = self.leaves_spans();
         let limits = self.inner.gateway.limits();
-        let mut released = Vec::new();
+        let (mut released, mut names_released) = (Vec::new(), Vec::new());
         {
             let mut state = self.state();
             let Some(position) = state.savepoints.iter().position(|other| other.id == savepoint.0) else { return };
             state.savepoints.truncate(position + 1);
-            let (writes, locks, fences) = {
+            let (writes, locks, fences, names, tables) = {
                 let found = &state.savepoints[position];
-                (found.writes, found.locks, found.fences)
+                (found.writes, found.locks, found.fences, found.names, found.tables)
             };
+            state.tables.truncate(tables);
+            names_released.extend(state.names.drain(names..).rev());
             state.command = state.command.saturating_add(1);
             state.fences.truncate(fences);
             for home in [Home::Meta, Home::Data, Home::Temporary] {
@@ -371,6 +384,11 @@ impl Transaction {
         for (home, held) in released {
             if let Some(shard) = self.inner.gateway.shard(home) {
                 shard.release(self.inner.owner, &held.span.row, held.before);
+            }
+        }
+        for held in names_released {
+            if let Some(shard) = self.inner.gateway.shard(Home::Meta) {
+                shard.release(self.inner.owner, &held.row, held.before);
             }
         }
     }
@@ -413,6 +431,13 @@ impl Transaction {
         let state = self.state();
         let rows = state.parts.iter().map(|part| part.buffer.row_count()).sum();
         (rows, state.parts.iter().map(|part| part.buffer.bytes()).sum())
+    }
+    pub fn is_in_savepoint(&self) -> bool {
+        !self.state().savepoints.is_empty()
+    }
+    /// Microseconds since 1970.
+    pub fn wall_clock(&self) -> i64 {
+        self.inner.gateway.host().clock.wall()
     }
     /// Number of the transaction on this node: grows with every `begin`.
     pub fn id(&self) -> u64 {

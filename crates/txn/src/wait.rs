@@ -1,6 +1,8 @@
 //! Waiting that ends: by the answer, by cancel, by the statement's deadline, by `lock_timeout`, by deadlock.
 
 use crate::cancel::{CancelFlag, CancelReason};
+use crate::met::Place as Wanted;
+use crate::transaction::Transaction;
 use crate::{Result, TxnError};
 use host::Host;
 use shard::locks::{DEADLOCK_AFTER, Grant, Owner, RowKey, Ticket};
@@ -71,7 +73,7 @@ impl Drop for Place<'_> {
             return;
         }
         let mut wakeups = Wakeups::default();
-        if self.shard.rows().abandon(self.owner, self.row, &self.ticket, &mut wakeups)
+        if self.shard.rows().abandon(self.row, &self.ticket, &mut wakeups)
             && let Undo::Row(before) = self.undo
         {
             self.shard.rows().release(self.owner, self.row, before, &mut wakeups);
@@ -80,32 +82,38 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Waits in a lock's queue. `Again`: the holder of the whole relation, or of its gate, has gone: ask once more.
-/// For a gate `row` is a name that no row has.
+/// Waits in a lock's queue. `Again`: the holder of the whole relation, or of its gate, has gone: ask once more. `owner` is the
+/// transaction's, or that of its session's names. `patience`: at most so long, whatever `lock_timeout` says. For a gate `row` is a name that no row has.
 pub async fn for_lock(
-    limits: &Limits<'_>,
-    lock_timeout: Option<Duration>,
+    txn: &Transaction,
     shard: &Shard,
     owner: Owner,
     row: &RowKey,
     ticket: Ticket,
     undo: Undo,
+    patience: Option<Duration>,
 ) -> Result<Grant> {
+    let (limits, lock_timeout) = (txn.limits(), txn.state().lock_timeout);
+    let lock_timeout = patience.into_iter().chain(lock_timeout).min();
+    txn.inner.gateway.metrics().lock_waits.increment(1);
     let started = limits.host.clock.monotonic();
     let give_up = lock_timeout.map(|timeout| started + timeout);
     let mut search = started + DEADLOCK_AFTER;
+    let waits = shard.rows().waits();
     let mut place = Place { shard, owner, row, ticket, undo, is_done: false };
+    waits.add(owner, shard.rows(), row, limits.host.clock.wall());
     loop {
         let grant = tokio::select! {
             biased;
             grant = place.ticket.slot.wait() => grant,
             reason = limits.cancel.wait() => return Err(cancelled(reason)),
             () = sleep_until(limits.host, limits.deadline) => return Err(TxnError::Deadline),
-            () = sleep_until(limits.host, give_up) => return Err(TxnError::LockTimeout),
+            () = sleep_until(limits.host, give_up) => {
+                txn.note_met(row, &waits.waits_for(owner));
+                return Err(TxnError::LockTimeout);
+            }
             () = sleep_until(limits.host, Some(search)) => {
                 let mut wakeups = Wakeups::default();
-                let waits = shard.rows().waits();
-                waits.add(owner, shard.rows(), row);
                 for victim in waits.search(owner, &mut wakeups) {
                     tracing::debug!(victim = victim.0, "deadlock");
                 }
@@ -117,8 +125,20 @@ pub async fn for_lock(
         place.is_done = true;
         return match grant {
             Grant::Granted | Grant::Again => Ok(grant),
-            Grant::Deadlock => Err(TxnError::Deadlock),
+            Grant::Deadlock => {
+                note_cycle(txn, shard, owner, row);
+                Err(TxnError::Deadlock)
+            }
             Grant::Lost => Err(TxnError::NotServing),
         };
     }
+}
+
+fn note_cycle(txn: &Transaction, shard: &Shard, owner: Owner, row: &RowKey) {
+    let gateway = &txn.inner.gateway;
+    let cycle = shard.rows().waits().take_cycle(owner);
+    let others: Vec<Owner> = cycle.get(1).map(|wait| wait.owner).into_iter().collect();
+    let mut met = gateway.met(Some(Wanted::of(row)), &others);
+    met.cycle = cycle.iter().map(|wait| (gateway.party(wait.owner), Wanted::of(&wait.row))).collect();
+    txn.state().met = Some(Box::new(met));
 }

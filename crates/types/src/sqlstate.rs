@@ -213,6 +213,9 @@ codes! {
     SNAPSHOT_TOO_OLD = b"72000";
     CONFIG_FILE_ERROR = b"F0000";
     RAISE_EXCEPTION = b"P0001";
+    // Hyrax's own class (docs/sqlstates.md).
+    TXN_TOKEN_COMMITTED = b"HX001";
+    TXN_TOKEN_ABORTED = b"HX002";
     INTERNAL_ERROR = b"XX000";
     DATA_CORRUPTED = b"XX001";
     INDEX_CORRUPTED = b"XX002";

@@ -44,9 +44,13 @@ mod types_of;
 pub use row::Row;
 pub(crate) use row::{Cell, Scan};
 
-/// Schemas of every database. `hyrax_catalog` is there once something lives in it.
-pub const SCHEMAS: &[(Oid, &str)] =
-    &[(PG_CATALOG_SCHEMA, "pg_catalog"), (INFORMATION_SCHEMA, "information_schema"), (TOAST_SCHEMA, "pg_toast")];
+/// Schemas of every database.
+pub const SCHEMAS: &[(Oid, &str)] = &[
+    (PG_CATALOG_SCHEMA, "pg_catalog"),
+    (INFORMATION_SCHEMA, "information_schema"),
+    (TOAST_SCHEMA, "pg_toast"),
+    (HYRAX_SCHEMA, "hyrax_catalog"),
+];
 
 /// What rows are computed from.
 pub struct VirtualContext<'a> {

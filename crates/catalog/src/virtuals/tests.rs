@@ -192,7 +192,7 @@ fn lookups_by_key_do_not_read_all() {
 
 #[test]
 fn shapes_are_postgresqls() {
-    assert_eq!(relations().len(), 208);
+    assert_eq!(relations().len(), 209);
     let class = named(PG_CATALOG_SCHEMA, "pg_class");
     assert_eq!((class.id, class.row_type, class.row_array_type, class.kind), (1259, 83, 273, 'r'));
     assert_eq!(class.columns.len(), 33);

@@ -12,11 +12,13 @@ use super::drop::drop_parts;
 use super::foreign_keys;
 use super::options;
 use super::rename;
+use super::services::Upkeep;
 use catalog::names;
 use catalog::privileges::{self, Target};
 use catalog::*;
 use sql::utility::ddl::*;
 use std::sync::Arc;
+use txn::TableLock;
 use types::builtin::Volatility;
 use types::{FormatSettings, Oid, Result, SqlError, SqlState, user_type};
 
@@ -24,7 +26,9 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, alter: &AlterRelation) -
     if let Some(index) = find_index(context, alter)? {
         return alter_index(context, index, alter).await;
     }
-    let Some(relation) = context.lock_relation(&alter.name, alter.if_exists).await? else { return Ok(()) };
+    let mode = alter.actions.iter().map(lock_of).max().unwrap_or(TableLock::AccessExclusive);
+    let locked = context.lock_relation_as(&alter.name, alter.if_exists, mode).await?;
+    let Some(relation) = locked else { return Ok(()) };
     check_word(alter, &relation)?;
     check_not_system(&relation)?;
     if privileges::require_owner(context.catalog.snapshot(), context.role, Target::Relation(&relation)).is_err() {
@@ -36,6 +40,19 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, alter: &AlterRelation) -
         carry_out_action(context, relation.id, action).await.map_err(|e| without_place(e, action))?;
     }
     Ok(())
+}
+
+/// How an action locks the table, as in PostgreSQL where that is less than ACCESS EXCLUSIVE.
+fn lock_of(action: &AlterAction) -> TableLock {
+    match action {
+        AlterAction::ValidateConstraint(_) => TableLock::ShareUpdateExclusive,
+        AlterAction::AddConstraint(constraint)
+            if matches!(constraint.kind, ConstraintDefinitionKind::ForeignKey { .. }) =>
+        {
+            TableLock::ShareRowExclusive
+        }
+        _ => TableLock::AccessExclusive,
+    }
 }
 
 /// PostgreSQL tells no place of an error inside a default or a CHECK that ALTER TABLE adds.
@@ -328,7 +345,7 @@ async fn add_constraint(context: &mut DdlContext<'_>, id: Oid, placed: &PlacedCo
     let added = constraints::add(context, &mut relation, placed, false).await?;
     constraints::check_not_null(context, &old, &added.not_null).await?;
     if added.must_validate {
-        constraints::validate(context, &relation, &added.name).await?;
+        constraints::validate(context, &relation, &added.name, Upkeep::ByExclusion).await?;
     }
     if added.must_rekey {
         return rename::rewrite(context, &old, relation, vec![]).await;
@@ -386,17 +403,19 @@ async fn validate_constraint(context: &mut DdlContext<'_>, id: Oid, name: &Name)
     if constraint.is_validated {
         return Ok(());
     }
+    // A constraint that was committed before is kept by all who write; one of this transaction others do not know yet.
+    let upkeep =
+        if context.catalog.has_changed(ObjectKey::relation(id)) { Upkeep::ByExclusion } else { Upkeep::ByWriters };
     match &constraint.kind {
-        ConstraintKind::ForeignKey(key) => foreign_keys::validate(context, &relation, &name.name, key).await?,
-        _ => constraints::validate(context, &relation, &name.name).await?,
+        ConstraintKind::ForeignKey(key) => foreign_keys::validate(context, &relation, &name.name, key, upkeep).await?,
+        _ => constraints::validate(context, &relation, &name.name, upkeep).await?,
     }
     let constraint = constraint.id;
-    context.change_relation(id, |r| {
+    context.change_quietly(id, |r| {
         if let Some(c) = r.constraints.iter_mut().find(|c| c.id == constraint) {
             c.is_validated = true;
         }
-    })?;
-    Ok(())
+    })
 }
 
 async fn drop_constraint(

@@ -4,7 +4,7 @@ use super::columns::{clauses, undefined_column};
 use super::context::{DdlContext, error};
 use super::foreign_keys;
 use super::indexes::{self, NewIndex};
-use super::services::ExpressionUse;
+use super::services::{ExpressionUse, Upkeep};
 use catalog::names;
 use catalog::*;
 use sql::utility::ddl::*;
@@ -346,7 +346,7 @@ pub(super) async fn check_not_null(
     for column in columns.iter().filter_map(|n| relation.column(*n)) {
         let table = names::qualified(&snapshot, relation.schema, &relation.name);
         let query = format!("SELECT 1 FROM {table} WHERE {} IS NULL LIMIT 1", quote_ident(&column.name));
-        if context.services.has_rows(&snapshot, query).await?.is_some() {
+        if context.services.has_rows(&snapshot, query, Upkeep::ByExclusion).await?.is_some() {
             let message = format!("column \"{}\" of relation \"{}\" contains null values", column.name, relation.name);
             return Err(error(SqlState::NOT_NULL_VIOLATION, message)
                 .schema(schema_name(&snapshot, relation))
@@ -361,7 +361,12 @@ pub(super) async fn check_not_null(
 pub(super) async fn check_no_rows(context: &DdlContext<'_>, relation: &Relation, column: &str) -> Result<()> {
     let snapshot = context.snapshot();
     let table = names::qualified(&snapshot, relation.schema, &relation.name);
-    if context.services.has_rows(&snapshot, format!("SELECT 1 FROM {table} LIMIT 1")).await?.is_none() {
+    if context
+        .services
+        .has_rows(&snapshot, format!("SELECT 1 FROM {table} LIMIT 1"), Upkeep::ByExclusion)
+        .await?
+        .is_none()
+    {
         return Ok(());
     }
     let message = format!("column \"{column}\" of relation \"{}\" contains null values", relation.name);
@@ -372,14 +377,14 @@ pub(super) async fn check_no_rows(context: &DdlContext<'_>, relation: &Relation,
 }
 
 /// 23514 or 23503 unless all rows satisfy the constraint.
-pub(super) async fn validate(context: &DdlContext<'_>, relation: &Relation, name: &str) -> Result<()> {
+pub(super) async fn validate(context: &DdlContext<'_>, relation: &Relation, name: &str, upkeep: Upkeep) -> Result<()> {
     let Some(constraint) = relation.constraint_by_name(name) else { return Ok(()) };
     match &constraint.kind {
         ConstraintKind::Check { expression, .. } => {
             let snapshot = context.snapshot();
             let table = names::qualified(&snapshot, relation.schema, &relation.name);
             let query = format!("SELECT 1 FROM {table} WHERE NOT ({expression}) LIMIT 1");
-            if context.services.has_rows(&snapshot, query).await?.is_none() {
+            if context.services.has_rows(&snapshot, query, upkeep).await?.is_none() {
                 return Ok(());
             }
             let message =
@@ -389,7 +394,7 @@ pub(super) async fn validate(context: &DdlContext<'_>, relation: &Relation, name
                 .table(relation.name.clone())
                 .constraint(name))
         }
-        ConstraintKind::ForeignKey(key) => foreign_keys::validate(context, relation, name, key).await,
+        ConstraintKind::ForeignKey(key) => foreign_keys::validate(context, relation, name, key, upkeep).await,
         _ => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use catalog::rows::NameSpace;
 use catalog::*;
 use sql::utility::ddl::{ObjectName, RelationWord, RoleSpec};
 use std::sync::Arc;
-use txn::Transaction;
+use txn::{TableLock, Transaction, WaitPolicy};
 use types::user_type::{self, ID_LIMIT, UserKind};
 use types::{Oid, Result, Severity, SqlError, SqlState};
 
@@ -177,6 +177,15 @@ impl DdlContext<'_> {
 
     /// The relation of that name, locked and newest. None: it does not exist (and `if_exists` has said so).
     pub(super) async fn lock_relation(&mut self, name: &ObjectName, if_exists: bool) -> Result<Option<Arc<Relation>>> {
+        self.lock_relation_as(name, if_exists, TableLock::AccessExclusive).await
+    }
+
+    pub(super) async fn lock_relation_as(
+        &mut self,
+        name: &ObjectName,
+        if_exists: bool,
+        mode: TableLock,
+    ) -> Result<Option<Arc<Relation>>> {
         let snapshot = self.snapshot();
         let found = names::find(&snapshot, self.scope(), &name.parts)?;
         let Some(id) = found else {
@@ -193,25 +202,33 @@ impl DdlContext<'_> {
         if snapshot.index(id).is_some() {
             return Err(error(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is an index", name.object())));
         }
-        self.lock_relation_by_id(id).await
+        self.lock_relation_by_id_as(id, mode).await
     }
 
     /// None: it was dropped while the lock was waited for. Transactions that have written to it are waited for too: they
     /// could not commit against what it is changed to.
     pub(super) async fn lock_relation_by_id(&mut self, id: Oid) -> Result<Option<Arc<Relation>>> {
+        self.lock_relation_by_id_as(id, TableLock::AccessExclusive).await
+    }
+
+    async fn lock_relation_by_id_as(&mut self, id: Oid, mode: TableLock) -> Result<Option<Arc<Relation>>> {
         self.catalog.lock(self.txn, ObjectKey::relation(id)).await?;
         let relation = self.catalog.snapshot().relation(id).cloned();
         if let Some(relation) = &relation
             && relation.has_rows()
             && !relation.is_temporary
         {
-            self.txn.close(&relation.reference()).await?;
+            self.txn.lock_table(&relation.reference(), mode, WaitPolicy::Wait).await?;
         }
         Ok(relation)
     }
 
     pub(super) async fn must_lock_relation(&mut self, name: &ObjectName) -> Result<Arc<Relation>> {
-        let relation = self.lock_relation(name, false).await?;
+        self.must_lock_relation_as(name, TableLock::AccessExclusive).await
+    }
+
+    pub(super) async fn must_lock_relation_as(&mut self, name: &ObjectName, mode: TableLock) -> Result<Arc<Relation>> {
+        let relation = self.lock_relation_as(name, false, mode).await?;
         relation.ok_or_else(|| names::no_relation(&name.parts))
     }
 
@@ -242,6 +259,13 @@ impl DdlContext<'_> {
         change(&mut relation);
         self.put_relation(relation)?;
         self.relation(id)
+    }
+
+    /// A change that no plan depends on: those made before stay good, and what they write commits.
+    pub(super) fn change_quietly(&mut self, id: Oid, change: impl FnOnce(&mut Relation)) -> Result<()> {
+        let mut relation = Relation::clone(&*self.relation(id)?);
+        change(&mut relation);
+        self.catalog.put(self.txn, Object::Relation(relation))
     }
 
     /// Takes the name of a relation or index in a schema; 42P07 if it is taken.

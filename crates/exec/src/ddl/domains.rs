@@ -5,7 +5,7 @@ use super::columns;
 use super::constraints::{choose_constraint_name, push_constraint, schema_name};
 use super::context::{DdlContext, error};
 use super::depend;
-use super::services::ExpressionUse;
+use super::services::{ExpressionUse, Upkeep};
 use super::user_types::{base_of, must_lock, new_type, refuse_if_stored, shown};
 use catalog::names;
 use catalog::*;
@@ -232,7 +232,7 @@ async fn check_rows(context: &mut DdlContext<'_>, domain: &Relation, check: Opti
             _ => format!("{VALUE} IS NULL"),
         };
         let query = format!("SELECT 1 FROM (SELECT {name} AS {VALUE} FROM {table}) AS v WHERE {condition} LIMIT 1");
-        if context.services.has_rows(&snapshot, query).await?.is_none() {
+        if context.services.has_rows(&snapshot, query, Upkeep::ByExclusion).await?.is_none() {
             continue;
         }
         let (code, message) = match check {

@@ -6,11 +6,13 @@ use super::constraints::{
 use super::constraints::{schema_name, type_text};
 use super::context::{DdlContext, error};
 use super::indexes::joined_columns;
+use super::services::Upkeep;
 use catalog::names;
 use catalog::privileges::{self, Target};
 use catalog::*;
 use sql::utility::ddl::{ForeignKeyDefinition, MatchKind, Name};
 use std::sync::Arc;
+use txn::TableLock;
 use types::functions::quote_ident;
 use types::{Oid, Result, SqlError, SqlState, builtin, oid};
 
@@ -101,7 +103,7 @@ async fn find_target(
     if is_itself {
         return Ok(Arc::new(relation.clone()));
     }
-    context.must_lock_relation(&key.target).await
+    context.must_lock_relation_as(&key.target, TableLock::ShareRowExclusive).await
 }
 
 /// A new table is not in the snapshot yet; a table of that name further along the path is not meant if the new one's schema comes first.
@@ -247,6 +249,7 @@ pub(super) async fn validate(
     relation: &Relation,
     name: &str,
     key: &ForeignKey,
+    upkeep: Upkeep,
 ) -> Result<()> {
     let snapshot = context.snapshot();
     let Some(target) = snapshot.relation(key.target) else { return Ok(()) };
@@ -266,7 +269,7 @@ pub(super) async fn validate(
     );
     let table = names::qualified(&snapshot, relation.schema, &relation.name);
     let query = format!("SELECT {} FROM {table} fk WHERE {missing} LIMIT 1", values.join(", "));
-    let Some(row) = context.services.has_rows(&snapshot, query).await? else { return Ok(()) };
+    let Some(row) = context.services.has_rows(&snapshot, query, upkeep).await? else { return Ok(()) };
     let shown: Vec<String> = row
         .iter()
         .map(|value| match value {

@@ -7,6 +7,7 @@ use catalog::privileges::{self, Target};
 use catalog::*;
 use sql::utility::ddl::{CreateIndex, IndexElement, IndexElementSource, Name, Options};
 use std::sync::Arc;
+use txn::TableLock;
 use types::{Oid, Result, SqlError, SqlState, SqlType, builtin, oid, typename};
 
 /// PostgreSQL's limit of key and INCLUDE columns together.
@@ -122,7 +123,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateIndex) -
     if create.columns.len() + create.include.len() > INDEX_COLUMNS_MAX {
         return Err(error(SqlState::TOO_MANY_COLUMNS, "cannot use more than 32 columns in an index"));
     }
-    let relation = context.must_lock_relation(&create.relation).await?;
+    let relation = context.must_lock_relation_as(&create.relation, TableLock::ShareRowExclusive).await?;
     check_relation(context, &relation)?;
     check_options(&create.options, INDEX_OPTIONS)?;
     if let (Some(name), true) = (&create.name, create.if_not_exists)

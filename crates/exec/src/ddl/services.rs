@@ -50,6 +50,15 @@ pub struct BoundQuery {
     pub depends_on: Vec<(Oid, i16)>,
 }
 
+/// What sees to it that rows written meanwhile are as they were found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Upkeep {
+    /// Those who write check it by themselves.
+    ByWriters,
+    /// They are kept out until the commit.
+    ByExclusion,
+}
+
 /// Implemented over `sql` and the operators. All of it happens in the statement's transaction.
 pub trait DdlServices: Send + Sync {
     /// Binds what follows with this schema in front of the search path, or without: for the elements of CREATE SCHEMA.
@@ -86,7 +95,12 @@ pub trait DdlServices: Send + Sync {
     fn evaluate<'a>(&'a self, catalog: &'a Arc<Snapshot>, text: &'a str, ty: SqlType) -> BoxFuture<'a, Result<Datum>>;
 
     /// Whether a query over stored rows has any; for checks of existing rows.
-    fn has_rows<'a>(&'a self, catalog: &'a Arc<Snapshot>, query: String) -> BoxFuture<'a, Result<Option<Vec<Datum>>>>;
+    fn has_rows<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        query: String,
+        upkeep: Upkeep,
+    ) -> BoxFuture<'a, Result<Option<Vec<Datum>>>>;
 
     /// Adds entries for all rows. 23505 with PostgreSQL's message and detail where a unique index has duplicates.
     fn fill_index<'a>(

@@ -1,6 +1,6 @@
 //! `DdlServices` over the binder and the operators: the real thing.
 
-use super::services::{BoundExpression, BoundQuery, DdlServices, ExpressionUse};
+use super::services::{BoundExpression, BoundQuery, DdlServices, ExpressionUse, Upkeep};
 use crate::context::{BoxFuture, StatementContext};
 use crate::dml::Target;
 use crate::dml::foreign_key::Pending;
@@ -17,7 +17,7 @@ use sql::{BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, Planner
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use txn::{Direction, KeyRange, ReadsNewest, Scan};
+use txn::{Direction, KeyRange, ReadsNewest, RelationRef, Scan};
 use types::user_type::UserTypesHandle;
 use types::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType};
 
@@ -35,6 +35,12 @@ pub struct SqlServices {
     pub sessions_in: Box<dyn Fn(Oid) -> usize + Send + Sync>,
     /// Tells them to end.
     pub end_sessions_in: Box<dyn Fn(Oid) + Send + Sync>,
+}
+
+/// Those that others can write to.
+fn shared<'r>(relations: impl IntoIterator<Item = &'r Relation>) -> Vec<RelationRef> {
+    let is_shared = |relation: &&Relation| relation.has_rows() && !relation.is_temporary;
+    relations.into_iter().filter(is_shared).map(Relation::reference).collect()
 }
 
 impl SqlServices {
@@ -101,9 +107,7 @@ impl SqlServices {
     /// Keeps everybody else from writing to relations whose rows are read for their definition's sake; what is read while
     /// the answer lives is newest, and is validated at the commit.
     async fn exclude(&self, relations: impl IntoIterator<Item = &Relation>) -> Result<ReadsNewest> {
-        let stored = |relation: &&Relation| relation.has_rows() && !relation.is_temporary;
-        let relations: Vec<_> = relations.into_iter().filter(stored).map(Relation::reference).collect();
-        Ok(self.context.txn.exclude(&relations).await?)
+        Ok(self.context.txn.exclude(&shared(relations)).await?)
     }
 
     fn start(&self, catalog: &Arc<Snapshot>, query: &sql::logical::Query) -> Result<Execution> {
@@ -353,11 +357,20 @@ impl DdlServices for SqlServices {
         })
     }
 
-    fn has_rows<'a>(&'a self, catalog: &'a Arc<Snapshot>, query: String) -> BoxFuture<'a, Result<Option<Vec<Datum>>>> {
+    fn has_rows<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        query: String,
+        upkeep: Upkeep,
+    ) -> BoxFuture<'a, Result<Option<Vec<Datum>>>> {
         Box::pin(async move {
             let (query, named) = self.query(catalog, &SqlText { text: query, position: 0 })?;
             let relations = named.iter().filter_map(|id| catalog.relation(*id));
-            let _newest = self.exclude(relations.map(|relation| &**relation)).await?;
+            let relations = relations.map(|relation| &**relation);
+            let _newest = match upkeep {
+                Upkeep::ByExclusion => self.exclude(relations).await?,
+                Upkeep::ByWriters => self.context.txn.look_at_newest(&shared(relations)).await?,
+            };
             let batch = self.start(catalog, &query)?.next().await?;
             Ok(batch.map(|batch| batch.row(0)))
         })

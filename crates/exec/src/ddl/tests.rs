@@ -98,7 +98,12 @@ impl DdlServices for Services {
     fn evaluate<'a>(&'a self, _: &'a Arc<Snapshot>, text: &'a str, ty: SqlType) -> BoxFuture<'a, Result<Datum>> {
         Box::pin(async move { types::io::input(ty, text, &FormatSettings::default()) })
     }
-    fn has_rows<'a>(&'a self, _: &'a Arc<Snapshot>, _: String) -> BoxFuture<'a, Result<Option<Vec<Datum>>>> {
+    fn has_rows<'a>(
+        &'a self,
+        _: &'a Arc<Snapshot>,
+        _: String,
+        _: services::Upkeep,
+    ) -> BoxFuture<'a, Result<Option<Vec<Datum>>>> {
         Box::pin(async { Ok(None) })
     }
     fn fill_index<'a>(

@@ -356,6 +356,9 @@ async fn parent_exists(
 ) -> Result<bool> {
     let values = convert_all(env, values, &shape.child_types, &shape.parent_types)?;
     let (at, slot, key) = parent_key(shape, &values)?;
+    if txn.isolation() == Isolation::RepeatableRead && !txn.get(&at, slot, &key, |row, _| row.is_some()).await? {
+        return Ok(false); // as in PostgreSQL, a parent that came after the snapshot is none
+    }
     let is_there = |locked: Locked<'_>| matches!(locked, Locked::Row { .. });
     Ok(txn.lock(&at, slot, &key, LockMode::KeyShare, WaitPolicy::Wait, is_there).await?)
 }
@@ -441,6 +444,7 @@ async fn act(
         &shape.child.relation,
         new.is_none() && action == ReferentialAction::Cascade,
     )?;
+    txn.enter(&shape.child.at).await?;
     for (slot, key) in children {
         let Some(locked) = target.lock(txn, slot, &key, LockMode::Update).await? else { continue };
         let row = locked.row;

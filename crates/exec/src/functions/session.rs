@@ -1,7 +1,7 @@
 //! Who, where and when: users, database, settings, clocks, chance.
 
 use super::{AsyncFn, EPOCH_MICROS, SessionFn, arg_str, void};
-use crate::context::BoxFuture;
+use crate::context::{BoxFuture, Signal};
 use crate::expr::EvalContext;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,12 +47,21 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_client_encoding", |_, _, _| Ok(Datum::text("UTF8"))),
     ("getdatabaseencoding", |_, _, _| Ok(Datum::text("UTF8"))),
     ("pg_notify", notify),
-    ("pg_notification_queue_usage", |_, _, _| Ok(Datum::Float8(0.0))),
+    ("pg_notification_queue_usage", |env, _, _| Ok(Datum::Float8(env.session.notification_usage()))),
+    ("pg_blocking_pids", blocking_pids),
+    // Here no snapshot is unsafe: nothing has to be waited for.
+    ("pg_safe_snapshot_blocking_pids", |_, _, _| Ok(pids(vec![]))),
+    ("pg_export_snapshot", export_snapshot),
+    ("pg_xact_status", transaction_status),
     ("pg_my_temp_schema", |env, _, _| Ok(Datum::Oid(env.session.temporary_schema().unwrap_or(0)))),
 ];
 
-pub(crate) const WAITING: &[(&str, AsyncFn)] =
-    &[("pg_sleep", sleep), ("pg_sleep_for(interval)", sleep_for), ("pg_sleep_until(timestamptz)", sleep_until)];
+pub(crate) const WAITING: &[(&str, AsyncFn)] = &[
+    ("pg_sleep", sleep),
+    ("pg_sleep_for(interval)", sleep_for),
+    ("pg_sleep_until(timestamptz)", sleep_until),
+    ("hyrax_txn_status", token_status),
+];
 
 /// `version()`.
 pub fn version() -> String {
@@ -72,8 +81,16 @@ fn signal(env: &EvalContext<'_>, args: &[Datum], reason: CancelReason) -> Result
         _ => ("query", "being canceled"),
     };
     match i32::try_from(process).ok().and_then(|id| env.session.signal(id, reason)) {
-        Some(true) => Ok(Datum::Bool(true)),
-        Some(false) => {
+        Some(Signal::Sent) => Ok(Datum::Bool(true)),
+        Some(Signal::NotSuperuser) => {
+            let what = if reason == CancelReason::Terminate {
+                "terminate superuser process"
+            } else {
+                "cancel superuser query"
+            };
+            Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be a superuser to {what}")))
+        }
+        Some(Signal::NotMember) => {
             let message =
                 format!("must be a member of the role whose {subject} is {what} or member of pg_signal_backend");
             Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message))
@@ -186,6 +203,37 @@ fn uuid(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum
 fn transaction_id(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum> {
     let id = env.txn.map_or(0, |txn| txn.id());
     Ok(Datum::Int8(id as i64))
+}
+
+fn pids(pids: Vec<i32>) -> Datum {
+    Datum::Array(Arc::new(Array::from_values(oid::INT4, pids.into_iter().map(Datum::Int4).collect())))
+}
+
+fn blocking_pids(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let process = args.first().map_or(0, Datum::as_i64);
+    Ok(pids(i32::try_from(process).map_or(vec![], |id| env.session.blocking_pids(id))))
+}
+
+fn export_snapshot(env: &EvalContext<'_>, _: &CallContext<'_>, _: &[Datum]) -> Result<Datum> {
+    let Some(txn) = env.txn else { return Err(SqlError::internal("a snapshot needs a transaction")) };
+    env.session.export_snapshot(txn).map(Datum::text)
+}
+
+/// NULL for a transaction that is over: what became of it is not kept by number (`hyrax_txn_status` tells it by token).
+fn transaction_status(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
+    let number = args.first().map_or(0, Datum::as_i64).cast_unsigned();
+    match env.session.is_in_progress(number) {
+        true => Ok(Datum::text("in progress")),
+        false if number > env.gateway.newest_transaction() => {
+            let message = format!("transaction ID {number} is in the future");
+            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+        }
+        false => Ok(Datum::Null),
+    }
+}
+
+fn token_status<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Datum>> {
+    Box::pin(async move { env.session.txn_status(env.gateway, arg_str(&args, 0)).await.map(Datum::text) })
 }
 
 fn transaction_id_if_assigned(env: &EvalContext<'_>, context: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {

@@ -250,6 +250,14 @@ pub static SETTINGS: &[Setting] = &[
         |c, v| store(&mut c.transaction_memory, parse_size(v)),
     ),
     text(
+        "txn_token_retention",
+        LIMITS,
+        "DURATION",
+        "How long `hyrax_txn_status` knows what became of a transaction that its client named by `hyrax.txn_token`.",
+        |c| show_duration(c.txn_token_retention),
+        |c, v| store(&mut c.txn_token_retention, parse_duration(v)),
+    ),
+    text(
         "log",
         LOGS,
         "FORMAT",

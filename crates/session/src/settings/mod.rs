@@ -196,7 +196,9 @@ impl Settings {
         value: String,
         local: bool,
     ) -> Result<String> {
-        if value.len() > VALUE_BYTES_MAX {
+        let is_token = parameter.is_some_and(|parameter| parameter.name == crate::tokens::SETTING);
+        let most = if is_token { txn::TOKEN_BYTES_MAX } else { VALUE_BYTES_MAX };
+        if value.len() > most {
             return Err(SqlError::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
                 format!("value of parameter \"{name}\" is too long"),

@@ -123,6 +123,8 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     superuser("deadlock_timeout", "1s", MILLISECONDS),
     user("synchronous_commit", "on", Kind::Enum(&["local", "remote_write", "remote_apply", "on", "off"])),
     superuser("commit_delay", "0", Kind::Integer { min: 0, max: 100_000 }),
+    user(crate::tokens::SETTING, "", Kind::Text),
+    reload("hyrax.txn_token_retention", "1d", MILLISECONDS),
     user("commit_siblings", "5", Kind::Integer { min: 0, max: 1000 }),
     // --- client
     user("client_connection_check_interval", "0", MILLISECONDS),

@@ -1,7 +1,8 @@
 //! Who waits for whom on this node, over all its shards; a cycle kills its youngest.
 //!
-//! A waiter registers after it has waited `DEADLOCK_AFTER`, and searches: short waits, which are nearly all, cost nothing.
-//! The last to register of a cycle finds it (I1), as all others are there already; it ends all that it is in.
+//! A waiter registers when it begins to wait (so that whoever looks sees it) and searches when it has waited `DEADLOCK_AFTER`:
+//! short waits, which are nearly all, cost two visits here. The last of a cycle to search finds it (I1), as all others are there
+//! already; it ends all that it is in.
 //!
 //! A session that holds locks beside those of its transaction (`txn::NamedLocks`) is two owners here. They are *partners*: only one
 //! of them waits at a time, and who waits for either waits for that one.
@@ -20,21 +21,78 @@ pub const DEADLOCK_AFTER: Duration = Duration::from_millis(50);
 const VISITS_MAX: usize = 100_000;
 /// Cycles that one search ends.
 const VICTIMS_MAX: usize = 1_000;
+/// Members of a cycle that its victim is told of.
+const TOLD_MAX: usize = 16;
+
+/// Somebody who waits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wait {
+    pub owner: Owner,
+    /// What for. A gate is named by a row that no relation has.
+    pub row: RowKey,
+    /// Since when, in microseconds of the wall clock.
+    pub since: i64,
+}
+
+struct Waiting {
+    table: Weak<LockTable>,
+    row: RowKey,
+    since: i64,
+}
+
+#[derive(Default)]
+struct Waits {
+    of: HashMap<Owner, Waiting, FixedState>,
+    /// Of victims that have not heard yet: the cycle, themselves first, each waiting for the next.
+    cycles: HashMap<Owner, Vec<Wait>, FixedState>,
+}
 
 #[derive(Default)]
 pub struct WaitGraph {
-    waiting: Mutex<HashMap<Owner, (Weak<LockTable>, RowKey), FixedState>>,
+    waiting: Mutex<Waits>,
     /// Both ways.
     partners: Mutex<HashMap<Owner, Owner, FixedState>>,
 }
 
 impl WaitGraph {
-    pub fn add(&self, owner: Owner, table: &Arc<LockTable>, row: &RowKey) {
-        self.waiting.lock().insert(owner, (Arc::downgrade(table), row.clone()));
+    /// `since`: microseconds of the wall clock.
+    pub fn add(&self, owner: Owner, table: &Arc<LockTable>, row: &RowKey, since: i64) {
+        let waiting = Waiting { table: Arc::downgrade(table), row: row.clone(), since };
+        self.waiting.lock().of.insert(owner, waiting);
     }
 
+    /// The wait is over, and all that is known of it.
     pub fn remove(&self, owner: Owner) {
-        self.waiting.lock().remove(&owner);
+        let mut waiting = self.waiting.lock();
+        waiting.of.remove(&owner);
+        if !waiting.cycles.is_empty() {
+            waiting.cycles.remove(&owner);
+        }
+    }
+
+    /// The cycle of which `owner` was the victim: told once, and before `remove`.
+    pub fn take_cycle(&self, owner: Owner) -> Vec<Wait> {
+        self.waiting.lock().cycles.remove(&owner).unwrap_or_default()
+    }
+
+    /// What an owner waits for, or its partner.
+    pub fn wait_of(&self, owner: Owner) -> Option<Wait> {
+        let owner = self.waiter_of(owner);
+        let waiting = self.waiting.lock();
+        waiting.of.get(&owner).map(|found| Wait { owner, row: found.row.clone(), since: found.since })
+    }
+
+    /// Whom an owner waits for, each once.
+    pub fn waits_for(&self, owner: Owner) -> Vec<Owner> {
+        let mut others = self.blockers(self.waiter_of(owner));
+        others.sort_unstable();
+        others.dedup();
+        others
+    }
+
+    /// Whether a waiter is the next to have what it waits for.
+    pub fn is_next(&self, wait: &Wait) -> bool {
+        self.place(wait.owner).is_none_or(|(table, row)| table.is_first(wait.owner, &row))
     }
 
     /// The two are one session's from now on; partners that either had before are forgotten.
@@ -64,13 +122,13 @@ impl WaitGraph {
     fn waiter_of(&self, owner: Owner) -> Owner {
         let Some(partner) = self.partners.lock().get(&owner).copied() else { return owner };
         let waiting = self.waiting.lock();
-        if !waiting.contains_key(&owner) && waiting.contains_key(&partner) { partner } else { owner }
+        if !waiting.of.contains_key(&owner) && waiting.of.contains_key(&partner) { partner } else { owner }
     }
 
     fn place(&self, owner: Owner) -> Option<(Arc<LockTable>, RowKey)> {
         let waiting = self.waiting.lock();
-        let (table, row) = waiting.get(&owner)?;
-        Some((table.upgrade()?, row.clone()))
+        let found = waiting.of.get(&owner)?;
+        Some((found.table.upgrade()?, found.row.clone()))
     }
 
     fn blockers(&self, owner: Owner) -> Vec<Owner> {
@@ -108,10 +166,12 @@ impl WaitGraph {
             let next = self.waiter_of(next);
             if next == owner {
                 let victim = path.iter().map(|(member, _)| *member).max()?;
+                let members: Vec<Owner> = path.iter().map(|(member, _)| *member).collect();
+                self.tell_cycle(victim, &members);
                 if let Some((table, row)) = self.place(victim) {
                     table.kill(victim, &row, wakeups);
                 }
-                self.remove(victim);
+                self.waiting.lock().of.remove(&victim);
                 return Some(victim);
             }
             if seen.len() < VISITS_MAX && seen.insert(next) {
@@ -119,6 +179,14 @@ impl WaitGraph {
             }
         }
         None
+    }
+
+    /// Before the victim wakes.
+    fn tell_cycle(&self, victim: Owner, members: &[Owner]) {
+        let from = members.iter().position(|member| *member == victim).unwrap_or(0);
+        let (before, behind) = members.split_at(from);
+        let cycle = behind.iter().chain(before).filter_map(|member| self.wait_of(*member)).take(TOLD_MAX).collect();
+        self.waiting.lock().cycles.insert(victim, cycle);
     }
 }
 
@@ -142,7 +210,7 @@ mod tests {
         hold(old, "y", LockMode::Update);
         let wait = |owner, name: &str| {
             let Attempt::Wait(ticket) = lock(owner, name, LockMode::Update) else { panic!("it was to wait") };
-            waits.add(Owner(owner), &table, &row(name));
+            waits.add(Owner(owner), &table, &row(name), 0);
             ticket
         };
         let tickets = [wait(first, "x"), wait(second, "y")];
@@ -154,5 +222,7 @@ mod tests {
         assert_eq!(victims, [Owner(first), Owner(second)]);
         assert_eq!(tickets.map(|ticket| ticket.slot.take()), [Some(Grant::Deadlock); 2]);
         assert_eq!(last.slot.take(), None, "it waits for them to roll back");
+        let told: Vec<u64> = waits.take_cycle(Owner(second)).iter().map(|wait| wait.owner.0).collect();
+        assert_eq!(told, [second, old], "each waits for the next");
     }
 }

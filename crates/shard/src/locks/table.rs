@@ -16,7 +16,7 @@
 
 use super::bulk::{Bulk, Claims};
 use super::deadlock::WaitGraph;
-use super::gates::Gates;
+use super::gates::{Bar, Gates, Inside, Stand};
 use super::{LockMode, WaitPolicy};
 use crate::TxnId;
 use crate::recent::Key;
@@ -321,8 +321,7 @@ impl LockTable {
     }
 
     /// Leaves the queue. True if the lock had been granted meanwhile (it is held then).
-    pub fn abandon(&self, owner: Owner, row: &RowKey, ticket: &Ticket, wakeups: &mut Wakeups) -> bool {
-        self.waits.remove(owner);
+    pub fn abandon(&self, row: &RowKey, ticket: &Ticket, wakeups: &mut Wakeups) -> bool {
         let mut rows = self.rows(row);
         if let Some(found) = find(&mut rows, row)
             && let Some(position) = found.queue.iter().position(|waiter| Arc::ptr_eq(&waiter.slot, &ticket.slot))
@@ -500,25 +499,63 @@ impl LockTable {
 
     // ---- gates of relations ----------------------------------------------------------------
 
-    /// A writer of the relation (its id) is inside until `leave_relations`.
-    pub fn enter_relation(&self, owner: Owner, relation: u32, wait: WaitPolicy) -> Attempt {
+    /// A transaction writes to the relation (its id), or locks rows of it, until `leave_relations`.
+    pub fn enter_relation(&self, owner: Owner, relation: u32, inside: Inside, wait: WaitPolicy) -> Attempt {
         let mut wakeups = Wakeups::default();
-        let attempt = self.gates.enter(owner, relation, wait, &mut wakeups);
+        let attempt = self.gates.enter(owner, relation, inside, wait, &mut wakeups);
         wakeups.wake();
         attempt
     }
 
-    pub fn leave_relations(&self, owner: Owner, relations: &[u32], wakeups: &mut Wakeups) {
+    pub fn leave_relations(&self, owner: Owner, relations: impl Iterator<Item = u32> + Clone, wakeups: &mut Wakeups) {
         self.gates.leave(owner, relations, wakeups);
     }
 
-    /// Keeps other writers out of the relation until `open_relations`.
-    pub fn close_relation(&self, owner: Owner, relation: u32, wait: WaitPolicy) -> Attempt {
-        self.gates.close(owner, relation, wait)
+    /// Keeps others out of the relation until `open_relations`.
+    pub fn close_relation(&self, owner: Owner, relation: u32, bar: Bar, wait: WaitPolicy) -> Attempt {
+        self.gates.close(owner, relation, bar, wait)
     }
 
     pub fn open_relations(&self, owner: Owner, wakeups: &mut Wakeups) {
         self.gates.open(owner, wakeups);
+    }
+
+    // ---- to be looked at -------------------------------------------------------------------
+
+    /// Who writes to which relation, locks rows of it, or keeps others out.
+    pub fn stands(&self) -> Vec<(Owner, u32, Stand)> {
+        self.gates.list()
+    }
+
+    /// Who keeps `owner` from closing the relation like this.
+    pub fn in_the_way_of_closing(&self, owner: Owner, relation: u32, bar: Bar) -> Vec<Owner> {
+        let mut others = Vec::new();
+        self.gates.in_the_way(owner, relation, bar, &mut others);
+        others
+    }
+
+    /// Who holds a row, or the whole of its relation, so that `owner` can not lock it in this mode.
+    pub fn in_the_way(&self, owner: Owner, row: &RowKey, mode: LockMode) -> Vec<Owner> {
+        let mut others = Vec::new();
+        {
+            let mut rows = self.rows(row);
+            if let Some(found) = find(&mut rows, row) {
+                let holders = found.holders.iter().map(|holder| (holder.owner, holder.mode));
+                let queue = found.queue.iter().map(|waiter| (waiter.owner, waiter.mode));
+                let all = holders.chain(queue);
+                others.extend(all.filter(|(other, held)| *other != owner && held.conflicts_with(mode)).map(|(o, _)| o));
+            }
+        }
+        let whole = self.whole.lock();
+        let over = whole.iter().filter(|lock| lock.relation == row.relation && lock.owner != owner);
+        others.extend(over.filter(|lock| lock.mode.conflicts_with(mode)).map(|lock| lock.owner));
+        others
+    }
+
+    /// Whether `owner` is the first in a row's queue: the next to have it.
+    pub fn is_first(&self, owner: Owner, row: &RowKey) -> bool {
+        let mut rows = self.rows(row);
+        find(&mut rows, row).and_then(|found| found.queue.front()).is_none_or(|first| first.owner == owner)
     }
 
     // ---- commits ---------------------------------------------------------------------------

@@ -38,6 +38,19 @@ use validate::Valid;
 /// A batch that has grown so large is followed by another.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// A statement that asks whether its transaction still can commit walks so many commits, and no more.
+const SPOILT_WALK_MAX: usize = 64;
+
+/// Something read that has changed since.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spoilt {
+    pub relation: StorageId,
+    /// Where one row is known.
+    pub key: Option<Bytes>,
+    /// Who changed it, where that is known.
+    pub other: Option<Owner>,
+}
+
 /// What a waiter for a command of its own is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
@@ -107,11 +120,12 @@ pub enum Refusal {
         relation: StorageId,
         key: Option<Bytes>,
         is_locked_row: bool,
-        other: Option<TxnId>,
+        /// Whose write it met, where that is known.
+        other: Option<Owner>,
     },
     /// The younger of two Prepares that would wait for each other.
     Younger {
-        other: TxnId,
+        other: Option<Owner>,
     },
     SchemaChanged {
         relation: u32,
@@ -164,6 +178,8 @@ struct FlyingRange {
 /// The leader's copy of a prepared transaction, from its sequencing to the application of its Decide.
 struct PreparedHere {
     txn: TxnId,
+    /// None: of another leader's time.
+    owner: Option<Owner>,
     stamp: Timestamp,
     age: Timestamp,
     rows: Vec<RowKey>,
@@ -319,8 +335,8 @@ impl Sequencer {
             Valid::Yes => {}
             Valid::Wait(batch) => return Sequenced::Wait(self.wait_for_batch(batch)),
             Valid::LookFirst => return Sequenced::LookFirst,
-            Valid::No { relation, key, is_locked_row } => {
-                return Sequenced::Refused(Refusal::Changed { relation, key, is_locked_row, other: None });
+            Valid::No { relation, key, is_locked_row, other } => {
+                return Sequenced::Refused(Refusal::Changed { relation, key, is_locked_row, other });
             }
         }
         // I1: announced before `max_read_ts` is looked at.
@@ -338,6 +354,7 @@ impl Sequencer {
                 keys.iter().for_each(|row| rows.prepare(Some(request.owner), row, request.txn, stamp));
                 self.prepared.push(PreparedHere {
                     txn: request.txn,
+                    owner: Some(request.owner),
                     stamp,
                     age,
                     rows: keys,
@@ -364,6 +381,7 @@ impl Sequencer {
         flying_rows: &mut SmallVec<[RowKey; 1]>,
         wakeups: &mut Wakeups,
     ) {
+        let owner = Some(request.owner);
         for write in request.writes {
             let value = write.value.clone().map(|range| command.slice(range));
             let strength = rows.fly(request.owner, &write.row, stamp, batch, value, wakeups);
@@ -373,6 +391,7 @@ impl Sequencer {
                 hash: write.row.hash,
                 written: Written::Key(write.row.key.clone()),
                 strength,
+                owner,
             });
             flying_rows.push(write.row.clone());
         }
@@ -380,8 +399,32 @@ impl Sequencer {
         for (relation, range) in request.ranges {
             self.ranges.push(FlyingRange { batch, stamp, relation: *relation, range: range.clone() });
             let (written, strength) = (Written::Range(range.clone()), LockMode::Update);
-            self.recent.push(Recent { ts: stamp, relation: *relation, hash: 0, written, strength });
+            self.recent.push(Recent { ts: stamp, relation: *relation, hash: 0, written, strength, owner });
         }
+    }
+
+    /// Who committed at `ts`, as far as this leader remembers.
+    pub fn writer_at(&self, ts: Timestamp) -> Option<Owner> {
+        self.recent.writer_at(ts)
+    }
+
+    /// Whether the row was written after `since` in a way that a lock of this mode forbids; None: not all are known.
+    pub fn conflicts_since(&self, row: &RowKey, since: Timestamp, mode: LockMode) -> Option<bool> {
+        self.recent.conflicts_since(row, since, mode)
+    }
+
+    /// A recent write of what was read, if that can be seen by looking at a few. Rows of which a part was read are left to the commit.
+    pub fn spoilt(&self, reads: &ReadSet, since: Timestamp) -> Option<Spoilt> {
+        if !self.recent.is_complete_since(since) || self.recent.count_since(since) > SPOILT_WALK_MAX {
+            return None;
+        }
+        self.recent.since(since).find_map(|recent| match &recent.written {
+            Written::Key(key) if !reads.has_facets(recent.relation) && reads.contains(recent.relation, key) => {
+                Some(Spoilt { relation: recent.relation, key: Some(Bytes::copy_from_slice(key)), other: recent.owner })
+            }
+            // Of a range it is not known what was written: left to the commit.
+            _ => None,
+        })
     }
 
     pub fn fences(&self) -> &SharedFences {
@@ -567,14 +610,14 @@ impl Sequencer {
         if let Some(ts) = commit_ts {
             self.last_stamp = self.last_stamp.max(ts);
             self.raise_fences(&prepared.fences, ts);
-            let strength = LockMode::Update;
+            let (strength, owner) = (LockMode::Update, prepared.owner);
             for row in &prepared.rows {
                 let written = Written::Key(row.key.clone());
-                self.recent.push(Recent { ts, relation: row.relation, hash: row.hash, written, strength });
+                self.recent.push(Recent { ts, relation: row.relation, hash: row.hash, written, strength, owner });
             }
             for (relation, range) in &prepared.ranges {
                 let written = Written::Range(range.clone());
-                self.recent.push(Recent { ts, relation: *relation, hash: 0, written, strength });
+                self.recent.push(Recent { ts, relation: *relation, hash: 0, written, strength, owner });
             }
         }
         debug_assert!(prepared.rows.len() >= prepare.writes.len() || !prepared.ranges.is_empty());
@@ -606,6 +649,7 @@ impl Sequencer {
         }
         self.prepared.push(PreparedHere {
             txn,
+            owner,
             stamp: prepare.stamp,
             age: prepare.age,
             rows: keys,

@@ -11,7 +11,7 @@ use super::{
     Sequenced, Sequencer,
 };
 use crate::command::SchemaVersion;
-use crate::locks::{LockMode, LockTable};
+use crate::locks::{LockMode, LockTable, Owner};
 use crate::reads::ReadSet;
 use crate::recent::Written;
 use crate::wake::Slot;
@@ -27,7 +27,7 @@ const WALK_PER_SPAN: usize = 16;
 
 pub(super) enum Valid {
     Yes,
-    No { relation: StorageId, key: Option<Bytes>, is_locked_row: bool },
+    No { relation: StorageId, key: Option<Bytes>, is_locked_row: bool, other: Option<Owner> },
     Wait(u64),
     LookFirst,
 }
@@ -63,7 +63,7 @@ impl Sequencer {
             let prepared = &self.prepared[position];
             let fails = |relation, key: Option<&[u8]>, is_locked_row| {
                 let key = key.map(Bytes::copy_from_slice);
-                let other = Some(prepared.txn);
+                let other = prepared.owner;
                 Some(Sequenced::Refused(Refusal::Changed { relation, key, is_locked_row, other }))
             };
             for row in &prepared.rows {
@@ -96,7 +96,7 @@ impl Sequencer {
             if let Some((age, _)) = request.prepare
                 && (age, request.txn) > (prepared.age, prepared.txn)
             {
-                return Some(Sequenced::Refused(Refusal::Younger { other: prepared.txn }));
+                return Some(Sequenced::Refused(Refusal::Younger { other: prepared.owner }));
             }
             let slot = Slot::new();
             self.prepared[position].waiters.push(slot.clone());
@@ -124,7 +124,8 @@ impl Sequencer {
             return Valid::Wait(flying.batch);
         }
         if let Some(read) = request.certified.iter().find(|read| self.has_new_version(read, segment)) {
-            return Valid::No { relation: read.relation, key: None, is_locked_row: false };
+            let other = self.recent.writer_at(segment.newest_of(read.relation));
+            return Valid::No { relation: read.relation, key: None, is_locked_row: false, other };
         }
         match self.validate_locked(request.locked, rows, segment) {
             Valid::Yes => self.validate_reads(request.reads, request.snapshot, checked, segment),
@@ -146,10 +147,11 @@ impl Sequencer {
     /// R9. Walks the commits since the first look, or looks each row up: the cheaper.
     fn validate_locked(&self, locked: &[LockedSpan], rows: &LockTable, segment: &impl Lookup) -> Valid {
         let Some(first) = locked.iter().map(|span| span.looked).min() else { return Valid::Yes };
-        let changed = |span: &LockedSpan| Valid::No {
+        let changed = |span: &LockedSpan, other| Valid::No {
             relation: span.row.relation,
             key: Some(Bytes::copy_from_slice(&span.row.key)),
             is_locked_row: true,
+            other,
         };
         let newer = self.recent.count_since(first);
         let has_weak = locked.iter().any(|span| span.mode == LockMode::KeyShare);
@@ -162,7 +164,7 @@ impl Sequencer {
             let flying = rows.newest_flying(&span.row, span.mode).is_some_and(|ts| ts > span.looked);
             let applied = segment.newest(span.row.relation, &span.row.key).is_some_and(|ts| ts > span.seen);
             if flying || applied {
-                return changed(span);
+                return changed(span, None);
             }
         }
         Valid::Yes
@@ -173,7 +175,7 @@ impl Sequencer {
         locked: &[LockedSpan],
         first: Timestamp,
         segment: &impl Lookup,
-        changed: impl Fn(&LockedSpan) -> Valid,
+        changed: impl Fn(&LockedSpan, Option<Owner>) -> Valid,
     ) -> Valid {
         let mut by_hash: Vec<(u64, usize)> = Vec::new();
         if locked.len() > 4 {
@@ -201,7 +203,7 @@ impl Sequencer {
                 same.map(|(_, position)| &locked[*position]).find(|span| hits(span))
             };
             if let Some(span) = found {
-                return changed(span);
+                return changed(span, recent.owner);
             }
         }
         Valid::Yes
@@ -234,7 +236,7 @@ impl Sequencer {
                 Written::Range(range) if self.range_has_changed(reads, recent.relation, range, since, segment) => None,
                 _ => continue,
             };
-            return Valid::No { relation: recent.relation, key, is_locked_row: false };
+            return Valid::No { relation: recent.relation, key, is_locked_row: false, other: recent.owner };
         }
         Valid::Yes
     }

@@ -278,7 +278,6 @@ fn what_is_missing_is_refused_when_its_turn_comes() {
     check_error("load 'x'", "0A000 LOAD is not supported @1");
     check_error("do language plpgsql $$ begin end $$", "0A000 DO is not supported @1");
     check_error("call f(1, 2)", "0A000 CALL is not supported @1");
-    check_error("set transaction snapshot 'x'", "0A000 SET TRANSACTION SNAPSHOT is not supported @1");
     check_error("call f", "42601 syntax error at end of input @7");
     check_error("notify x, y", "42601 syntax error at or near \"y\" @11");
     check_error("unlisten", "42601 syntax error at end of input @9");

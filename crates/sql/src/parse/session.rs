@@ -4,7 +4,6 @@
 use super::ddl::{Cursor, Source};
 use super::options::GivenOption;
 use super::{Lines, Statement, Syntax, error};
-use crate::utility::ddl::Ddl;
 use crate::utility::*;
 use sqlparser::ast::{self, Spanned};
 use sqlparser::parser::Parser;
@@ -251,7 +250,6 @@ impl<'a> Front<'_, 'a> {
     // --- settings
 
     fn set(&mut self) -> Result<Syntax> {
-        let position = self.cursor().position();
         self.next();
         if self.accept("constraints") {
             return self.set_constraints();
@@ -267,9 +265,9 @@ impl<'a> Front<'_, 'a> {
         let local = !session && self.accept("local");
         if !session && self.accept("transaction") {
             if self.accept("snapshot") {
-                self.string().ok_or_else(|| self.syntax_error())?;
-                let what = "SET TRANSACTION SNAPSHOT is not supported".to_owned();
-                return Ok(Syntax::Ddl(Arc::new(Ddl::Unsupported { what, position })));
+                let snapshot = Some(self.string().ok_or_else(|| self.syntax_error())?);
+                let modes = TransactionModes { snapshot, ..TransactionModes::default() };
+                return Ok(utility(Utility::SetTransaction { modes, session: false }));
             }
             let modes = self.transaction_modes()?;
             return Ok(utility(Utility::SetTransaction { modes, session: false }));

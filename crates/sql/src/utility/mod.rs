@@ -150,6 +150,8 @@ pub struct TransactionModes {
     pub deferrable: Option<bool>,
     /// AS OF SYSTEM TIME on the transaction.
     pub as_of: Option<String>,
+    /// SET TRANSACTION SNAPSHOT.
+    pub snapshot: Option<String>,
 }
 
 /// Modes of LOCK TABLE, weakest first.

@@ -1,6 +1,7 @@
 //! DDL that reads all rows of a relation, beside those who write to it.
 
 use super::*;
+use shard::locks::Bar;
 use std::pin::pin;
 
 const LEVELS: [Isolation; 3] = [Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable];
@@ -156,8 +157,8 @@ async fn two_writers_that_both_want_the_relation_alone_are_a_deadlock() {
     let (one, two) = (node.serializable().await, node.serializable().await);
     write(&one, "a", "1").await.expect("written");
     write(&two, "b", "2").await.expect("written");
-    let (first, second) = tokio::join!(one.close(&T), async {
-        let refused = two.close(&T).await;
+    let (first, second) = tokio::join!(one.close(&T, Bar::Writers, WaitPolicy::Wait), async {
+        let refused = two.close(&T, Bar::Writers, WaitPolicy::Wait).await;
         two.clone().rollback();
         refused
     });
@@ -172,24 +173,26 @@ async fn ddl_gives_up_at_its_lock_timeout_and_writers_go_on() {
     let (writer, ddl, late) = (node.serializable().await, node.serializable().await, node.serializable().await);
     write(&writer, "a", "1").await.expect("written");
     ddl.set_lock_timeout(Some(std::time::Duration::from_millis(5)));
-    let (closed, written) = tokio::join!(ddl.close(&T), write(&late, "b", "2"));
+    let (closed, written) = tokio::join!(ddl.close(&T, Bar::Writers, WaitPolicy::Wait), write(&late, "b", "2"));
     assert_eq!(closed.expect_err("writer is inside"), TxnError::LockTimeout);
     written.expect("open again");
     late.commit().await.expect("committed");
     writer.commit().await.expect("committed");
 }
 
+/// A foreign key's check locks the parent's row: an index of the parent is filled beside it, a change of the parent waits.
 #[tokio::test]
 async fn a_row_that_is_only_locked_keeps_its_relations_definition() {
-    // A foreign key's check locks the parent's row: it is validated against the parent's fence at the commit.
     let node = node().await;
     node.given(&[("parent", "1")]).await;
-    let (child, ddl) = (node.begin(Isolation::ReadCommitted).await, node.begin(Isolation::ReadCommitted).await);
+    let begin = async || node.begin(Isolation::ReadCommitted).await;
+    let (child, index, change) = (begin().await, begin().await, begin().await);
     lock(&child, "parent", LockMode::KeyShare).await.expect("locked");
-    let mut filled = Box::pin(fill(&ddl));
-    assert!(poll(filled.as_mut()).is_none(), "waits for who has locked");
+    fill(&index).await.expect("filled");
+    index.commit().await.expect("committed");
+    let mut closed = Box::pin(change.close(&T, Bar::All, WaitPolicy::Wait));
+    assert!(poll(closed.as_mut()).is_none(), "waits for who has locked");
     child.put(&RelationRef { storage: StorageId(200), id: 200, ..T }, 0, b"row", b"1").expect("put");
-    child.commit().await.expect("its plan still holds");
-    filled.await.expect("filled");
-    ddl.commit().await.expect("committed");
+    child.commit().await.expect("what it has locked is as it was");
+    closed.await.expect("closed");
 }

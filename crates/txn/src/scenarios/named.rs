@@ -6,7 +6,8 @@ use super::*;
 async fn name_is_locked_by_one_holder_and_shared_by_many() {
     let node = node().await;
     let txn = node.serializable().await;
-    let (one, two) = (NamedLocks::new(node.gateway.clone()), NamedLocks::new(node.gateway.clone()));
+    let holder = || NamedLocks::new(node.gateway.clone(), SessionId(1));
+    let (one, two) = (holder(), holder());
     let try_lock = async |who: &NamedLocks, mode, before| {
         who.lock(&txn, b"x", mode, before, WaitPolicy::NoWait).await.expect("an answer")
     };
@@ -26,7 +27,8 @@ async fn name_is_locked_by_one_holder_and_shared_by_many() {
 async fn deadlock_across_names_and_rows_is_found() {
     let node = node().await;
     let (old, young) = (node.serializable().await, node.serializable().await);
-    let (olds, youngs) = (NamedLocks::new(node.gateway.clone()), NamedLocks::new(node.gateway.clone()));
+    let holder = || NamedLocks::new(node.gateway.clone(), SessionId(1));
+    let (olds, youngs) = (holder(), holder());
     write(&young, "a", "1").await.expect("locked");
     olds.lock(&old, b"x", LockMode::Update, None, WaitPolicy::Wait).await.expect("locked");
     youngs.join(&young);
