@@ -39,6 +39,9 @@ use types::builtin::Proc;
 use types::functions::ScalarFn;
 use types::{Datum, FormatSettings, Result, SqlType};
 
+/// What the results of one expression may take for one batch.
+const RESULTS_BYTES_MAX: usize = 1 << 30;
+
 /// What evaluation may look at besides the row. A handful of references, copied freely.
 #[derive(Clone, Copy)]
 pub struct EvalContext<'a> {
@@ -236,11 +239,38 @@ impl Program {
     pub fn eval_row(&self, context: &EvalContext<'_>, row: RowRef<'_>) -> Result<Datum> {
         self.node.eval(context, row, &Datum::Null)
     }
+    /// A whole batch, in which nothing waits; None where its values take too much for so many rows at once.
+    fn eval_narrow(&self, context: &EvalContext<'_>, batch: &Batch) -> Result<Option<Arc<Column>>> {
+        match self.node.vector(context, batch, None, &Datum::Null) {
+            Ok(vector) => Ok(Some(vector.into_column(batch.len))),
+            Err(error) if vector::is_wide(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+    /// The same, row by row where it must be: 53200 if even the results take too much.
+    fn eval_now(&self, context: &EvalContext<'_>, batch: &Batch) -> Result<Arc<Column>> {
+        if let Some(column) = self.eval_narrow(context, batch)? {
+            return Ok(column);
+        }
+        let mut column = vector::Widening::new(&self.node, RESULTS_BYTES_MAX);
+        for row in 0..batch.len {
+            let value = self.node.eval(context, RowRef::Batch(batch, row), &Datum::Null)?;
+            let bytes = value.heap_size();
+            column.push(value).map_err(|_| crate::budget::out_of_memory(bytes))?;
+        }
+        Ok(Arc::new(column.finish()))
+    }
+    /// A whole batch for who can also take fewer rows at once: None says so.
+    pub(crate) async fn eval_some(&self, run: &mut crate::run::Run, batch: &Batch) -> Result<Option<Arc<Column>>> {
+        match self.node.waits || batch.len == 1 {
+            false => self.eval_narrow(&run.env(), batch),
+            true => self.eval(run, batch).await.map(Some),
+        }
+    }
     /// A whole batch.
     pub(crate) async fn eval(&self, run: &mut crate::run::Run, batch: &Batch) -> Result<Arc<Column>> {
         if !self.node.waits {
-            let column = self.node.vector(&run.env(), batch, None, &Datum::Null)?;
-            return Ok(column.into_column(batch.len));
+            return self.eval_now(&run.env(), batch);
         }
         let mut builder = crate::batch::ColumnBuilder::new(crate::batch::ColumnKind::of(self.node.ty));
         let mut row = Vec::new();
@@ -250,7 +280,7 @@ impl Program {
                 && let Some(node) = self.node.settled(run)
             {
                 let rest = batch.slice(i, batch.len);
-                let column = node.vector(&run.env(), &rest, None, &Datum::Null)?.into_column(rest.len);
+                let column = Program { node }.eval_now(&run.env(), &rest)?;
                 if i == 0 {
                     return Ok(column);
                 }
@@ -278,15 +308,18 @@ impl Program {
     }
     /// Rows of the batch for which the predicate, in which nothing waits, is true.
     pub(crate) fn select_now(&self, context: &EvalContext<'_>, batch: &Batch) -> Result<Vec<u32>> {
-        self.node.select(context, batch)
+        match self.node.select(context, batch) {
+            Err(error) if vector::is_wide(&error) => Ok(vector::true_rows(&*self.eval_now(context, batch)?)),
+            other => other,
+        }
     }
     /// Rows of the batch for which the predicate is true.
     pub(crate) async fn select(&self, run: &mut crate::run::Run, batch: &Batch) -> Result<Vec<u32>> {
         if !self.node.waits {
-            return self.node.select(&run.env(), batch);
+            return self.select_now(&run.env(), batch);
         }
         if let Some(node) = self.node.settled(run) {
-            return node.select(&run.env(), batch);
+            return Program { node }.select_now(&run.env(), batch);
         }
         let column = self.eval(run, batch).await?;
         Ok(vector::true_rows(&column))

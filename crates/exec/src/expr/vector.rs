@@ -6,7 +6,49 @@ use super::row::{self, Args};
 use super::{EvalContext, Kind, Node, RowRef};
 use crate::batch::{Batch, Column, ColumnBuilder, ColumnData, ColumnKind};
 use std::sync::Arc;
-use types::{Datum, Result};
+use types::{Datum, Result, SqlError};
+
+/// Bytes of computed values that a vector may take: with more, fewer rows are taken at a time.
+const WIDE_BYTES: usize = 16 << 20;
+/// What a vector that would be wider ends with. No client sees it.
+const WIDE: &str = "\0the values of a batch are too wide";
+
+#[cold]
+fn wide() -> SqlError {
+    SqlError::internal(WIDE)
+}
+
+/// Whether it is only that a batch has too many rows for values as large as these.
+pub(super) fn is_wide(error: &SqlError) -> bool {
+    error.message() == WIDE
+}
+
+/// A column in the making that knows what its values take.
+pub(super) struct Widening {
+    builder: ColumnBuilder,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Widening {
+    pub fn new(node: &Node, bytes_max: usize) -> Widening {
+        Widening { builder: ColumnBuilder::new(ColumnKind::of(node.ty)), bytes: 0, bytes_max }
+    }
+
+    /// `is_wide` beyond the limit; one value may have any size.
+    pub fn push(&mut self, value: Datum) -> Result<()> {
+        self.bytes += value.heap_size();
+        if self.bytes > self.bytes_max && !self.builder.is_empty() {
+            return Err(wide());
+        }
+        self.builder.push_owned(value);
+        Ok(())
+    }
+
+    pub fn finish(self) -> Column {
+        self.builder.finish()
+    }
+}
 
 /// Row numbers of the batch that are looked at; None: all.
 type Selection<'a> = Option<&'a [u32]>;
@@ -148,14 +190,14 @@ impl Node {
 
     /// Calls `apply` with the arguments of each row.
     fn over_rows(&self, context: &EvalContext<'_>, args: &[Vector], len: usize) -> Result<Vector> {
-        let mut builder = ColumnBuilder::new(ColumnKind::of(self.ty));
+        let mut column = Widening::new(self, WIDE_BYTES);
         let mut values = Args::new();
         for row in 0..len {
             values.clear();
             values.extend(args.iter().map(|a| a.datum(row)));
-            builder.push_owned(self.apply(context, &values)?);
+            column.push(self.apply(context, &values)?)?;
         }
-        Ok(Vector::Column(Arc::new(builder.finish())))
+        Ok(Vector::Column(Arc::new(column.finish())))
     }
 
     fn by_row(
@@ -165,20 +207,20 @@ impl Node {
         selection: Selection<'_>,
         case: &Datum,
     ) -> Result<Vector> {
-        let mut builder = ColumnBuilder::new(ColumnKind::of(self.ty));
+        let mut column = Widening::new(self, WIDE_BYTES);
         match selection {
             None => {
                 for row in 0..batch.len {
-                    builder.push_owned(self.eval(context, RowRef::Batch(batch, row), case)?);
+                    column.push(self.eval(context, RowRef::Batch(batch, row), case)?)?;
                 }
             }
             Some(rows) => {
                 for row in rows {
-                    builder.push_owned(self.eval(context, RowRef::Batch(batch, *row as usize), case)?);
+                    column.push(self.eval(context, RowRef::Batch(batch, *row as usize), case)?)?;
                 }
             }
         }
-        Ok(Vector::Column(Arc::new(builder.finish())))
+        Ok(Vector::Column(Arc::new(column.finish())))
     }
 
     /// AND (`stop` false) and OR (`stop` true): each argument is evaluated for the rows that no earlier one decided.
