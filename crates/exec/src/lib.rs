@@ -43,7 +43,7 @@ mod window;
 
 pub use admit::{admit, enter};
 pub use batch::Batch;
-pub use budget::{MemoryBudget, NodeBudget};
+pub use budget::{MemoryBudget, NodeBudget, Seat};
 pub use context::{
     AdvisoryKey, AdvisoryRequest, BoxFuture, DirectContext, SessionAccess, Signal, SpillFolder, StatementContext,
 };

@@ -8,6 +8,7 @@ use exec::copy::{CopyIn, CopyOut};
 use sql::utility::{Copy, CopyDirection, CopyKind, Utility};
 use std::sync::Arc;
 use txn::{CancelReason, TxnError};
+use types::stop::wanted;
 use types::{Oid, Result, SqlError, SqlState};
 
 /// A COPY FROM STDIN that waits for data.
@@ -86,7 +87,7 @@ impl Session {
     /// A piece of COPY data; pieces end anywhere.
     pub async fn copy_data(&mut self, data: &[u8]) -> Result<()> {
         let Some(work) = self.copy.as_mut().and_then(|copy| copy.work.as_mut()) else { return Ok(()) };
-        if let Err(error) = work.push(data).await {
+        if let Err(error) = wanted(&self.stop, work.push(data)).await {
             let error = self.explain_conflict(error);
             self.fail();
             return Err(error);

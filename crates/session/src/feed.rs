@@ -5,6 +5,7 @@ use exec::{Batch, Execution};
 use host::Spawn;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use types::stop::{StopCheck, wanted};
 use types::{Result, SqlError};
 
 /// Batches that a worker computes ahead of the client.
@@ -28,11 +29,11 @@ impl Feed {
     }
 
     /// Hands the execution to a worker. It ends when it is through, or when this feed is dropped.
-    pub fn away(mut execution: Execution, workers: &Arc<dyn Spawn>) -> Feed {
+    pub fn away(mut execution: Execution, stop: StopCheck, workers: &Arc<dyn Spawn>) -> Feed {
         let (sender, pieces) = mpsc::channel(AHEAD);
         let task = async move {
             loop {
-                let piece = match execution.next().await {
+                let piece = match wanted(&stop, execution.next()).await {
                     Ok(Some(batch)) => Ok(Piece::Rows(batch)),
                     Ok(None) => Ok(Piece::End(execution.rows_affected())),
                     Err(error) => Err(error),

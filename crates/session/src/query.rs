@@ -12,12 +12,14 @@ use crate::sink::{Sink, SinkMark};
 use crate::statement::{Planned, PreparedStatement, Work};
 use ecow::{EcoString, eco_format};
 use exec::output::{RowBuffer, ValueFormat};
-use exec::{DirectContext, MemoryBudget, Prepared, SessionAccess, StatementContext};
+use exec::{DirectContext, MemoryBudget, Prepared, Seat, SessionAccess, StatementContext};
 use sql::ResultColumn;
 use sql::logical::CommandTag;
 use sql::utility::TransactionModes;
 use std::sync::Arc;
+use std::time::Duration;
 use txn::Timestamp;
+use types::stop::wanted;
 use types::{Datum, Result, SqlError, SqlState};
 
 /// Times that a statement is executed again after a conflict of Hyrax's own making (`distributed-core.md` §4).
@@ -208,6 +210,10 @@ impl Session {
     }
 
     pub(crate) fn statement_context(&self, parameters: Arc<[Datum]>) -> Result<Arc<StatementContext>> {
+        self.context_with(parameters, self.memory())
+    }
+
+    fn context_with(&self, parameters: Arc<[Datum]>, memory: Arc<MemoryBudget>) -> Result<Arc<StatementContext>> {
         Ok(Arc::new(StatementContext {
             txn: self.transaction()?.clone(),
             gateway: self.shared.gateway.clone(),
@@ -217,7 +223,7 @@ impl Session {
             parameters,
             session: self.state.clone(),
             cancel: self.state.cancel.clone(),
-            memory: self.memory(),
+            memory,
             spill: self.shared.spill.clone(),
             workers: self.shared.workers.clone(),
         }))
@@ -225,6 +231,25 @@ impl Session {
 
     pub(crate) fn memory(&self) -> Arc<MemoryBudget> {
         MemoryBudget::new(self.derived.work_mem, self.shared.memory.clone())
+    }
+
+    /// Waits until there is memory for a statement that will work on much.
+    async fn seat(&mut self, prepared: &Prepared) -> Result<Option<Seat>> {
+        if !prepared.plan.is_long {
+            return Ok(None);
+        }
+        let seat = async {
+            tokio::select! {
+                biased;
+                seat = self.shared.memory.seat(self.derived.work_mem) => seat,
+                _ = self.state.cancel.wait() => None,
+            }
+        };
+        let now = self.shared.host.clock.monotonic();
+        let left = self.state.deadline().map_or(Duration::MAX, |deadline| deadline.saturating_sub(now));
+        let seat = host::clock::timeout(left, seat).await.flatten();
+        self.state.check_stop()?;
+        Ok(seat)
     }
 
     /// Runs a portal, or goes on with it, for at most `max_rows` rows (0: all). In a block, keeps what is needed to do it again.
@@ -236,14 +261,15 @@ impl Session {
         describes: bool,
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
+        let stop = self.stop.clone();
         if !self.keeps_history(standing) {
-            let outcome = self.run_unrecorded(portal, max_rows, standing, describes, sink).await?;
+            let outcome = wanted(&stop, self.run_unrecorded(portal, max_rows, standing, describes, sink)).await?;
             self.check_reads(standing)?;
             return Ok(outcome);
         }
         let is_whole = max_rows == 0 && portal.cursor.is_none() && matches!(portal.source, Source::Fresh);
         let mut recorder = Recorder::new(sink);
-        let outcome = self.run_unrecorded(portal, max_rows, standing, describes, &mut recorder).await?;
+        let outcome = wanted(&stop, self.run_unrecorded(portal, max_rows, standing, describes, &mut recorder)).await?;
         self.check_reads(standing)?;
         let seen = recorder.finish();
         self.note_step(portal, is_whole && outcome == Outcome::Completed, describes, seen);
@@ -356,15 +382,21 @@ impl Session {
             return Ok(());
         }
         let Work::Query(prepared) = &portal.planned.work else { return Ok(()) };
+        let seat = match portal.cursor {
+            None => self.seat(prepared).await?,
+            // It may stand unread for as long as its client likes.
+            Some(_) => None,
+        };
         self.before_write(prepared).await?;
         self.begin_statement().await?;
         if prepared.plan.privileges.iter().any(|p| crate::live::LISTS.contains(&p.relation)) {
             self.copy_lists();
         }
-        let context = self.statement_context(portal.parameters.clone())?;
+        let memory = MemoryBudget::seated(self.derived.work_mem, self.shared.memory.clone(), seat);
+        let context = self.context_with(portal.parameters.clone(), memory)?;
         let execution = exec::execute(prepared, context.clone())?;
         let feed = match &self.shared.workers {
-            Some(workers) if prepared.plan.is_long => Feed::away(execution, workers),
+            Some(workers) if prepared.plan.is_long => Feed::away(execution, self.stop.clone(), workers),
             _ => Feed::here(execution),
         };
         let keeps = portal.cursor.is_some_and(|c| c.scroll != Some(false));

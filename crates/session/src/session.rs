@@ -23,13 +23,14 @@ use crate::transaction::OpenTransaction;
 use catalog::privileges::{self, Target};
 use catalog::{TransactionCatalog, privilege};
 use foldhash::{HashMap, HashMapExt};
-use sql::{Statement, StatementKind, StopCheck};
+use sql::{Statement, StatementKind};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use txn::CancelReason;
+use types::stop::StopCheck;
 use types::{Datum, Oid, Result, Severity, SqlError, SqlState, SqlType};
 
 /// Statements whose text and plan are kept although nobody has prepared them.

@@ -19,12 +19,12 @@ pub mod physical;
 pub mod plan;
 mod rules;
 mod stats;
-mod stop;
 pub mod utility;
 
 use catalog::Snapshot;
 use std::sync::Arc;
 use types::builtin::Proc;
+use types::stop;
 use types::{FormatSettings, Oid, SqlType};
 
 pub use attributes::used_attributes;
@@ -36,7 +36,6 @@ pub use deparse::{Deparser, PlanNames, Shown};
 pub use expr::{Expr, ExprKind};
 pub use parse::{Statement, StatementKind, parse};
 pub use plan::{PlanContext, PlannerSettings, plan};
-pub use stop::{StopCheck, while_wanted};
 
 /// What names and literals of a statement are resolved against. Cheap to make.
 #[derive(Clone)]

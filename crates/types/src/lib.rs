@@ -28,6 +28,7 @@ pub mod oid;
 pub mod row;
 pub mod sqlstate;
 pub mod sqltype;
+pub mod stop;
 pub mod text;
 pub mod typename;
 pub mod user_type;

@@ -7,9 +7,23 @@ use sql::expr::{BoolTest, RowCompareOp};
 use std::cmp::Ordering;
 use std::sync::Arc;
 use types::array::{Array, Dimension};
-use types::{CallContext, Datum, Record, Result, SqlError, SqlState, SqlType, compare, io, oid};
+use types::{CallContext, Datum, Record, Result, SqlError, SqlState, SqlType, compare, io, oid, stop};
 
 pub(super) type Args = SmallVec<[Datum; 4]>;
+
+/// What a call takes beside the bytes of its arguments, in those (`types::stop`).
+const CALL_WORK: usize = 32;
+
+/// Bytes of an argument that a function probably reads; those that read more often than once say so themselves.
+fn bytes_read(value: &Datum) -> usize {
+    match value {
+        Datum::Text(text) => text.len(),
+        Datum::Bytea(bytes) => bytes.len(),
+        Datum::Jsonb(document) => document.as_bytes().len(),
+        Datum::Array(array) => array.values.len() * size_of::<Datum>(),
+        _ => 0,
+    }
+}
 
 impl Node {
     pub(crate) fn eval(&self, context: &EvalContext<'_>, row: RowRef<'_>, case: &Datum) -> Result<Datum> {
@@ -185,6 +199,7 @@ impl Call {
     }
 
     fn invoke(&self, context: &EvalContext<'_>, arg_types: &[SqlType], args: &[Datum]) -> Result<Datum> {
+        stop::spent(args.iter().map(bytes_read).fold(CALL_WORK, usize::saturating_add))?;
         let call = CallContext { format: context.format, arg_types, result_type: self.result };
         match self.target {
             Target::Scalar(f) => f(&call, args),

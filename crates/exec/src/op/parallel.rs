@@ -24,6 +24,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use txn::{Direction, KeyRange, Scan};
+use types::stop::{StopCheck, wanted};
 use types::{Result, SqlError};
 
 /// Workers of one scan where `max_parallel_workers_per_gather` does not say, and at most.
@@ -123,7 +124,7 @@ impl ParallelScan {
         for _ in 0..workers {
             let mut own = Run::new(run.plan.clone(), run.context.clone(), false);
             own.outer = run.outer.clone();
-            spawn.spawn("scan", Box::pin(work(shared.clone(), own, sender.clone())));
+            spawn.spawn("scan", Box::pin(wanted_work(shared.clone(), own, sender.clone())));
         }
         Ok(Some(ParallelScan { pieces, current: None, shared, _memory: memory }))
     }
@@ -165,6 +166,13 @@ async fn end_key(mut scan: Scan) -> Result<Option<Vec<u8>>> {
     })
     .await?;
     Ok(found)
+}
+
+/// `work`, until its statement must stop.
+async fn wanted_work(shared: Arc<Shared>, run: Run, pieces: mpsc::UnboundedSender<Piece>) {
+    let context = run.context.clone();
+    let stop: StopCheck = Arc::new(move || context.check());
+    wanted(&stop, work(shared, run, pieces)).await;
 }
 
 /// A worker: reads piece after piece until there are no more, or nobody wants them.

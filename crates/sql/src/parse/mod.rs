@@ -25,6 +25,7 @@ pub(crate) use lines::Lines;
 pub(crate) use maintenance::{Maintenance, Named, Reindexed};
 pub(crate) use options::{GivenOption, OptionValue};
 
+use crate::stop;
 use crate::utility::Utility;
 use dialect::HyraxDialect;
 use sqlparser::ast;
@@ -140,12 +141,17 @@ pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statem
         return Err(SqlError::unsupported("standard_conforming_strings = off is not supported with backslashes"));
     }
     check_depth(&tokens)?;
+    // Each pass over the tokens of a long text takes a while.
+    stop::look()?;
     let past = as_of::rewritten(&tokens);
     let _versions = past.is_some().then(dialect::Versions::allow);
     let tokens = past.unwrap_or(tokens);
     let tokens = targets::with_documents(&tokens).unwrap_or(tokens);
+    stop::look()?;
     let tokens = targets::marked(&tokens, text, &lines).unwrap_or(tokens);
+    stop::look()?;
     let tokens = forms::rewritten(&tokens, text, &lines).unwrap_or(tokens);
+    stop::look()?;
     let tokens = rows::gathered(tokens);
     let mut parser = parser(tokens);
     let source = ddl::Source::new(text, &lines);
@@ -158,7 +164,7 @@ pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statem
         if statements.len() == STATEMENTS_MAX {
             return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "too many statements in one string"));
         }
-        crate::stop::check()?;
+        stop::check()?;
         statements.push(statement(&mut parser, &source, text, &lines)?);
     }
 }
@@ -185,7 +191,9 @@ fn tokenize(text: &str, lines: &Lines) -> Result<Vec<TokenWithSpan>> {
     let blanked = comments::blanked(text);
     let tokens = Tokenizer::new(&HyraxDialect, blanked.as_deref().unwrap_or(text)).tokenize_with_location();
     let tokens = tokens.map_err(|e| error::from_tokenizer(&e, text, lines))?;
+    stop::look()?;
     let tokens = literals::read(tokens, text, lines)?;
+    stop::look()?;
     Ok(expr::wrap_whole_rows(expr::cut_operators(tokens, text, lines)))
 }
 
@@ -239,6 +247,29 @@ fn standing_from(start: Location, syntax: Syntax, parser: &Parser<'_>, text: &st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stop::{StopCheck, while_wanted};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A check that allows `most` looks.
+    fn patient(most: u32) -> StopCheck {
+        let looks = AtomicU32::new(0);
+        Arc::new(move || match looks.fetch_add(1, Ordering::Relaxed) < most {
+            true => Ok(()),
+            false => Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")),
+        })
+    }
+
+    #[test]
+    fn parsing_a_long_text_ends_when_nobody_wants_it() {
+        let text = format!("values {}", vec!["(1)"; 5_000].join(","));
+        let parsed = while_wanted(&patient(u32::MAX), || parse(&text, true));
+        assert_eq!(parsed.map(|all| all.len()).ok(), Some(1));
+        for looks in [0, 3, 12] {
+            let stopped = while_wanted(&patient(looks), || parse(&text, true)).unwrap_err();
+            assert_eq!(stopped.code(), SqlState::QUERY_CANCELED);
+        }
+        assert!(parse(&text, true).is_ok(), "the check is gone with its work");
+    }
 
     #[track_caller]
     fn check_error(text: &str, expected: &str) {

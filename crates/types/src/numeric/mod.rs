@@ -39,6 +39,11 @@ pub(crate) const RESULT_SCALE_MAX: i64 = 1_000;
 /// Significant digits that quotients, roots and logarithms have at least.
 pub(crate) const SIGNIFICANT_DIGITS_MIN: i64 = 16;
 
+/// About what it takes to multiply, divide or read a number of so many bytes.
+fn work(bytes: usize) -> usize {
+    bytes.saturating_mul(1 + bytes.isqrt() / 8)
+}
+
 /// An exact decimal, 16 bytes: an `i64` mantissa with its scale where that fits, else shared big digits.
 #[derive(Clone, Debug)]
 pub enum Numeric {
@@ -121,6 +126,7 @@ impl Numeric {
         if let Ok(mantissa) = i64::try_from(&mantissa) {
             return Ok(Numeric::Small { mantissa, scale: scale as u16 });
         }
+        crate::stop::spent(work(mantissa.bit_len() / 8))?;
         let digits_max = DIGITS_BEFORE_MAX + scale;
         // log2(10) = 3.3219…: below this many bits there are surely few enough digits; else the comparison tells.
         let bits_safe = digits_max as usize * 33_219 / 10_000;

@@ -201,28 +201,40 @@ impl Pattern {
 
     /// Start and end of the leftmost match at or behind byte `from`.
     pub fn find(&self, text: &str, from: usize) -> Result<Option<(usize, usize)>> {
-        match &self.engine {
-            Engine::Automata(automata) => automata.find(text, from),
+        let found = match &self.engine {
+            Engine::Automata(automata) => automata.find(text, from)?,
             Engine::Backtracking(regex) => match regex.find_from_pos(text, from) {
-                Ok(found) => Ok(found.map(|m| (m.start(), m.end()))),
-                Err(_) => Err(gave_up()),
+                Ok(found) => found.map(|m| (m.start(), m.end())),
+                Err(_) => return Err(gave_up()),
             },
-        }
+        };
+        searched(text, from, found)?;
+        Ok(found)
     }
 
     /// The leftmost match at or behind byte `from` with its groups.
     pub fn captures(&self, text: &str, from: usize) -> Result<Option<Groups>> {
-        match &self.engine {
-            Engine::Automata(automata) => automata.groups(text, from),
-            Engine::Backtracking(regex) => {
-                match regex.captures_from_pos(text, from) {
-                    Ok(found) => Ok(found
-                        .map(|c| (0..=self.groups).map(|index| c.get(index).map(|m| (m.start(), m.end()))).collect())),
-                    Err(_) => Err(gave_up()),
+        let found: Option<Groups> = match &self.engine {
+            Engine::Automata(automata) => automata.groups(text, from)?,
+            Engine::Backtracking(regex) => match regex.captures_from_pos(text, from) {
+                Ok(found) => {
+                    found.map(|c| (0..=self.groups).map(|index| c.get(index).map(|m| (m.start(), m.end()))).collect())
                 }
-            }
-        }
+                Err(_) => return Err(gave_up()),
+            },
+        };
+        searched(text, from, found.as_ref().and_then(|groups| groups.first().copied().flatten()))?;
+        Ok(found)
     }
+}
+
+/// What a search takes beside the bytes that it has gone through, in those.
+const SEARCH_WORK: usize = 128;
+
+/// A text may be searched once for each of its characters: whether the statement is still wanted is asked in between.
+fn searched(text: &str, from: usize, found: Option<(usize, usize)>) -> Result<()> {
+    let end = found.map_or(text.len(), |(_, end)| end);
+    crate::stop::spent(SEARCH_WORK + end.saturating_sub(from))
 }
 
 #[cold]
