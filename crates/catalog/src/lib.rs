@@ -37,3 +37,4 @@ pub use descriptor::*;
 pub use snapshot::Snapshot;
 pub use store::Catalog;
 pub use transaction::{CatalogMark, TransactionCatalog};
+pub use txn::Timestamp;

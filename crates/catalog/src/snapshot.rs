@@ -68,6 +68,11 @@ pub struct Snapshot {
     pub version: u64,
     /// Timestamp of the last catalog commit that is in it.
     pub as_of: txn::Timestamp,
+    /// Indexes and the moment from which on they hold every version: not in it are those that were there always, or are the
+    /// transaction's own.
+    index_births: BTreeMap<Oid, txn::Timestamp>,
+    /// The last of them.
+    newest_index: txn::Timestamp,
     databases: IdMap<Database>,
     schemas: IdMap<Schema>,
     relations: IdMap<Relation>,
@@ -132,6 +137,30 @@ impl Snapshot {
     }
     pub fn index_by_name(&self, schema: Oid, name: &str) -> Option<&Arc<Index>> {
         self.indexes.get(&self.id_by_name(schema, name)?)
+    }
+    /// Whether an index has the versions that a snapshot of this time sees. Its entries are as old as the transactions that made
+    /// it: a row that was there before has none for whoever reads the past.
+    pub fn index_serves(&self, id: Oid, reads_at: txn::Timestamp) -> bool {
+        self.index_births.get(&id).is_none_or(|birth| *birth <= reads_at)
+    }
+    /// When the youngest index was made.
+    pub fn newest_index(&self) -> txn::Timestamp {
+        self.newest_index
+    }
+    /// Puts an index that was committed at `ts`. `before`: the catalog until then.
+    pub fn put_index_at(&mut self, index: Index, before: Option<&Snapshot>, ts: txn::Timestamp) {
+        let old = before.and_then(|b| b.index(index.id));
+        let is_same = old.is_some_and(|old| old.state == IndexState::Public && old.storage == index.storage);
+        let birth = match before.filter(|_| is_same) {
+            Some(before) => before.index_births.get(&index.id).copied(),
+            None => Some(ts),
+        };
+        let id = index.id;
+        self.put(Object::Index(index));
+        if let Some(birth) = birth {
+            self.index_births.insert(id, birth);
+            self.newest_index = self.newest_index.max(birth);
+        }
     }
     /// Id of the relation or index of that name.
     pub fn id_by_name(&self, schema: Oid, name: &str) -> Option<Oid> {
@@ -293,6 +322,7 @@ impl Snapshot {
                 }
             }
             ObjectKind::Index => {
+                self.index_births.remove(&key.id);
                 if let Some(old) = self.indexes.remove(&key.id) {
                     self.forget_name(old.schema, &old.name, old.id);
                 }

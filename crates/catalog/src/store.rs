@@ -6,7 +6,7 @@
 //!
 //! Readers take an `Arc<Snapshot>` (no lock, `arc-swap`); one commit at a time makes the next one.
 
-use crate::descriptor::ObjectKey;
+use crate::descriptor::{Object, ObjectKey};
 use crate::rows;
 use crate::sequences::Sequences;
 use crate::snapshot::Snapshot;
@@ -87,7 +87,7 @@ impl Catalog {
         let mut failed = Ok(());
         loop {
             let visited = scan
-                .next(LOAD_CHUNK, |key, value, _| match load_row(&mut snapshot, key, value) {
+                .next(LOAD_CHUNK, |key, value, ts| match load_row(&mut snapshot, key, value, ts) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(error) => {
                         failed = Err(error);
@@ -137,6 +137,7 @@ impl Catalog {
         for (key, value) in &of_catalog {
             let Some(value) = value else { continue };
             match rows::decode_object(value) {
+                Ok(Object::Index(index)) => next.put_index_at(index, Some(&before), ts),
                 Ok(object) => next.put(object),
                 // Written by a newer version of the program, or damage: the object is as good as not there.
                 Err(error) => tracing::error!(?key, %error, "catalog row does not read"),
@@ -228,9 +229,13 @@ impl Catalog {
     }
 }
 
-fn load_row(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) -> Result<(), SqlError> {
-    if rows::parse_object_key(key).is_some() {
-        snapshot.put(rows::decode_object(value)?);
+fn load_row(snapshot: &mut Snapshot, key: &[u8], value: &[u8], ts: Timestamp) -> Result<(), SqlError> {
+    if rows::parse_object_key(key).is_none() {
+        return Ok(());
+    }
+    match rows::decode_object(value)? {
+        Object::Index(index) => snapshot.put_index_at(index, None, ts),
+        object => snapshot.put(object),
     }
     Ok(())
 }

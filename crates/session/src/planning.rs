@@ -11,14 +11,18 @@ use catalog::Snapshot;
 use exec::{Prepared, SessionAccess};
 use host::Host;
 use sql::utility::Utility;
-use sql::{BindContext, BoundKind, PlanContext, PlannerSettings, ResultColumn, Statement, StatementKind, StopCheck};
+use sql::{BindContext, BoundKind, PlanContext, PlannerSettings, ResultColumn, Statement, StatementKind};
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use txn::Gateway;
+use txn::{Gateway, Isolation, Timestamp};
+use types::stop::{StopCheck, while_wanted};
 use types::{Datum, Result, SqlError, SqlState, SqlType};
 
 /// Texts of more bytes are parsed and planned away from the session's thread: about a millisecond's work.
 const LONG_TEXT: usize = 16 << 10;
+
+/// The epoch of a plan that is not to be used again; the session's begin with 1.
+const NO_EPOCH: u64 = 0;
 
 /// What a plan is made from.
 pub(crate) struct Planning {
@@ -29,6 +33,8 @@ pub(crate) struct Planning {
     host: Host,
     stop: StopCheck,
     epoch: u64,
+    /// The snapshot that the plan is run with, where an index is younger.
+    reads_at: Option<Timestamp>,
 }
 
 impl Planning {
@@ -54,7 +60,7 @@ impl Planning {
             }
             None => statement.given(),
         };
-        let bound = sql::while_wanted(&self.stop, || sql::bind(syntax, &self.bind, given))?;
+        let bound = while_wanted(&self.stop, || sql::bind(syntax, &self.bind, given))?;
         let mut columns = bound.columns;
         let work = match bound.kind {
             BoundKind::Query(query) => Work::Query(self.query(&query, &bound.parameters)?),
@@ -87,8 +93,14 @@ impl Planning {
             outer: &[],
         };
         let fold = |expr: &sql::Expr| -> Option<Datum> { exec::fold(expr, &env) };
-        let context = PlanContext { catalog: self.catalog(), rows: &rows, settings: &self.settings, fold: Some(&fold) };
-        let plan = sql::while_wanted(&self.stop, || sql::plan(query, parameters, &context))?;
+        let context = PlanContext {
+            catalog: self.catalog(),
+            rows: &rows,
+            settings: &self.settings,
+            reads_at: self.reads_at,
+            fold: Some(&fold),
+        };
+        let plan = while_wanted(&self.stop, || sql::plan(query, parameters, &context))?;
         Prepared::new(Arc::new(plan))
     }
 }
@@ -117,8 +129,33 @@ impl Session {
             gateway: self.shared.gateway.clone(),
             host: self.shared.host.clone(),
             stop: self.stop.clone(),
-            epoch: self.derived.epoch,
+            epoch: self.plan_epoch(),
+            reads_at: self.reads_before_an_index(),
         }
+    }
+
+    /// The transaction's snapshot, if it stays and an index has been made since: a plan of anybody else may use that.
+    fn reads_before_an_index(&self) -> Option<Timestamp> {
+        let open = self.open.as_ref()?;
+        let snapshot = match open.facts.as_of {
+            Some(past) => past,
+            None if open.facts.isolation == Isolation::ReadCommitted => return None,
+            None => Some(open.txn.snapshot()).filter(|at| *at != Timestamp::ZERO)?,
+        };
+        (snapshot < self.catalog.snapshot().newest_index()).then_some(snapshot)
+    }
+
+    /// What a plan made now is good for: one for an older snapshot is nobody's after this statement.
+    fn plan_epoch(&self) -> u64 {
+        match self.reads_before_an_index() {
+            Some(_) => NO_EPOCH,
+            None => self.derived.epoch,
+        }
+    }
+
+    /// The plan that is there, if it holds now.
+    fn kept_plan(&self, statement: &PreparedStatement) -> Option<Arc<Planned>> {
+        statement.last_plan().filter(|p| p.epoch == self.derived.epoch && self.reads_before_an_index().is_none())
     }
 
     /// Brings the session's view of the catalog and of its settings up to date.
@@ -132,10 +169,10 @@ impl Session {
 
     /// The plan that holds now. A statement keeps the types of its parameters and columns: 0A000 where it cannot.
     pub(crate) fn planned(&mut self, statement: &PreparedStatement) -> Result<Arc<Planned>> {
-        let old = statement.last_plan();
-        if let Some(planned) = old.as_ref().filter(|p| p.epoch == self.derived.epoch) {
-            return Ok(planned.clone());
+        if let Some(planned) = self.kept_plan(statement) {
+            return Ok(planned);
         }
+        let old = statement.last_plan();
         let columns_of = |utility: &Utility| self.utility_columns(utility);
         let planned = Arc::new(self.planning().plan(statement, old.as_deref(), columns_of)?);
         statement.keep_plan(planned.clone());
@@ -144,9 +181,8 @@ impl Session {
 
     /// The same, of a query with a long text on a worker's thread.
     pub(crate) async fn planned_anywhere(&mut self, statement: &Arc<PreparedStatement>) -> Result<Arc<Planned>> {
-        let old = statement.last_plan().filter(|p| p.epoch == self.derived.epoch);
         let is_long = statement.text.len() > LONG_TEXT && statement.kind() == StatementKind::Query;
-        if old.is_some() || !is_long {
+        if !is_long || self.kept_plan(statement).is_some() {
             return self.planned(statement);
         }
         let (planning, statement) = (self.planning(), statement.clone());
@@ -161,7 +197,7 @@ impl Session {
     }
 
     pub(crate) fn parse_all(&self, text: &str) -> Result<Vec<Statement>> {
-        sql::while_wanted(&self.stop, || sql::parse(text, self.derived.standard_conforming_strings))
+        while_wanted(&self.stop, || sql::parse(text, self.derived.standard_conforming_strings))
     }
 
     /// The same; a long text is parsed on a worker's thread.
@@ -170,7 +206,7 @@ impl Session {
             return self.parse_all(text);
         }
         let (text, stop, standard) = (text.clone(), self.stop.clone(), self.derived.standard_conforming_strings);
-        self.away(move || sql::while_wanted(&stop, || sql::parse(&text, standard))).await
+        self.away(move || while_wanted(&stop, || sql::parse(&text, standard))).await
     }
 
     /// Does the work on a worker's thread, where there is one.

@@ -53,7 +53,8 @@ impl Database {
             BoundKind::Query(query) => {
                 let snapshot = self.catalog.snapshot().clone();
                 let settings = PlannerSettings::default();
-                let planning = PlanContext { catalog: &snapshot, rows: &|_| 100, settings: &settings, fold: None };
+                let planning =
+                    PlanContext { catalog: &snapshot, rows: &|_| 100, settings: &settings, reads_at: None, fold: None };
                 let prepared = Prepared::new(Arc::new(sql::plan(&query, &[], &planning)?))?;
                 let mut execution = execute(&prepared, context)?;
                 let mut rows = vec![];

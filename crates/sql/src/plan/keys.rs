@@ -54,7 +54,8 @@ pub(crate) struct KeyChoice {
 pub(crate) fn keys_of(context: &PlanContext, scan: &Scan, conditions: &[Expr]) -> Vec<KeyChoice> {
     let mut choices = vec![];
     for index in context.catalog.indexes_of(&scan.relation) {
-        if index.state != IndexState::Public {
+        let serves = context.reads_at.is_none_or(|at| context.catalog.index_serves(index.id, at));
+        if index.state != IndexState::Public || !serves && !index.is_primary {
             continue;
         }
         let mut predicate = vec![];

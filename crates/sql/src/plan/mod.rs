@@ -81,6 +81,8 @@ pub struct PlanContext<'a> {
     /// Live row count of a relation, an estimate.
     pub rows: &'a dyn Fn(&Relation) -> u64,
     pub settings: &'a PlannerSettings,
+    /// The snapshot that it will be run with, where that is known: indexes made since have not what it sees.
+    pub reads_at: Option<catalog::Timestamp>,
     /// Evaluates an immutable expression over constants; None where it would raise an error.
     pub fold: Option<&'a dyn Fn(&Expr) -> Option<Datum>>,
 }

@@ -8,7 +8,8 @@ use crate::{BoundKind, bind, parse};
 fn outcome(text: &str) -> String {
     let catalog = snapshot();
     let settings = PlannerSettings::default();
-    let context = PlanContext { catalog: &catalog, rows: &rows_of, settings: &settings, fold: Some(&fold) };
+    let context =
+        PlanContext { catalog: &catalog, rows: &rows_of, settings: &settings, reads_at: None, fold: Some(&fold) };
     let bound = parse::parse(text, true).and_then(|s| bind(&s[0], &bind_context(catalog.clone()), &[]));
     let planned = bound.and_then(|bound| match &bound.kind {
         BoundKind::Query(query) => plan(query, &bound.parameters, &context).map(drop),

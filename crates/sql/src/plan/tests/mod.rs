@@ -193,6 +193,6 @@ fn planned_with(
     let statements = parse::parse(text, true).unwrap_or_else(|e| panic!("{text}: {e}"));
     let bound = bind(&statements[0], &bind_context(catalog.clone()), &[]).unwrap_or_else(|e| panic!("{text}: {e}"));
     let BoundKind::Query(query) = &bound.kind else { panic!("no query: {text}") };
-    let context = PlanContext { catalog, rows, settings, fold: Some(&fold) };
+    let context = PlanContext { catalog, rows, settings, reads_at: None, fold: Some(&fold) };
     super::plan(query, &bound.parameters, &context).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
