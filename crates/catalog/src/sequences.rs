@@ -7,21 +7,28 @@
 //! I1  No value is handed out twice: a block is committed before its first value is handed out.
 //! I2  A row's `epoch` is raised by `setval`; a block of an older epoch is void, on every node that follows the row.
 //!
+//! I3  Nobody takes values by a definition that is being changed, or has been: they would come again by the new one.
+//!
 //! A sequence that was never used has no row. What ought to be transactional (ALTER SEQUENCE, RESTART, TRUNCATE …
-//! RESTART IDENTITY) gives the sequence a new storage id in its descriptor, hence a new row; the old one stays for rollback.
-//! TEMP sequences live in memory alone.
+//! RESTART IDENTITY) gives the sequence a new storage id in its descriptor, hence a new row; the old one stays for rollback. Until
+//! the end of that transaction it holds the old row ([`Sequences::hold`]), and if it commits leaves the row marked as left behind:
+//! who wants a value meanwhile waits for the descriptor, and asks again with what it says then. TEMP sequences live in memory alone.
 
-use crate::descriptor::{Relation, SequenceDefinition};
+use crate::descriptor::{Object, ObjectKey, Relation, SequenceDefinition};
 use crate::rows;
 use crate::store::COUNTER_ATTEMPTS_MAX;
 use foldhash::{HashMap, HashMapExt};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Duration;
 use txn::{Gateway, LockMode, Locked, Mutation, Transaction, TxnOptions, WaitPolicy};
 use types::{Oid, SqlError, SqlState};
 
 /// Values taken ahead by one commit; PostgreSQL logs as many.
 const BLOCK: i64 = 32;
+/// How long the row is waited for before whoever has it is taken for one who changes the sequence: nobody else has it for longer
+/// than a commit.
+const HELD_AFTER: Duration = Duration::from_millis(20);
 /// Sequences whose currval a session remembers before DISCARD.
 const SESSION_SEQUENCES_MAX: usize = 100_000;
 
@@ -34,17 +41,23 @@ pub struct SequenceState {
     /// Whether `last_value` has been handed out.
     pub is_called: bool,
     epoch: u64,
+    /// The sequence has another row now.
+    is_left: bool,
 }
+
+/// In the row's byte of flags.
+const CALLED: u8 = 1;
+const LEFT: u8 = 2;
 
 impl SequenceState {
     pub fn new(last_value: i64, is_called: bool) -> SequenceState {
-        SequenceState { last_value, is_called, epoch: 0 }
+        SequenceState { last_value, is_called, epoch: 0, is_left: false }
     }
 
     fn encode(self) -> Vec<u8> {
         let mut bytes = vec![1];
         bytes.extend_from_slice(&self.last_value.to_be_bytes());
-        bytes.push(u8::from(self.is_called));
+        bytes.push(if self.is_called { CALLED } else { 0 } | if self.is_left { LEFT } else { 0 });
         bytes.extend_from_slice(&self.epoch.to_be_bytes());
         bytes
     }
@@ -53,11 +66,12 @@ impl SequenceState {
         let parse = || {
             let (format, rest) = bytes.split_first()?;
             let (last, rest) = rest.split_first_chunk::<8>()?;
-            let (called, rest) = rest.split_first()?;
+            let (flags, rest) = rest.split_first()?;
             let epoch = <[u8; 8]>::try_from(rest).ok()?;
             let state = SequenceState {
                 last_value: i64::from_be_bytes(*last),
-                is_called: *called != 0,
+                is_called: flags & CALLED != 0,
+                is_left: flags & LEFT != 0,
                 epoch: u64::from_be_bytes(epoch),
             };
             (*format == 1).then_some(state)
@@ -108,6 +122,14 @@ struct Block {
 }
 
 impl Block {
+    /// As far as its values have been handed out.
+    fn given(&self) -> SequenceState {
+        match self.last_given {
+            Some(value) => SequenceState { last_value: value, ..self.state },
+            None => self.state,
+        }
+    }
+
     fn give(&mut self, definition: &SequenceDefinition) -> Option<i64> {
         if self.remaining == 0 {
             return None;
@@ -170,7 +192,8 @@ pub struct Sequences {
     gateway: Arc<Gateway>,
     /// By storage id.
     blocks: Mutex<HashMap<u32, Block>>,
-    fetching: tokio::sync::Mutex<()>,
+    /// Who fetches a block, by storage id; gone when nobody does.
+    fetching: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 fn definition(sequence: &Relation) -> Result<&SequenceDefinition, SqlError> {
@@ -191,7 +214,7 @@ fn used_up(sequence: &Relation, definition: &SequenceDefinition) -> SqlError {
 
 impl Sequences {
     pub(crate) fn new(gateway: Arc<Gateway>) -> Sequences {
-        Sequences { gateway, blocks: Mutex::new(HashMap::new()), fetching: tokio::sync::Mutex::new(()) }
+        Sequences { gateway, blocks: Mutex::new(HashMap::new()), fetching: Mutex::default() }
     }
 
     /// The meta shard has committed these rows: blocks of an older epoch are void.
@@ -207,32 +230,48 @@ impl Sequences {
         }
     }
 
-    /// The next value. 2200H at the end of a sequence that does not cycle.
-    pub async fn nextval(&self, sequence: &Relation) -> Result<i64, SqlError> {
+    /// The next value. 2200H at the end of a sequence that does not cycle. None: it is not to be had by this definition, see
+    /// [`newest`].
+    pub async fn nextval(&self, sequence: &Relation) -> Result<Option<i64>, SqlError> {
         let definition = definition(sequence)?;
         if let Some(value) = self.blocks.lock().get_mut(&sequence.storage).and_then(|b| b.give(definition)) {
-            return Ok(value);
+            return Ok(Some(value));
         }
         if sequence.is_temporary {
-            return self.nextval_in_memory(sequence, definition);
+            return self.nextval_in_memory(sequence, definition).map(Some);
         }
         // One at a time, or sessions that run out together would each fetch a block, and values come out of order.
-        let _fetching = self.fetching.lock().await;
+        let turn = self.fetching.lock().entry(sequence.storage).or_default().clone();
+        let value = {
+            let _fetching = turn.lock().await;
+            self.fetch(sequence, definition).await
+        };
+        drop(turn);
+        let mut fetching = self.fetching.lock();
+        if fetching.get(&sequence.storage).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            fetching.remove(&sequence.storage);
+        }
+        value
+    }
+
+    async fn fetch(&self, sequence: &Relation, definition: &SequenceDefinition) -> Result<Option<i64>, SqlError> {
         if let Some(value) = self.blocks.lock().get_mut(&sequence.storage).and_then(|b| b.give(definition)) {
-            return Ok(value);
+            return Ok(Some(value));
         }
         let mut attempts = 0;
-        let mut block = loop {
+        let block = loop {
             match self.reserve(sequence, definition).await {
                 Err(error) if error.code() == SqlState::SERIALIZATION_FAILURE && attempts < COUNTER_ATTEMPTS_MAX => {
                     attempts += 1;
                 }
+                Err(error) if error.code() == SqlState::LOCK_NOT_AVAILABLE => return Ok(None),
                 other => break other?,
             }
         };
+        let Some(mut block) = block else { return Ok(None) };
         let value = block.give(definition).ok_or_else(|| SqlError::internal("a block of a sequence is empty"))?;
         self.blocks.lock().insert(sequence.storage, block);
-        Ok(value)
+        Ok(Some(value))
     }
 
     fn nextval_in_memory(&self, sequence: &Relation, definition: &SequenceDefinition) -> Result<i64, SqlError> {
@@ -244,13 +283,39 @@ impl Sequences {
         Ok(value)
     }
 
-    async fn reserve(&self, sequence: &Relation, definition: &SequenceDefinition) -> Result<Block, SqlError> {
+    /// None: the sequence has another row.
+    async fn reserve(&self, sequence: &Relation, definition: &SequenceDefinition) -> Result<Option<Block>, SqlError> {
         let txn = self.begin().await?;
+        txn.set_lock_timeout(Some(HELD_AFTER));
         let state = lock_row(&txn, sequence.storage).await?.unwrap_or(SequenceState::new(definition.start, false));
+        if state.is_left {
+            return Ok(None);
+        }
         let block = state.take(definition, BLOCK.max(definition.cache)).ok_or_else(|| used_up(sequence, definition))?;
         put_row(&txn, sequence.storage, block.state)?;
         txn.commit().await?;
-        Ok(block)
+        Ok(Some(block))
+    }
+
+    /// Keeps everybody from taking values of a sequence until the end of the transaction, which gives it another row; where it
+    /// stands.
+    pub async fn hold(&self, txn: &Transaction, sequence: &Relation) -> Result<SequenceState, SqlError> {
+        let now = self.state(sequence).await?;
+        if sequence.is_temporary {
+            return Ok(now);
+        }
+        let storage = sequence.storage;
+        // What the node has taken ahead is given back, so that nothing is skipped if the transaction rolls back.
+        if self.blocks.lock().contains_key(&storage) {
+            self.set_state(storage, false, now).await?;
+        }
+        let key = rows::sequence_key(storage);
+        let row = txn.claim(&rows::COUNTER_ROWS, rows::SLOT, &key, read_row).await??;
+        // A block that was taken in between is void: its owner has the row no longer.
+        let ahead = self.blocks.lock().remove(&storage).map(|block| block.given());
+        let state = ahead.or(row).unwrap_or(SequenceState::new(definition(sequence)?.start, false));
+        put_row(txn, storage, SequenceState { is_left: true, ..state })?;
+        Ok(state)
     }
 
     /// Sets the value; `is_called` false: nextval gives it next. 22003 outside the bounds.
@@ -300,10 +365,7 @@ impl Sequences {
     pub async fn state(&self, sequence: &Relation) -> Result<SequenceState, SqlError> {
         let definition = definition(sequence)?;
         if let Some(block) = self.blocks.lock().get(&sequence.storage) {
-            return Ok(match block.last_given {
-                Some(value) => SequenceState { last_value: value, ..block.state },
-                None => block.state,
-            });
+            return Ok(block.given());
         }
         if sequence.is_temporary {
             return Ok(SequenceState::new(definition.start, false));
@@ -331,11 +393,32 @@ impl Sequences {
 
 async fn lock_row(txn: &Transaction, storage: u32) -> Result<Option<SequenceState>, SqlError> {
     let key = rows::sequence_key(storage);
-    txn.lock(&rows::COUNTER_ROWS, rows::SLOT, &key, LockMode::Update, WaitPolicy::Wait, |locked| match locked {
+    txn.lock(&rows::COUNTER_ROWS, rows::SLOT, &key, LockMode::Update, WaitPolicy::Wait, read_row).await?
+}
+
+fn read_row(locked: Locked<'_>) -> Result<Option<SequenceState>, SqlError> {
+    match locked {
         Locked::Row { value, .. } => SequenceState::decode(value).map(Some),
         Locked::Absent { .. } | Locked::Skipped => Ok(None),
-    })
-    .await?
+    }
+}
+
+/// A sequence as it is once whoever changes it has ended, and as it stays until this transaction has. 42P01 if it is gone.
+pub async fn newest(txn: &Transaction, sequence: &Relation) -> Result<Arc<Relation>, SqlError> {
+    let key = rows::object_key(ObjectKey::relation(sequence.id));
+    let read = |locked: Locked<'_>| match locked {
+        Locked::Row { value, .. } => rows::decode_object(value).map(Some),
+        Locked::Absent { .. } | Locked::Skipped => Ok(None),
+    };
+    let object =
+        txn.lock(&rows::DESCRIPTOR_ROWS, rows::SLOT, &key, LockMode::KeyShare, WaitPolicy::Wait, read).await??;
+    match object {
+        Some(Object::Relation(relation)) => Ok(Arc::new(relation)),
+        _ => {
+            let message = format!("relation \"{}\" does not exist", sequence.name);
+            Err(SqlError::new(SqlState::UNDEFINED_TABLE, message))
+        }
+    }
 }
 
 fn put_row(txn: &Transaction, storage: u32, state: SequenceState) -> Result<(), SqlError> {
@@ -380,8 +463,11 @@ mod tests {
 
     #[test]
     fn stored_state_reads_back_and_damage_is_told() {
-        let state = SequenceState { last_value: -5, is_called: true, epoch: 9 };
-        assert_eq!(SequenceState::decode(&state.encode()).unwrap(), state);
+        let states = [(true, false), (false, true), (true, true), (false, false)];
+        for (is_called, is_left) in states {
+            let state = SequenceState { last_value: -5, is_called, epoch: 9, is_left };
+            assert_eq!(SequenceState::decode(&state.encode()).unwrap(), state);
+        }
         assert!(SequenceState::decode(&[1, 2]).is_err());
         assert!(SequenceState::decode(&[]).is_err());
     }

@@ -117,8 +117,8 @@ impl SessionAccess for Nobody {
         0.5
     }
     fn set_seed(&self, _seed: f64) {}
-    fn next_value<'a>(&'a self, _: &'a Arc<catalog::Relation>) -> BoxFuture<'a, types::Result<i64>> {
-        Box::pin(std::future::ready(Ok(1)))
+    fn next_value<'a>(&'a self, _: &'a Arc<catalog::Relation>) -> BoxFuture<'a, types::Result<Option<i64>>> {
+        Box::pin(std::future::ready(Ok(Some(1))))
     }
     fn set_value<'a>(
         &'a self,
@@ -258,7 +258,8 @@ impl Node {
         let sql::BoundKind::Query(query) = &bound.kind else { panic!("no query") };
         let rows = |relation: &catalog::Relation| if relation.name == "orders" { 1e6 as u64 } else { CUSTOMERS };
         let settings = sql::PlannerSettings::default();
-        let context = sql::PlanContext { catalog: &self.catalog, rows: &rows, settings: &settings, fold: None };
+        let context =
+            sql::PlanContext { catalog: &self.catalog, rows: &rows, settings: &settings, reads_at: None, fold: None };
         sql::plan(query, &bound.parameters, &context).expect("plans")
     }
 

@@ -105,7 +105,8 @@ pub trait SessionAccess: Send + Sync {
     fn random(&self) -> f64;
     fn set_seed(&self, seed: f64);
 
-    fn next_value<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<i64>>;
+    /// None: its definition is being changed, or is not this one (`catalog::sequences::newest`).
+    fn next_value<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<Option<i64>>>;
     fn set_value<'a>(&'a self, sequence: &'a Arc<Relation>, value: i64, is_called: bool) -> BoxFuture<'a, Result<i64>>;
     /// Where a sequence stands; None where that is not known.
     fn sequence_state<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<Option<SequenceState>>> {

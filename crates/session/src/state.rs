@@ -400,10 +400,12 @@ impl SessionAccess for SessionState {
         *self.random.lock() = SessionRandom::from_fraction(seed);
     }
 
-    fn next_value<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<i64>> {
+    fn next_value<'a>(&'a self, sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<Option<i64>>> {
         Box::pin(async move {
             let value = self.shared.catalog.sequences().nextval(sequence).await?;
-            self.sequences.lock().record(sequence.id, value);
+            if let Some(value) = value {
+                self.sequences.lock().record(sequence.id, value);
+            }
             Ok(value)
         })
     }

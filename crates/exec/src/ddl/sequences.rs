@@ -210,7 +210,7 @@ pub(super) async fn alter_definition(
     if let Some(owned_by) = owned_by {
         definition.owned_by = owned_by;
     }
-    let now = context.catalog.catalog().sequences().state(sequence).await?;
+    let now = hold(context, sequence).await?;
     let state = match options.restart {
         Some(value) => SequenceState::new(value.unwrap_or(definition.start), false),
         None => SequenceState::new(now.last_value, now.is_called),
@@ -249,7 +249,14 @@ pub(super) async fn restart(context: &mut DdlContext<'_>, id: Oid) -> Result<()>
     let Some(sequence) = context.lock_relation_by_id(id).await? else { return Ok(()) };
     let Some(definition) = &sequence.sequence else { return Ok(()) };
     let state = SequenceState::new(definition.start, false);
+    hold(context, &sequence).await?;
     set_state(context, &sequence, state, None).await
+}
+
+/// Nobody else takes values until the transaction ends; where it stands.
+async fn hold(context: &DdlContext<'_>, sequence: &Relation) -> Result<SequenceState> {
+    let catalog = context.catalog.catalog().clone();
+    catalog.sequences().hold(context.txn, sequence).await
 }
 
 /// Sequences that a relation's column owns; 0: any column of it.

@@ -458,17 +458,17 @@ fn sequences_count_through_blocks_restarts_and_rollback() {
             |session: &Session| session.catalog.snapshot().relation_by_name(PUBLIC_SCHEMA, "s").unwrap().clone();
         let s = sequence(&session);
         for expected in (1..80).step_by(2) {
-            assert_eq!(catalog.sequences().nextval(&s).await.unwrap(), expected);
+            assert_eq!(catalog.sequences().nextval(&s).await.unwrap(), Some(expected));
         }
         assert_eq!(catalog.sequences().state(&s).await.unwrap().last_value, 79);
         catalog.sequences().setval(&s, 95, true).await.unwrap();
-        assert_eq!(catalog.sequences().nextval(&s).await.unwrap(), 97);
-        assert_eq!(catalog.sequences().nextval(&s).await.unwrap(), 99);
+        assert_eq!(catalog.sequences().nextval(&s).await.unwrap(), Some(97));
+        assert_eq!(catalog.sequences().nextval(&s).await.unwrap(), Some(99));
         let error = catalog.sequences().nextval(&s).await.unwrap_err();
         assert_eq!(error.message(), "nextval: reached maximum value of sequence \"s\" (99)");
         let txn = session.begin().await;
         session.execute(&txn, "ALTER SEQUENCE s RESTART WITH 11").await.unwrap();
-        assert_eq!(catalog.sequences().nextval(&sequence(&session)).await.unwrap(), 11);
+        assert_eq!(catalog.sequences().nextval(&sequence(&session)).await.unwrap(), Some(11));
         txn.rollback();
         session.catalog.after_rollback();
         assert!(catalog.sequences().nextval(&sequence(&session)).await.is_err(), "the restart was rolled back");

@@ -49,8 +49,24 @@ fn nextval<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<D
         let sequence = sequence(&env, arg_oid(&args, 0))?;
         require(&env, &sequence, privilege::USAGE | privilege::UPDATE)?;
         read_only(&env, "nextval()", &sequence)?;
-        env.session.next_value(&sequence).await.map(Datum::Int8)
+        next_value(&env, sequence).await.map(Datum::Int8)
     })
+}
+
+/// Changes of one sequence that are waited for, one after the other, before its next value.
+const CHANGES_MAX: usize = 100;
+
+/// As PostgreSQL: waits for whoever changes the sequence.
+async fn next_value(env: &EvalContext<'_>, mut sequence: Arc<Relation>) -> Result<i64> {
+    for _ in 0..CHANGES_MAX {
+        if let Some(value) = env.session.next_value(&sequence).await? {
+            return Ok(value);
+        }
+        let Some(txn) = env.txn else { break };
+        sequence = catalog::sequences::newest(txn, &sequence).await?;
+    }
+    let message = format!("could not obtain lock on relation \"{}\"", sequence.name);
+    Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message))
 }
 
 /// NULL before the first value.

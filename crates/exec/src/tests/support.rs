@@ -98,8 +98,8 @@ impl SessionAccess for Session {
         0.5
     }
     fn set_seed(&self, _seed: f64) {}
-    fn next_value<'a>(&'a self, _sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<i64>> {
-        Box::pin(async move { Ok(self.sequence.fetch_add(1, Ordering::Relaxed) as i64 + 1) })
+    fn next_value<'a>(&'a self, _sequence: &'a Arc<Relation>) -> BoxFuture<'a, Result<Option<i64>>> {
+        Box::pin(async move { Ok(Some(self.sequence.fetch_add(1, Ordering::Relaxed) as i64 + 1)) })
     }
     fn set_value<'a>(&'a self, _: &'a Arc<Relation>, value: i64, _: bool) -> BoxFuture<'a, Result<i64>> {
         Box::pin(std::future::ready(Ok(value)))
@@ -501,7 +501,7 @@ impl Node {
         let statements = sql::parse(text, true)?;
         let bound = sql::bind(&statements[0], &self.bind_context(), &[])?;
         let sql::BoundKind::Query(query) = &bound.kind else { panic!("no query: {text}") };
-        let context = sql::PlanContext { catalog: &self.catalog, rows, settings, fold: None };
+        let context = sql::PlanContext { catalog: &self.catalog, rows, settings, reads_at: None, fold: None };
         sql::plan(query, &bound.parameters, &context)
     }
 
