@@ -16,9 +16,9 @@
 
 use crate::expr::{EvalContext, Program, RowRef};
 use crate::rows::{Table, check_key_size, relation_ref};
-use catalog::{ConstraintKind, Index, IndexSource, Relation};
+use catalog::{ConstraintKind, Index, IndexSource, IndexState, Relation};
 use std::sync::Arc;
-use txn::RelationRef;
+use txn::{Locked, RelationRef};
 use types::key::{self, KeyOrder};
 use types::row::{RowLayout, RowView};
 use types::{Datum, Result, SqlError, SqlState, SqlType};
@@ -51,6 +51,14 @@ pub(crate) struct Entry {
     pub columns_size: usize,
     /// The key alone must be unique.
     pub is_exclusive: bool,
+}
+
+/// Whose entry stands under a unique key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Holder {
+    Nobody,
+    SameRow,
+    OtherRow,
 }
 
 pub(crate) fn deferrable_constraint<'a>(relation: &'a Relation, index: &Index) -> Option<&'a catalog::Constraint> {
@@ -120,6 +128,20 @@ impl IndexShape {
             types::row::encode(layout, row_slot, &values, None, &mut entry.value);
         }
         Ok(entry)
+    }
+
+    /// Whether plans may read it: it holds every row.
+    pub fn is_public(&self) -> bool {
+        self.index.state == IndexState::Public
+    }
+
+    /// Who holds the place of a row's entry in a unique index.
+    pub fn holder(&self, entry: &Entry, locked: &Locked<'_>) -> Result<Holder> {
+        let Locked::Row { value, .. } = locked else { return Ok(Holder::Nobody) };
+        match self.row_of(&entry.key, value)? == self.row_of(&entry.key, &entry.value)? {
+            true => Ok(Holder::SameRow),
+            false => Ok(Holder::OtherRow),
+        }
     }
 
     /// Slot and key of the row that an entry stands for.

@@ -1,6 +1,7 @@
 //! LOCK TABLE, ANALYZE, and the maintenance that needs no doing.
 
 use crate::session::Session;
+use crate::utility::DdlWork;
 use exec::SessionAccess;
 use sql::utility::{Maintain, TableLockMode};
 use std::sync::Arc;
@@ -18,7 +19,19 @@ impl Session {
         for (relation, attributes) in &maintain.analyze {
             self.analyze(*relation, attributes).await?;
         }
+        for index in &maintain.reindex {
+            self.reindex(*index, maintain.concurrently).await?;
+        }
         Ok(maintain.tag.to_owned())
+    }
+
+    async fn reindex(&mut self, index: Oid, concurrently: bool) -> Result<()> {
+        if concurrently {
+            return Box::pin(self.fill_online(index)).await;
+        }
+        self.store_running().await?;
+        self.begin_statement().await?;
+        self.do_ddl(&DdlWork::Rebuild(index)).await.map(drop)
     }
 
     /// Gathers statistics of a relation. They are the transaction's, as any other change of the catalog.

@@ -9,14 +9,14 @@ use crate::settings;
 use crate::sink::Sink;
 use crate::transaction::isolation;
 use exec::SessionAccess;
-use exec::ddl::{DdlContext, SqlServices};
+use exec::ddl::{DdlContext, DdlOutcome, SqlServices, online};
 use exec::output::{RowBuffer, RowSink};
 use sql::ResultColumn;
 use sql::utility::ddl::Ddl;
 use sql::utility::{DiscardTarget, IsolationLevel, SetValue, TransactionModes, Utility};
 use std::sync::Arc;
 use txn::Timestamp;
-use types::{Datum, Result, SqlError, SqlState, SqlType};
+use types::{Datum, Oid, Result, SqlError, SqlState, SqlType};
 
 pub(crate) fn text_column(name: impl Into<String>) -> ResultColumn {
     ResultColumn { name: name.into(), ty: SqlType::TEXT, table: 0, attribute: 0 }
@@ -436,11 +436,19 @@ impl Session {
             self.prevent_block(name)?;
         }
         self.store_running().await?;
+        if matches!(&**ddl, Ddl::CreateIndex(create) if create.concurrently) {
+            // A commit may run DDL, too.
+            return Box::pin(self.create_index_online(ddl)).await.map(|outcome| outcome.tag);
+        }
         self.begin_statement().await?;
+        self.do_ddl(&DdlWork::Execute(ddl)).await.map(|outcome| outcome.tag)
+    }
+
+    pub(crate) async fn do_ddl(&mut self, work: &DdlWork<'_>) -> Result<DdlOutcome> {
         let services = self.services()?;
         let Some(open) = &self.open else { return Err(SqlError::internal("no transaction is open")) };
         if open.facts.read_only {
-            return Err(crate::query::read_only(ddl.tag()));
+            return Err(crate::query::read_only(work.tag()));
         }
         let path = self.derived.path.clone();
         let mut context = DdlContext {
@@ -455,10 +463,33 @@ impl Session {
             temporary_schema: self.state.temporary_schema(),
             session_number: self.state.id.0 as u32,
         };
-        let outcome = exec::ddl::execute(ddl, &mut context).await?;
+        let reindexed = || DdlOutcome { tag: work.tag().to_owned(), unfilled: None };
+        let outcome = match work {
+            DdlWork::Execute(ddl) => exec::ddl::execute(ddl, &mut context).await?,
+            DdlWork::Publish(index) => online::publish_index(&mut context, *index).await.map(|()| reindexed())?,
+            DdlWork::Rebuild(index) => online::rebuild_index(&mut context, *index).await.map(|()| reindexed())?,
+        };
         let temporary = context.temporary_schema;
         self.state.set_temporary_schema(temporary);
-        Ok(outcome.tag)
+        Ok(outcome)
+    }
+}
+
+/// What is done to the catalog.
+pub(crate) enum DdlWork<'a> {
+    Execute(&'a Ddl),
+    /// A write-only index has been filled.
+    Publish(Oid),
+    /// One is to be filled here and now.
+    Rebuild(Oid),
+}
+
+impl DdlWork<'_> {
+    fn tag(&self) -> &'static str {
+        match self {
+            DdlWork::Execute(ddl) => ddl.tag(),
+            DdlWork::Publish(_) | DdlWork::Rebuild(_) => "REINDEX",
+        }
     }
 }
 

@@ -235,6 +235,7 @@ async fn add_unique(
         method: "btree".to_owned(),
         predicate: None,
         options: options.clone(),
+        state: IndexState::Public,
     };
     let index = indexes::put_index(context, relation, new).await?;
     if is_own_key {

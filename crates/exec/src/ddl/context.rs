@@ -29,6 +29,8 @@ pub struct DdlContext<'a> {
 
 pub struct DdlOutcome {
     pub tag: String,
+    /// A write-only index, to be filled by transactions of its own (`online`).
+    pub unfilled: Option<Oid>,
 }
 
 pub(super) fn error(code: SqlState, message: impl Into<String>) -> SqlError {

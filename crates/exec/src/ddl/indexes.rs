@@ -68,6 +68,7 @@ pub(super) struct NewIndex {
     pub method: String,
     pub predicate: Option<String>,
     pub options: Options,
+    pub state: IndexState,
 }
 
 /// Puts the descriptor (its name has been claimed) and adds it to the relation in the making. The index of the key that rows
@@ -92,7 +93,7 @@ pub(super) async fn put_index(context: &mut DdlContext<'_>, relation: &mut Relat
         is_primary: new.is_primary,
         method: new.method,
         predicate: new.predicate,
-        state: IndexState::Public,
+        state: new.state,
         options: new.options.into_iter().map(|(n, v)| (n, v.unwrap_or_else(|| "true".to_owned()))).collect(),
         comment: None,
     };
@@ -118,7 +119,8 @@ pub(super) fn check_options(options: &Options, allowed: &[&str]) -> Result<()> {
 
 pub(super) const INDEX_OPTIONS: &[&str] = &["fillfactor", "deduplicate_items", "fastupdate", "buffering"];
 
-pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateIndex) -> Result<()> {
+/// Of CONCURRENTLY, the index that is still to be filled.
+pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateIndex) -> Result<Option<Oid>> {
     check_method(context, create)?;
     if create.columns.len() + create.include.len() > INDEX_COLUMNS_MAX {
         return Err(error(SqlState::TOO_MANY_COLUMNS, "cannot use more than 32 columns in an index"));
@@ -130,7 +132,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateIndex) -
         && context.catalog.snapshot().id_by_name(relation.schema, &name.name).is_some()
     {
         context.skipping(SqlState::DUPLICATE_TABLE, already_exists(&name.name).message());
-        return Ok(());
+        return Ok(None);
     }
     let (columns, names) = bind_elements(context, &relation, create)?;
     let included = included(&relation, &create.include)?;
@@ -155,11 +157,17 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateIndex) -
         method: create.method.clone(),
         predicate,
         options: create.options.clone(),
+        // Nobody else writes to a temporary relation.
+        state: if create.concurrently && !relation.is_temporary { IndexState::WriteOnly } else { IndexState::Public },
     };
     let mut changed = Relation::clone(&relation);
     let index = put_index(context, &mut changed, new).await?;
     context.put_relation(changed)?;
-    fill(context, relation.id, index.id).await
+    if index.state == IndexState::WriteOnly {
+        return Ok(Some(index.id));
+    }
+    fill(context, relation.id, index.id).await?;
+    Ok(None)
 }
 
 /// Adds the entries of rows that exist.

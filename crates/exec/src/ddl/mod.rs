@@ -6,7 +6,7 @@
 //! I1  What is changed has been locked, and is read again after the lock (`catalog::transaction`, I2).
 //! I2  Nothing that a relation needs can go without it: `depend` finds all dependents, by id and by stored text.
 //! I3  An index is readable only when it holds every row: a new relation's is filled with the relation, others by `fill_index`
-//!     within the transaction, which reads all rows and therefore conflicts with whoever writes meanwhile.
+//!     within the transaction, which reads all rows and therefore conflicts with whoever writes meanwhile, or `online`.
 //!
 //! What needs the binder or the executor itself (expressions, queries, rows) goes through `DdlServices`, so that this
 //! module can be read, and tested, as what it is: rules about descriptors.
@@ -26,6 +26,7 @@ mod foreign_keys;
 mod functions;
 mod grants;
 mod indexes;
+pub mod online;
 mod operators;
 mod options;
 mod owned;
@@ -59,7 +60,7 @@ pub async fn execute(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutco
         let message = format!("cannot execute {} in a read-only transaction", ddl.tag());
         return Err(SqlError::new(types::SqlState::READ_ONLY_SQL_TRANSACTION, message));
     }
-    let mut outcome = DdlOutcome { tag: ddl.tag().to_owned() };
+    let mut outcome = DdlOutcome { tag: ddl.tag().to_owned(), unfilled: None };
     match ddl {
         Ddl::CreateDatabase { name, options } => databases::create(context, name, options).await?,
         Ddl::AlterDatabase { name, action } => databases::alter(context, name, action).await?,
@@ -73,7 +74,7 @@ pub async fn execute(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutco
             }
         }
         Ddl::AlterRelation(alter) => alter_table::alter(context, alter).await?,
-        Ddl::CreateIndex(create) => indexes::create(context, create).await?,
+        Ddl::CreateIndex(create) => outcome.unfilled = indexes::create(context, create).await?,
         Ddl::CreateSequence(create) => sequences::create(context, create).await?,
         Ddl::AlterSequence { name, if_exists, options } => sequences::alter(context, name, *if_exists, options).await?,
         Ddl::CreateView(create) => views::create(context, create).await?,

@@ -67,7 +67,7 @@ impl SqlServices {
         BindContext { search_path: vec![catalog::PG_CATALOG_SCHEMA], ..self.bind_context(catalog) }
     }
 
-    fn statement_context(&self, catalog: &Arc<Snapshot>) -> Arc<StatementContext> {
+    pub(super) fn statement_context(&self, catalog: &Arc<Snapshot>) -> Arc<StatementContext> {
         let c = &self.context;
         Arc::new(StatementContext {
             txn: c.txn.clone(),
@@ -113,7 +113,7 @@ impl SqlServices {
     fn start(&self, catalog: &Arc<Snapshot>, query: &sql::logical::Query) -> Result<Execution> {
         let gateway = &self.context.gateway;
         let rows = |relation: &Relation| gateway.rows_estimate(&relation.reference());
-        let context = PlanContext { catalog, rows: &rows, settings: &self.settings, fold: None };
+        let context = PlanContext { catalog, rows: &rows, settings: &self.settings, reads_at: None, fold: None };
         let plan = sql::plan(query, &[], &context)?;
         execute(&Prepared::new(Arc::new(plan))?, self.statement_context(catalog))
     }
@@ -151,6 +151,27 @@ impl SqlServices {
                 .map(|text| self.stored(catalog, Some(relation), text, StoredUse::IndexPredicate))
                 .transpose()?,
         })
+    }
+
+    /// What entries of one index are written through.
+    pub(super) fn index_target(
+        &self,
+        catalog: &Arc<Snapshot>,
+        relation: &Arc<Relation>,
+        index: &Arc<Index>,
+    ) -> Result<Target> {
+        let mut plan = PlanTarget {
+            relation: relation.clone(),
+            hidden: vec![],
+            indexes: vec![self.plan_index(catalog, relation, index)?],
+            checks: vec![],
+            view_checks: vec![],
+            generated: vec![],
+            references: vec![],
+            referenced_by: vec![],
+        };
+        stored::hide(&mut plan);
+        Target::new(&plan)
     }
 
     /// What rows of the relation are written through. Foreign keys are not its business.
@@ -226,7 +247,7 @@ impl Rows {
 }
 
 /// What PostgreSQL says when the rows that exist are not unique.
-fn not_unique(mut error: SqlError) -> SqlError {
+pub(super) fn not_unique(mut error: SqlError) -> SqlError {
     if error.code() == SqlState::UNIQUE_VIOLATION {
         let fields = error.fields_mut();
         let index = fields.constraint.clone().unwrap_or_default();
@@ -295,8 +316,17 @@ impl DdlServices for SqlServices {
             false
         });
         columns.sort_unstable();
+        let text = Deparser { catalog, relation, shown: None, plan: None }.expr(&expr)?;
+        // Kept are operators in a row as parentheses inside each other: what is too deep to be read again is refused here, and not
+        // by each statement that needs it.
+        let reading = sql::bind_stored(&text, relation, &self.stored_context(catalog), stored_use(usage, column));
+        if let Err(error) = reading
+            && error.code() == SqlState::STATEMENT_TOO_COMPLEX
+        {
+            return Err(error);
+        }
         Ok(BoundExpression {
-            text: Deparser { catalog, relation, shown: None, plan: None }.expr(&expr)?,
+            text,
             ty: expr.ty,
             columns,
             volatility: sql::volatility(&expr),
@@ -384,18 +414,7 @@ impl DdlServices for SqlServices {
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let context = self.statement_context(catalog);
-            let mut plan = PlanTarget {
-                relation: relation.clone(),
-                hidden: vec![],
-                indexes: vec![self.plan_index(catalog, relation, index)?],
-                checks: vec![],
-                view_checks: vec![],
-                generated: vec![],
-                references: vec![],
-                referenced_by: vec![],
-            };
-            stored::hide(&mut plan);
-            let target = Target::new(&plan)?;
+            let target = self.index_target(catalog, relation, index)?;
             let _newest = self.exclude([&**relation]).await?;
             let mut rows = Rows::new(self, relation)?;
             let mut pending = Pending::default();

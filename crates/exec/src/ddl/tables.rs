@@ -201,6 +201,7 @@ async fn copy_indexes(
             method: index.method.clone(),
             predicate: index.predicate.clone(),
             options: index.options.iter().map(|(n, v)| (n.clone(), Some(v.clone()))).collect(),
+            state: IndexState::Public,
         };
         let made = indexes::put_index(context, relation, new).await?;
         if index.is_primary {

@@ -12,7 +12,7 @@
 use super::foreign_key::Pending;
 use super::violation;
 use crate::expr::{EvalContext, Program, RowRef};
-use crate::index::{Entry, WriteIndex};
+use crate::index::{Entry, Holder, WriteIndex};
 use crate::rows::{Table, row_key, whole_row};
 use catalog::Index;
 use sql::logical::ScanColumn;
@@ -221,9 +221,12 @@ impl Target {
     ) -> Result<()> {
         let shape = &index.shape;
         if entry.is_exclusive && !shape.is_deferrable {
-            let claim = txn.claim(&shape.at, entry.slot, &entry.key, |locked| matches!(locked, Locked::Row { .. }));
-            if claim.await? {
-                return Err(violation::unique(env, &self.table.relation, &shape.index, keys));
+            let claim = txn.claim(&shape.at, entry.slot, &entry.key, |locked| shape.holder(entry, &locked));
+            match claim.await?? {
+                Holder::Nobody => {}
+                // While the index is filled, who writes and who fills may both come to it.
+                Holder::SameRow if !shape.is_public() => {}
+                _ => return Err(violation::unique(env, &self.table.relation, &shape.index, keys)),
             }
         }
         txn.put(&shape.at, entry.slot, &entry.key, &entry.value)?;
@@ -257,7 +260,15 @@ impl Target {
         let shape = &index.shape;
         if entry.is_exclusive && !shape.is_deferrable {
             // Who wants to insert this key waits until it is known whether it is gone.
-            txn.lock(&shape.at, entry.slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+            if shape.is_public() {
+                txn.lock(&shape.at, entry.slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+            } else {
+                // Not all entries are there yet, and this one may be another row's.
+                let claim = txn.claim(&shape.at, entry.slot, &entry.key, |locked| shape.holder(entry, &locked));
+                if claim.await?? != Holder::SameRow {
+                    return Ok(());
+                }
+            }
         }
         Ok(txn.delete(&shape.at, entry.slot, &entry.key)?)
     }
@@ -296,7 +307,9 @@ impl Target {
             match (before, after) {
                 (Some((before, _)), Some((after, _))) if before == after => {}
                 // Same place, other content (another row key, an INCLUDE column).
-                (Some((before, _)), Some((after, _))) if before.key == after.key && before.slot == after.slot => {
+                (Some((before, _)), Some((after, _)))
+                    if before.key == after.key && before.slot == after.slot && index.shape.is_public() =>
+                {
                     txn.put(&index.shape.at, after.slot, &after.key, &after.value)?;
                 }
                 (before, after) => {

@@ -132,7 +132,8 @@ fn copy_from_is_an_insert_of_its_fields() {
     assert!(filter.is_some_and(|f| f.any(&mut |e| matches!(e.kind, crate::ExprKind::Input(1)))));
     let context = with_objects();
     let settings = crate::PlannerSettings::default();
-    let planning = crate::PlanContext { catalog: &context.catalog, rows: &|_| 0, settings: &settings, fold: None };
+    let planning =
+        crate::PlanContext { catalog: &context.catalog, rows: &|_| 0, settings: &settings, reads_at: None, fold: None };
     let plan = crate::plan(&insert, &[], &planning).expect("a plan");
     assert!(matches!(plan.body, crate::physical::PlanBody::Tree(_)));
 }
@@ -221,7 +222,7 @@ fn check_maintain(text: &str, expected: &str) {
         Ok(Utility::Maintain(maintain)) => *maintain,
         other => panic!("{text}: {other:?}"),
     };
-    let Maintain { tag, analyze, notices, outside_block } = maintain;
+    let Maintain { tag, analyze, notices, outside_block, .. } = maintain;
     let notices: Vec<_> = notices.iter().map(|n| n.message().to_owned()).collect();
     let block = if outside_block { " alone" } else { "" };
     assert_eq!(format!("{tag}{block} {analyze:?} {}", notices.join("; ")), expected, "{text}");

@@ -6,13 +6,13 @@ use crate::parse::{GivenOption, Maintenance, Named, OptionValue, Reindexed};
 use crate::utility::ddl::{Name, ObjectName};
 use crate::utility::{Maintain, TableLockMode, Utility};
 use catalog::privileges::{self, Target};
-use catalog::{Relation, RelationKind, privilege};
+use catalog::{Index, IndexState, Relation, RelationKind, Snapshot, privilege};
 use std::sync::Arc;
 use types::error::Severity;
 use types::{Oid, Result, SqlError, SqlState};
 
 fn maintain(tag: &'static str) -> Maintain {
-    Maintain { tag, analyze: vec![], notices: vec![], outside_block: false }
+    Maintain { tag, analyze: vec![], reindex: vec![], concurrently: false, notices: vec![], outside_block: false }
 }
 
 impl Binder<'_> {
@@ -218,7 +218,11 @@ impl Binder<'_> {
         }
         let catalog = self.context.catalog.clone();
         let wrong = |message| Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
-        let is_wide = match what {
+        let unfilled = |is_meant: &dyn Fn(&Index) -> bool| -> Vec<Oid> {
+            let indexes = catalog.indexes().filter(|i| i.state == IndexState::WriteOnly && is_meant(i));
+            indexes.map(|i| i.id).collect()
+        };
+        let (is_wide, mut reindex) = match what {
             Reindexed::Index => {
                 let Some(index) = catalog.index(self.id_by_name(name)?) else {
                     return wrong(format!("\"{}\" is not an index", name.object()));
@@ -226,27 +230,32 @@ impl Binder<'_> {
                 if let Some(relation) = catalog.relation(index.relation) {
                     self.must_own(relation)?;
                 }
-                false
+                (false, unfilled(&|i| i.id == index.id))
             }
             Reindexed::Table => {
                 let Some(relation) = catalog.relation(self.id_by_name(name)?).filter(|r| r.has_rows()) else {
                     return wrong(format!("\"{}\" is not a table or materialized view", name.object()));
                 };
                 self.must_own(relation)?;
-                false
+                (false, unfilled(&|i| i.relation == relation.id))
             }
             Reindexed::Schema => {
-                catalog::names::schema(&catalog, self.name_scope(), name.object())?;
-                true
+                let schema = catalog::names::schema(&catalog, self.name_scope(), name.object())?.id;
+                (true, unfilled(&|i| i.schema == schema))
             }
             Reindexed::Database | Reindexed::System => {
                 if catalog.database(self.context.database).is_none_or(|d| d.name != name.object()) {
                     return Err(SqlError::unsupported("can only reindex the currently open database"));
                 }
-                true
+                (true, unfilled(&|i| i.database == self.context.database))
             }
         };
-        Ok(Maintain { outside_block: is_wide || concurrently, ..maintain("REINDEX") })
+        let mut notices = vec![];
+        if concurrently && !matches!(what, Reindexed::Index) {
+            notices = reindex.drain(..).filter_map(|id| catalog.index(id)).map(|i| left_invalid(&catalog, i)).collect();
+        }
+        let outside_block = is_wide || concurrently;
+        Ok(Maintain { reindex, concurrently, notices, outside_block, ..maintain("REINDEX") })
     }
 
     fn checkpoint(&self) -> Result<Maintain> {
@@ -256,6 +265,13 @@ impl Binder<'_> {
         }
         Ok(maintain("CHECKPOINT"))
     }
+}
+
+/// PostgreSQL fills those by name alone: they may be what failed for good.
+fn left_invalid(catalog: &Snapshot, index: &Index) -> SqlError {
+    let schema = catalog.schema(index.schema).map_or("", |s| &s.name);
+    let message = format!("cannot reindex invalid index \"{schema}.{}\" concurrently, skipping", index.name);
+    SqlError::new(SqlState::INDEX_CORRUPTED, message).severity(Severity::Warning)
 }
 
 fn cannot_lock(name: &ObjectName, kinds: &str) -> SqlError {

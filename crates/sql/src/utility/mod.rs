@@ -129,6 +129,10 @@ pub struct Maintain {
     pub tag: &'static str,
     /// What to gather statistics of: relations with their attributes, none of them meaning all.
     pub analyze: Vec<(Oid, Vec<i16>)>,
+    /// Indexes that do not hold every row yet, to be filled.
+    pub reindex: Vec<Oid>,
+    /// Fill them while their relations are written to.
+    pub concurrently: bool,
     /// Warnings about what was left out.
     pub notices: Vec<types::SqlError>,
     /// 25001 in a transaction block.
