@@ -4,7 +4,7 @@
 
 use crate::Snapshot;
 use crate::descriptor::*;
-use txn::{Gateway, StorageId};
+use txn::{Gateway, StorageId, Timestamp};
 use types::datetime::Interval;
 use types::{Datum, FormatSettings, SqlError, SqlState, SqlType, io, oid};
 
@@ -36,8 +36,8 @@ fn of(relation: &Relation) -> Option<u64> {
     parse(value).ok()
 }
 
-/// Tells the gateway about an object that is new or has changed. `before`: the catalog without the change.
-pub(crate) fn follow(gateway: &Gateway, before: &Snapshot, after: &Snapshot, key: ObjectKey) {
+/// Tells the gateway about an object that is new or has changed at `ts`. `before`: the catalog without the change.
+pub(crate) fn follow(gateway: &Gateway, before: &Snapshot, after: &Snapshot, key: ObjectKey, ts: Timestamp) {
     let id = match key.kind {
         ObjectKind::Relation => key.id,
         ObjectKind::Index => match after.index(key.id) {
@@ -47,6 +47,9 @@ pub(crate) fn follow(gateway: &Gateway, before: &Snapshot, after: &Snapshot, key
         _ => return,
     };
     let Some(relation) = after.relation(id).filter(|r| r.has_rows()) else { return };
+    if before.relation(id).is_some_and(|old| old.storage != relation.storage) {
+        gateway.note_replaced(StorageId(relation.storage), ts);
+    }
     let had = before.relation(id).is_some_and(|r| of(r).is_some());
     let micros = match of(relation) {
         Some(micros) => micros,

@@ -144,7 +144,7 @@ impl Catalog {
             }
         }
         for (key, _) in &of_catalog {
-            crate::retention::follow(&self.gateway, &before, &next, *key);
+            crate::retention::follow(&self.gateway, &before, &next, *key, ts);
         }
         next.version = self.next_version();
         next.as_of = ts;

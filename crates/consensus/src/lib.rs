@@ -19,8 +19,10 @@
 //! Leaves out, for later: members on other nodes (the network answers "unreachable"), images, transfers.
 
 mod raft;
+mod rehearsal;
 
 pub use raft::{GroupOptions, NodeOptions, RaftNode};
+pub use rehearsal::Rehearsal;
 
 use bytes::Bytes;
 use std::sync::Arc;

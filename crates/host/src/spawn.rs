@@ -3,6 +3,8 @@
 use crate::world;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -38,6 +40,33 @@ pub fn task(name: &'static str, task: impl Future<Output = ()> + Send + 'static)
     }
 }
 
+/// How often a runtime's thread gives memory back.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
+
+static GIVE_BACK: OnceLock<fn()> = OnceLock::new();
+
+/// How a thread gives memory back to the system, where the program's allocator keeps it until that thread is busy again. To be
+/// called before a node starts.
+pub fn give_memory_back_by(collect: fn()) {
+    // A second call says nothing new.
+    let _ = GIVE_BACK.set(collect);
+}
+
+/// What this thread has allocated and whoever freed it goes back to the system. Runtimes' threads do it by themselves; for
+/// others, when a large piece of work is done.
+pub fn give_memory_back() {
+    if let Some(collect) = GIVE_BACK.get() {
+        collect();
+    }
+}
+
+async fn give_memory_back_now_and_then() {
+    while GIVE_BACK.get().is_some() {
+        crate::clock::sleep(GIVE_BACK_EVERY).await;
+        give_memory_back();
+    }
+}
+
 /// A task on the current runtime that stays on this thread.
 pub fn local(task: impl Future<Output = ()> + 'static) {
     tokio::task::spawn_local(task);
@@ -54,6 +83,7 @@ impl RuntimeThread {
     pub fn start(name: &str, stack_bytes: usize) -> std::io::Result<RuntimeThread> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
+        handle.spawn(give_memory_back_now_and_then());
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let body = move || {
             // Either way of ending the channel ends the thread.

@@ -5,6 +5,7 @@
 //!
 //! `segment` is where rows live and are read; `wal` is the one log of all groups of a node.
 
+pub mod audit;
 pub mod segment;
 pub mod wal;
 

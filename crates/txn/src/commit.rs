@@ -32,6 +32,7 @@ use shard::{
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use storage::segment::Shortage;
 use storage::{KeyRange, Mutation, StorageId, Timestamp};
 
 /// Rows of a commit that get an entry each in the lock table; more are announced as ranges.
@@ -233,6 +234,8 @@ struct Work {
     parts: Vec<EncodedWrites>,
     /// The term in which locks were taken that leave no span each (a whole relation).
     whole_term: Option<u64>,
+    /// Whether anything but deletions is among the writes.
+    puts: bool,
 }
 
 impl Work {
@@ -253,6 +256,7 @@ impl Work {
             ranges: Vec::new(),
             parts: Vec::new(),
             whole_term: if part.whole.is_empty() && part.claims.is_empty() { None } else { part.lock_term },
+            puts: false,
         };
         let limits = gateway.limits();
         let buffer = std::mem::take(&mut part.buffer);
@@ -261,6 +265,7 @@ impl Work {
         let size = if is_large { limits.stage_bytes } else { buffer.bytes() };
         work.writes.bytes.reserve(size);
         for (relation, key, value) in buffer.newest() {
+            work.puts |= value.is_some();
             if is_large && work.writes.bytes.len() + command::write_size(key, value) > limits.stage_bytes {
                 work.parts.push(std::mem::take(&mut work.writes));
                 work.writes.bytes.reserve(size);
@@ -324,7 +329,7 @@ fn widen(ranges: &mut Vec<(StorageId, KeyRange)>, relation: StorageId, key: &[u8
 async fn commit_one(ending: &mut Ending, home: Home, mut work: Work, shared: Shared) -> Result<Timestamp> {
     let gateway = ending.gateway.clone();
     let shard = gateway.shard(home).ok_or(TxnError::NotServing)?.clone();
-    admit(&limits(ending), &shard).await?;
+    admit(&gateway, &limits(ending), &shard, work.puts).await?;
     let id = gateway.ids()?.open();
     let parts = stage(&shard, &id, &mut work).await?;
     let fences = shared.fences(home);
@@ -353,15 +358,18 @@ async fn commit_one(ending: &mut Ending, home: Home, mut work: Work, shared: Sha
     }
 }
 
-/// Slows commits down while the segment can not keep up, and refuses them while the disk is full.
-async fn admit(limits: &wait::Limits<'_>, shard: &Shard) -> Result<()> {
-    if !shard.has_room() {
-        return Err(TxnError::DiskFull("no room for the log".into()));
+/// Slows commits down while the segment can not keep up, and refuses them while the disk or the map is full. Deletions
+/// are what makes room in a full map, so these go on.
+async fn admit(gateway: &Gateway, limits: &wait::Limits<'_>, shard: &Shard, puts: bool) -> Result<()> {
+    has_room(shard)?;
+    if puts && shard.segment().shortage() == Some(Shortage::Map) {
+        return Err(TxnError::MapFull);
     }
     let pressure = shard.segment().pressure();
     if pressure <= PRESSURE_SLOW {
         return Ok(());
     }
+    gateway.metrics().slowed.increment(1);
     let share = ((pressure - PRESSURE_SLOW) / (1.0 - PRESSURE_SLOW)).clamp(0.0, 1.0);
     limits.wait(host::clock::sleep(PRESSURE_STEP.mul_f64(share))).await?;
     let started = limits.host.clock.monotonic();
@@ -374,8 +382,26 @@ async fn admit(limits: &wait::Limits<'_>, shard: &Shard) -> Result<()> {
     Ok(())
 }
 
+fn has_room(shard: &Shard) -> Result<()> {
+    if !shard.has_room() {
+        return Err(TxnError::DiskFull("no room for the log".into()));
+    }
+    match shard.segment().shortage() {
+        Some(Shortage::Disk) => Err(TxnError::DiskFull("the disk of the data folder is full".into())),
+        Some(Shortage::Map) | None => Ok(()),
+    }
+}
+
 /// Sends the parts of a large transaction ahead, a few at a time; they are invisible until the commit names them.
 async fn stage(shard: &Shard, id: &OpenId, work: &mut Work) -> Result<u32> {
+    let staged = send_stages(shard, id, work).await;
+    if staged.is_err() {
+        drop_staged(shard, id, 1);
+    }
+    staged
+}
+
+async fn send_stages(shard: &Shard, id: &OpenId, work: &mut Work) -> Result<u32> {
     let mut under_way: VecDeque<Arc<Slot<Outcome>>> = VecDeque::new();
     let mut count = 0;
     for part in std::mem::take(&mut work.parts) {
@@ -385,6 +411,8 @@ async fn stage(shard: &Shard, id: &OpenId, work: &mut Work) -> Result<u32> {
         {
             return Err(TxnError::NotServing);
         }
+        // A disk that has become full meanwhile.
+        has_room(shard)?;
         under_way.push_back(shard.submit(command::stage(id.txn, id.watermark, count, &part), None)?);
         count += 1;
     }
@@ -530,8 +558,9 @@ async fn commit_many(
     let mut works = Vec::new();
     for home in homes {
         let shard = gateway.shard(*home).ok_or(TxnError::NotServing)?.clone();
-        admit(&limits(ending), &shard).await?;
-        works.push((*home, shard, Work::take(&gateway, ending, *home, snapshot, ending.owner)?));
+        let work = Work::take(&gateway, ending, *home, snapshot, ending.owner)?;
+        admit(&gateway, &limits(ending), &shard, work.puts).await?;
+        works.push((*home, shard, work));
     }
     let answer = Slot::new();
     let told = answer.clone();

@@ -65,6 +65,9 @@ pub enum TxnError {
     NotServing,
     #[error("disk full: {0}")]
     DiskFull(String),
+    /// The segment has reached `Limits::segment_bytes`.
+    #[error("segment full")]
+    MapFull,
     /// The snapshot lies before what is still kept.
     #[error("snapshot too old")]
     SnapshotTooOld,
@@ -126,6 +129,10 @@ impl TxnError {
             TxnError::NotServing => new(SqlState::CANNOT_CONNECT_NOW, "the shard has no leader that serves"),
             TxnError::DiskFull(what) => {
                 new(SqlState::DISK_FULL, &format!("could not extend storage: {what}")).hint("Check free disk space.")
+            }
+            TxnError::MapFull => {
+                new(SqlState::DISK_FULL, "could not extend storage: the data has reached \"max_segment_size\"")
+                    .hint("Delete rows or drop tables (their space is free when their history is over), or raise max_segment_size and restart.")
             }
             TxnError::SnapshotTooOld => new(SqlState::SNAPSHOT_TOO_OLD, "snapshot too old"),
             TxnError::FutureTimestamp => {

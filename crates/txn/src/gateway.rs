@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::snapshots::Snapshots;
 use crate::transaction::{SessionId, Transaction, TxnOptions};
 use crate::{Home, Mutation, RelationRef, Result, StorageId, Timestamp, TxnError};
-use consensus::{GroupOptions, RaftNode};
+use consensus::{GroupOptions, RaftNode, Rehearsal};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use host::Host;
@@ -47,10 +47,19 @@ pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<consensus::Group>> + 
 
 impl Groups for RaftNode {
     fn start<'a>(&'a self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Starting<'a> {
-        let is_busy = name == "data";
-        let id = if is_busy { 2 } else { 1 };
-        Box::pin(async move { Ok(self.add_group(GroupOptions { id, replica, is_busy }).await?) })
+        Box::pin(async move { Ok(self.add_group(group_options(name, replica)).await?) })
     }
+}
+
+impl Groups for Rehearsal {
+    fn start<'a>(&'a self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Starting<'a> {
+        Box::pin(async move { Ok(self.add_group(group_options(name, replica))?) })
+    }
+}
+
+fn group_options(name: &str, replica: Arc<dyn consensus::Replica>) -> GroupOptions {
+    let is_busy = name == "data";
+    GroupOptions { id: if is_busy { 2 } else { 1 }, replica, is_busy }
 }
 
 /// What the meta shard holds from the start, on an empty folder.
@@ -76,6 +85,8 @@ pub struct Limits {
     pub commit_bytes: usize,
     /// Bytes of one staged part.
     pub stage_bytes: usize,
+    /// Bytes that a segment's file may have in use.
+    pub segment_bytes: usize,
 }
 
 impl Default for Limits {
@@ -87,6 +98,7 @@ impl Default for Limits {
             buffers_bytes: 4 << 30,
             commit_bytes: 4 << 20,
             stage_bytes: 1 << 20,
+            segment_bytes: 1 << 40,
         }
     }
 }
@@ -143,6 +155,8 @@ pub struct Gateway {
     coordinating: Mutex<HashSet<TxnId, FixedState>>,
     temporary: Mutex<HashMap<SessionId, Arc<Temporary>, FixedState>>,
     retention: Mutex<HashMap<StorageId, u64, FixedState>>,
+    /// Storages that took the place of another while this node runs, and when: what was before is not in them.
+    replaced: Mutex<HashMap<StorageId, Timestamp, FixedState>>,
     horizon: AtomicU64,
     /// Bytes that transactions have reserved of `Limits::buffers_bytes`.
     buffered: AtomicUsize,
@@ -173,12 +187,26 @@ impl Gateway {
 
     /// Opens (or makes) the segments `meta` and `data`, replays the log, and returns when both shards serve.
     pub async fn start(options: GatewayOptions) -> Result<Arc<Gateway>> {
+        Gateway::start_on(options, false).await
+    }
+
+    /// As `start`, over a stopped node's folder of which no byte is to change: what is applied stays in memory. For
+    /// `groups` that write nothing either.
+    pub async fn rehearse(options: GatewayOptions) -> Result<Arc<Gateway>> {
+        Gateway::start_on(options, true).await
+    }
+
+    async fn start_on(options: GatewayOptions, is_read_only: bool) -> Result<Arc<Gateway>> {
         let oracle = Arc::new(Oracle::new(options.host.clone()));
         let waits = Arc::new(WaitGraph::default());
         let mut shards = Vec::new();
         for (number, name) in ["meta", "data"].into_iter().enumerate() {
             let segment = match (&options.folder, &options.memory) {
-                (Some(folder), _) => SegmentOptions::on_disk(folder.join(name), name),
+                (Some(folder), _) => SegmentOptions {
+                    map_size: options.limits.segment_bytes,
+                    is_read_only,
+                    ..SegmentOptions::on_disk(folder.join(name), name)
+                },
                 (None, memory) => SegmentOptions {
                     memory: memory.as_ref().and_then(|memory| memory.get(number).cloned()),
                     ..SegmentOptions::in_memory(name)
@@ -211,6 +239,7 @@ impl Gateway {
             coordinating: Mutex::default(),
             temporary: Mutex::default(),
             retention: Mutex::default(),
+            replaced: Mutex::default(),
             horizon: AtomicU64::new(0),
             buffered: AtomicUsize::new(0),
             is_stopped: AtomicBool::new(false),
@@ -458,6 +487,20 @@ impl Gateway {
         }
     }
 
+    /// At `ts` a relation's rows went to this storage, and what it had before was left behind (TRUNCATE, a rewrite).
+    pub fn note_replaced(&self, storage: StorageId, ts: Timestamp) {
+        let mut replaced = self.replaced.lock();
+        // Those are too old by themselves by now.
+        replaced.retain(|storage, at| *at > self.oldest_kept(*storage));
+        replaced.insert(storage, ts);
+    }
+
+    /// Before it no past moment of the storage can be read.
+    fn oldest_kept(&self, storage: StorageId) -> Timestamp {
+        let kept = self.retention.lock().get(&storage).copied().unwrap_or(RETENTION_US);
+        Timestamp(self.oracle.current().0.saturating_sub(kept << 12))
+    }
+
     pub fn on_catalog_commit(&self, listener: CatalogListener) {
         self.meta.set_listener(Box::new(move |ts, mutations| {
             let is_catalog = |mutation: &&Mutation| mutation.relation.0 < CATALOG_STORAGE_END;
@@ -570,9 +613,9 @@ impl Gateway {
         if !is_as_of {
             return self.check_age(at);
         }
-        let kept = self.retention.lock().get(&relation.storage).copied().unwrap_or(RETENTION_US);
-        let oldest = self.oracle.current().0.saturating_sub(kept << 12);
-        if at.0 < oldest { Err(TxnError::SnapshotTooOld) } else { Ok(()) }
+        let replaced = self.replaced.lock().get(&relation.storage).copied();
+        let oldest = replaced.unwrap_or_default().max(self.oldest_kept(relation.storage));
+        if at < oldest { Err(TxnError::SnapshotTooOld) } else { Ok(()) }
     }
 
     fn temporary_of(&self, session: SessionId) -> Result<Arc<Temporary>> {

@@ -11,6 +11,8 @@ pub struct Metrics {
     pub locked_ahead: Counter,
     pub escalations: Counter,
     pub recoveries: Counter,
+    /// Commits that waited because more was committed than flushed.
+    pub slowed: Counter,
 }
 
 impl Metrics {
@@ -23,6 +25,7 @@ impl Metrics {
             locked_ahead: metrics::counter!("hyrax_txn_locked_ahead_total"),
             escalations: metrics::counter!("hyrax_txn_lock_escalations_total"),
             recoveries: metrics::counter!("hyrax_txn_recoveries_total"),
+            slowed: metrics::counter!("hyrax_txn_slowed_total"),
         }
     }
 
@@ -35,7 +38,7 @@ impl Metrics {
             },
             TxnError::SchemaChanged { .. } => "schema changed",
             TxnError::UnknownOutcome => "unknown outcome",
-            TxnError::DiskFull(_) => "disk full",
+            TxnError::DiskFull(_) | TxnError::MapFull => "disk full",
             TxnError::Cancelled | TxnError::Deadline | TxnError::Terminated => "cancelled",
             _ => "other",
         };

@@ -196,28 +196,17 @@ fn failed(what: &str, source: io::Error) -> StorageError {
 /// A group's state from its part of the log.
 fn restore(node: u64, common: Arc<NodeShared>, options: &GroupOptions, found: GroupLog) -> Result<Shared> {
     let group = options.id;
-    let damaged = |what: &str| StorageError::Corrupt(format!("log of group {group}: {what}"));
     let state = |number: u8| found.states.get(usize::from(number)).and_then(Option::as_ref);
-    let vote = state(types::STATE_VOTE).map(|bytes| types::decode_vote(bytes).ok_or_else(|| damaged("vote")));
+    let vote = state(types::STATE_VOTE).map(|bytes| types::decode_vote(bytes).ok_or_else(|| damaged(group, "vote")));
     let membership = state(types::STATE_MEMBERSHIP)
-        .map(|bytes| types::decode_stored_membership(bytes).ok_or_else(|| damaged("membership")));
+        .map(|bytes| types::decode_stored_membership(bytes).ok_or_else(|| damaged(group, "membership")));
     let mut log = Window { purged: found.purged.map(|(index, term)| types::log_id(term, index)), ..Window::default() };
     for entry in found.entries {
-        let payload = match entry.flavor {
-            types::FLAVOR_NORMAL => Payload::Normal(Batch(entry.payload)),
-            types::FLAVOR_BLANK => Payload::Blank,
-            types::FLAVOR_MEMBERSHIP => {
-                Payload::Membership(types::decode_membership(&entry.payload).ok_or_else(|| damaged("membership"))?)
-            }
-            _ => return Err(damaged("an entry of unknown kind")),
-        };
-        log.entries.push_back(LogEntry { log_id: types::log_id(entry.term, entry.index), payload });
+        let log_id = types::log_id(entry.term, entry.index);
+        log.entries.push_back(LogEntry { log_id, payload: payload(group, entry)? });
     }
     let flushed = options.replica.flushed();
-    if flushed > 0 && log.id_of(flushed).is_none() {
-        let last = log.last().map_or(0, |id| id.index);
-        return Err(damaged(&format!("the segment has entry {flushed}, the log ends at {last}")));
-    }
+    reaches(group, flushed, log.purged.map_or(0, |id| id.index), log.last().map_or(0, |id| id.index))?;
     Ok(Shared {
         group,
         node,
@@ -231,6 +220,37 @@ fn restore(node: u64, common: Arc<NodeShared>, options: &GroupOptions, found: Gr
         in_flight: AtomicUsize::new(0),
         proposer: Notify::new(),
     })
+}
+
+fn damaged(group: u64, what: &str) -> StorageError {
+    StorageError::Corrupt(format!("log of group {group}: {what}"))
+}
+
+fn payload(group: u64, entry: storage::wal::LogEntry) -> Result<Payload> {
+    Ok(match entry.flavor {
+        types::FLAVOR_NORMAL => Payload::Normal(Batch(entry.payload)),
+        types::FLAVOR_BLANK => Payload::Blank,
+        types::FLAVOR_MEMBERSHIP => {
+            Payload::Membership(types::decode_membership(&entry.payload).ok_or_else(|| damaged(group, "membership"))?)
+        }
+        _ => return Err(damaged(group, "an entry of unknown kind")),
+    })
+}
+
+/// The batch of an entry that has one.
+pub(crate) fn batch_of(group: u64, entry: storage::wal::LogEntry) -> Result<Option<Bytes>> {
+    Ok(match payload(group, entry)? {
+        Payload::Normal(Batch(batch)) => Some(batch),
+        Payload::Blank | Payload::Membership(_) => None,
+    })
+}
+
+/// What is flushed must be in the log or purged from it: a log that ends before it is not this segment's.
+pub(crate) fn reaches(group: u64, flushed: u64, purged: u64, last: u64) -> Result<()> {
+    if flushed == 0 || (purged..=last).contains(&flushed) {
+        return Ok(());
+    }
+    Err(damaged(group, &format!("the segment has entry {flushed}, the log has {purged} to {last}")))
 }
 
 /// Timings of a group alone: it is elected at once when it starts and nobody waits for its heartbeats, so the clock

@@ -152,14 +152,18 @@ pub fn read_own(txn: &ReadTxn) -> Result<Own> {
 }
 
 pub fn write_own(txn: &mut WriteTxn<'_>, applied: u64, state: &[u8], drops: &Drops) -> Result<()> {
+    txn.put(OWN, KEY_FORMAT, &FORMAT.to_le_bytes())?;
+    txn.put(OWN, KEY_APPLIED, &applied.to_le_bytes())?;
+    txn.put(OWN, KEY_STATE, state)?;
+    write_drops(txn, drops)
+}
+
+pub fn write_drops(txn: &mut WriteTxn<'_>, drops: &Drops) -> Result<()> {
     let mut list = Vec::with_capacity(drops.len() * 12);
     for (id, ts) in drops {
         list.extend_from_slice(&id.0.to_le_bytes());
         list.extend_from_slice(&ts.0.to_le_bytes());
     }
-    txn.put(OWN, KEY_FORMAT, &FORMAT.to_le_bytes())?;
-    txn.put(OWN, KEY_APPLIED, &applied.to_le_bytes())?;
-    txn.put(OWN, KEY_STATE, state)?;
     txn.put(OWN, KEY_DROPS, &list)
 }
 

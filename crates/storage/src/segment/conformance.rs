@@ -187,7 +187,7 @@ fn full_disk_refuses_the_flush_loses_nothing_and_heals() {
 #[test]
 fn map_full_wrapped_error() {
     let ground = Ground::Disk(tempfile::tempdir().unwrap());
-    let small = SegmentOptions { map_size: 1 << 20, ..ground.options() };
+    let small = SegmentOptions { map_size: 1 << 20, map_reserve: 0, ..ground.options() };
     let (segment, _) = Segment::open(Host::real(), small).unwrap();
     let row = "x".repeat(1000);
     let mutations: Vec<Mutation> = (0..3000_u32).map(|n| put(&n.to_be_bytes(), &row)).collect();

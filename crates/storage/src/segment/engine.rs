@@ -43,6 +43,14 @@ impl Engine {
         }
     }
 
+    /// Whether the pages in use take `limit` bytes or more.
+    pub fn is_full(&self, limit: u64) -> Result<bool> {
+        match self {
+            Engine::Lmdb(engine) => engine.is_full(limit),
+            Engine::Memory(_) => Ok(false),
+        }
+    }
+
     /// Makes slots up to `count`, in a durable transaction of its own.
     pub fn make_slots(&self, count: u32) -> Result<()> {
         match self {

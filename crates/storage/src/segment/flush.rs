@@ -88,18 +88,45 @@ pub fn write(
         }
         let budget = collect::budget(cut.delta.versions());
         position.step(txn, &mut relations, horizon, budget)?;
-        for id in cut.remove {
-            let Some(relation) = relations.remove(id) else { continue };
-            txn.clear(relation.rows_slot())?;
-            if let Some(slot) = relation.history_slot() {
-                txn.clear(slot)?;
-            }
-            base::remove_relation(txn, *id)?;
-        }
+        remove(txn, &mut relations, cut.remove)?;
         base::write_own(txn, cut.applied, cut.state, cut.drops)
     })?;
     *collector = position;
     Ok(relations)
+}
+
+/// What a flush does besides writing rows, for a segment that nobody writes to: a step of the collection, and the
+/// relations whose time has come. Without anything to remove no page is written.
+pub fn collect(
+    engine: &Engine,
+    (due, drops): (&[StorageId], &Drops),
+    mut relations: Relations,
+    horizon: &dyn Fn(StorageId) -> Timestamp,
+    collector: &mut Collector,
+) -> Result<Relations> {
+    let mut position = collector.clone();
+    engine.write(|txn| {
+        position.step(txn, &mut relations, horizon, collect::budget(0))?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        remove(txn, &mut relations, due)?;
+        base::write_drops(txn, drops)
+    })?;
+    *collector = position;
+    Ok(relations)
+}
+
+fn remove(txn: &mut WriteTxn<'_>, relations: &mut Relations, due: &[StorageId]) -> Result<()> {
+    for id in due {
+        let Some(relation) = relations.remove(id) else { continue };
+        txn.clear(relation.rows_slot())?;
+        if let Some(slot) = relation.history_slot() {
+            txn.clear(slot)?;
+        }
+        base::remove_relation(txn, *id)?;
+    }
+    Ok(())
 }
 
 struct RelationWriter {

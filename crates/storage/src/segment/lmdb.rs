@@ -11,7 +11,8 @@ use crate::{Result, StorageError};
 use arc_swap::ArcSwap;
 use heed::types::Bytes;
 use heed::{
-    CommitOrAbort, CommitToken, Database, Env, EnvOpenOptions, MdbError, OnCommit, PutFlags, RoTxn, RwTxn, WithoutTls,
+    CommitOrAbort, CommitToken, Database, Env, EnvFlags, EnvOpenOptions, MdbError, OnCommit, PutFlags, RoTxn, RwTxn,
+    WithoutTls,
 };
 use host::Files;
 use std::ops::Bound;
@@ -27,8 +28,8 @@ pub type Backward<'t> = heed::RoRevRange<'t, Bytes, Bytes>;
 const READERS_MAX: u32 = 4096;
 /// Relations and their histories (`architecture.md` §9), and the own slot.
 pub const SLOTS_MAX: u32 = 32_768;
-/// A disk with less than this is full.
-const FREE_MIN: u64 = 4 << 20;
+/// A write that was cut short on a disk with less than this was cut short by its end.
+const CUT_SHORT_BELOW: u64 = 4 << 20;
 /// Databases opened by one small transaction.
 const OPEN_CHUNK: u32 = 64;
 
@@ -86,6 +87,17 @@ impl LmdbEngine {
         Ok(engine)
     }
 
+    /// The last committed state, for reading alone: no byte of the folder changes.
+    pub fn open_to_read(files: Arc<dyn Files>, folder: &Path) -> Result<LmdbEngine> {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.max_dbs(SLOTS_MAX + 1);
+        // SAFETY: as above; nobody writes while the folder is locked, so readers need no table of readers.
+        let env = unsafe { options.flags(EnvFlags::READ_ONLY | EnvFlags::NO_LOCK).open(folder) }.map_err(error)?;
+        let engine = LmdbEngine { files, folder: folder.to_owned(), env, tables: ArcSwap::default() };
+        engine.open_slots()?;
+        Ok(engine)
+    }
+
     fn open_slots(&self) -> Result<()> {
         loop {
             let known = self.slots();
@@ -139,6 +151,22 @@ impl LmdbEngine {
         Ok(())
     }
 
+    /// Whether the pages in use, of all tables, take `limit` bytes or more. Looks at each table's own record of it.
+    pub fn is_full(&self, limit: u64) -> Result<bool> {
+        let read = self.read()?;
+        let mut pages = 0;
+        for table in read.tables.iter() {
+            let stat = table.stat(&read.txn).map_err(error)?;
+            let page_bytes = u64::from(stat.page_size);
+            // Mostly the file alone tells: it never had so many pages.
+            if (self.env.info().last_page_number as u64 + 1) * page_bytes < limit {
+                return Ok(false);
+            }
+            pages += (stat.branch_pages + stat.leaf_pages + stat.overflow_pages) as u64 * page_bytes;
+        }
+        Ok(pages >= limit)
+    }
+
     pub fn read(&self) -> Result<Read> {
         // The tables first: a table opened after the transaction began would not be valid in it.
         let tables = self.tables.load_full();
@@ -164,7 +192,7 @@ impl LmdbEngine {
     fn error_of_write(&self, error: StorageError) -> StorageError {
         let StorageError::Io { source, .. } = &error else { return error };
         let is_short = source.raw_os_error() == Some(libc::EIO);
-        if is_short && self.files.free_bytes(&self.folder).is_ok_and(|free| free < FREE_MIN) {
+        if is_short && self.files.free_bytes(&self.folder).is_ok_and(|free| free < CUT_SHORT_BELOW) {
             return StorageError::DiskFull("the segment's disk (a write was cut short)".into());
         }
         error

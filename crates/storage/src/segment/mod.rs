@@ -15,11 +15,13 @@
 //! I3  A version is readable at `at` for every `at` at or above the horizon.
 //! I4  No LMDB reader outlives the next generation or two (`view`).
 //!
-//! A full disk: the flush is refused and tried again each second, the frozen delta stays, reads go on, `pressure`
-//! rises and writers are to be refused by those above. Any other write error is fatal (`SegmentOptions::fatal`).
+//! A full disk, or a full map: `shortage` says so before a flush meets it, and writers are to be refused by those above
+//! (`space`). A flush that is refused is tried again each second; the frozen delta stays and reads go on. Any other write
+//! error is fatal (`SegmentOptions::fatal`).
 //!
 //! `delta` is the memory side, `engine` (with `lmdb`, `memory`) the disk side, `stored` the bytes, `base` one
-//! committed state, `walk` and `view` the readers, `flush` and `collect` the writer.
+//! committed state, `walk`, `view` and `versions` the readers, `flush` and `collect` the writer, `space` whether there is room, `verify`
+//! whether all is well.
 
 mod base;
 mod block;
@@ -29,19 +31,27 @@ mod engine;
 mod flush;
 mod lmdb;
 mod memory;
+mod space;
 mod stored;
+mod verify;
+mod versions;
 mod view;
 mod walk;
 mod writer;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod tests;
 
 pub use block::Block;
 pub use memory::{Gate, MemoryStore};
+pub use space::{FREE_MIN, MAP_RESERVE, Shortage};
+pub use verify::Verified;
+pub use versions::{Chunk, Versions};
 pub use view::{Cursor, Newest, Value, Version, View};
 pub use walk::Entry;
-pub use writer::{ApplyEntry, Recovered, Segment, Verified};
+pub use writer::{ApplyEntry, Recovered, Segment};
 
 use crate::Fatal;
 use base::BaseState;
@@ -69,6 +79,8 @@ pub trait StateImage: Send + Sync + 'static {
 pub struct SegmentOptions {
     /// `None`: the in-memory engine. It has no thread: a flush runs in the state machine's.
     pub folder: Option<PathBuf>,
+    /// The folder's base is only read, and never flushed to: what is applied stays in memory. It must be there already.
+    pub is_read_only: bool,
     /// What the in-memory engine keeps over a reopening; `None` is a new one.
     pub memory: Option<Arc<MemoryStore>>,
     /// For messages and thread names.
@@ -77,8 +89,10 @@ pub struct SegmentOptions {
     pub flush_rows: u64,
     pub flush_bytes: u64,
     pub flush_after: Duration,
-    /// Bytes of address space; the file grows as it is filled.
+    /// Bytes of pages that may be in use; the file grows as it is filled. The address space taken is `map_reserve` more.
     pub map_size: usize,
+    /// For deletions, when the rest is full.
+    pub map_reserve: usize,
     /// How long superseded versions are kept, in microseconds, where `set_retention` says nothing else.
     pub history_us: u64,
     /// The unflushed delta's limit in bytes: `pressure` is 1 there.
@@ -97,12 +111,14 @@ impl SegmentOptions {
     pub fn in_memory(name: impl Into<String>) -> SegmentOptions {
         SegmentOptions {
             folder: None,
+            is_read_only: false,
             memory: None,
             name: name.into(),
             flush_rows: 200_000,
             flush_bytes: 64 << 20,
             flush_after: Duration::from_secs(5),
             map_size: 1 << 40,
+            map_reserve: MAP_RESERVE,
             history_us: 60_000_000,
             delta_bytes_max: 512 << 20,
             fatal: crate::fatal_abort(),

@@ -83,7 +83,15 @@ impl View {
         View { generation, txn: Some(txn), not_send: PhantomData }
     }
 
-    fn txn(&self) -> &ReadTxn {
+    pub(super) fn relation(&self, id: StorageId) -> Option<&base::Relation> {
+        self.generation.base.relations.get(&id)
+    }
+
+    pub(super) fn deltas(&self) -> impl Iterator<Item = &Arc<super::Delta>> {
+        self.generation.deltas()
+    }
+
+    pub(super) fn txn(&self) -> &ReadTxn {
         match &self.txn {
             Some(txn) => txn,
             None => unreachable!("a view has its transaction until it is dropped"),
@@ -218,7 +226,7 @@ const RUN_FIRST: usize = 8;
 const RUN_MAX: usize = 512;
 
 /// Rows of one delta in order, copied out in growing runs so that no lock is held between rows.
-struct DeltaWalk {
+pub(super) struct DeltaWalk {
     delta: Arc<RelationDelta>,
     range: KeyRange,
     direction: Direction,
@@ -229,7 +237,7 @@ struct DeltaWalk {
 }
 
 impl DeltaWalk {
-    fn new(delta: Arc<RelationDelta>, range: &KeyRange, direction: Direction) -> DeltaWalk {
+    pub(super) fn new(delta: Arc<RelationDelta>, range: &KeyRange, direction: Direction) -> DeltaWalk {
         let range = range.clone();
         let mut walk =
             DeltaWalk { delta, range, direction, run: Vec::new(), position: 0, limit: RUN_FIRST, is_last: false };
@@ -254,11 +262,11 @@ impl DeltaWalk {
         self.limit = (self.limit * 4).min(RUN_MAX);
     }
 
-    fn head(&self) -> Option<&Arc<Row>> {
+    pub(super) fn head(&self) -> Option<&Arc<Row>> {
         self.run.get(self.position)
     }
 
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.position += 1;
         if self.position == self.run.len() && !self.is_last {
             self.fill();

@@ -7,11 +7,14 @@
 use super::base::{self, BaseState, Drops, Relations};
 use super::collect::Collector;
 use super::delta::Delta;
-use super::engine::{Engine, ReadTxn};
+use super::engine::Engine;
 use super::flush::{self, Cut};
 use super::lmdb::LmdbEngine;
 use super::memory::MemoryEngine;
-use super::{Direction, Generation, SegmentOptions, StateImage, View, stored};
+use super::space::{Shortage, Space};
+use super::verify::{self, Verified};
+use super::{Generation, SegmentOptions, StateImage, View};
+use crate::audit::{Audit, FirstFinding};
 use crate::{Mutation, Result, StopOnPanic, StorageError, StorageId, Timestamp};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -19,7 +22,6 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use host::Host;
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -27,6 +29,8 @@ use std::time::Duration;
 
 /// Between two attempts while the disk is full.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often a segment that nobody writes to is looked through for what can be removed.
+const COLLECT_EVERY: Duration = Duration::from_secs(5);
 /// Bytes of transient rows that count like one of others.
 const TRANSIENT_SHARE: u64 = 8;
 /// The flusher's stack: LMDB's spilling and our shallow calls.
@@ -67,6 +71,7 @@ struct Inner {
     /// What only the flusher touches.
     flusher: Mutex<Flusher>,
     orders: Mutex<Orders>,
+    space: Space,
     work: Condvar,
     done: Condvar,
     flush_seconds: metrics::Histogram,
@@ -81,6 +86,13 @@ struct Flusher {
     /// What a frozen delta waits for: its log index and state image.
     pending: Option<(u64, Bytes)>,
     collector: Collector,
+}
+
+/// What the flusher is to do next.
+enum Work {
+    Flush,
+    Collect,
+    End,
 }
 
 #[derive(Default)]
@@ -101,8 +113,13 @@ impl Segment {
         let engine = match &options.folder {
             Some(folder) => {
                 let failed = |source| StorageError::Io { what: format!("segment {}", folder.display()), source };
-                host.files.create_folder(folder).map_err(failed)?;
-                Engine::Lmdb(LmdbEngine::open(host.files.clone(), folder, options.map_size)?)
+                if options.is_read_only {
+                    Engine::Lmdb(LmdbEngine::open_to_read(host.files.clone(), folder)?)
+                } else {
+                    host.files.create_folder(folder).map_err(failed)?;
+                    let map_size = options.map_size.saturating_add(options.map_reserve);
+                    Engine::Lmdb(LmdbEngine::open(host.files.clone(), folder, map_size)?)
+                }
             }
             None => Engine::Memory(MemoryEngine::new(options.memory.clone().unwrap_or_default())),
         };
@@ -112,6 +129,8 @@ impl Segment {
         let base = Arc::new(BaseState::new(engine.clone(), own.relations)?);
         let generation = Generation { active: Arc::default(), frozen: None, base };
         let name = options.name.clone();
+        let space = Space::new(host.clone(), options.folder.clone());
+        space.flushed(engine.is_full(options.map_size as u64)?);
         let inner = Arc::new(Inner {
             host,
             options,
@@ -128,6 +147,7 @@ impl Segment {
             drops: Mutex::new(own.drops),
             flusher: Mutex::default(),
             orders: Mutex::default(),
+            space,
             work: Condvar::new(),
             done: Condvar::new(),
             flush_seconds: metrics::histogram!("hyrax_segment_flush_seconds", "segment" => name.clone()),
@@ -247,6 +267,9 @@ impl Segment {
     /// nothing is lost and the next may succeed.
     pub fn flush(&self) -> Result<()> {
         let inner = &self.inner;
+        if inner.options.is_read_only {
+            return Ok(());
+        }
         let wanted = inner.applied.load(Ordering::Acquire);
         if !inner.has_thread() {
             let mut flusher = inner.flusher.lock();
@@ -298,6 +321,11 @@ impl Segment {
         (bytes as f64 / self.inner.options.delta_bytes_max.max(1) as f64).min(1.0)
     }
 
+    /// Why new writes are to be refused, if they are. Cheap enough for every commit.
+    pub fn shortage(&self) -> Option<Shortage> {
+        self.inner.space.shortage()
+    }
+
     /// Flushes and ends the segment's thread. Lets go of the image too, which mostly holds this segment in turn.
     pub fn close(&self) -> Result<()> {
         let flushed = self.flush();
@@ -319,11 +347,18 @@ impl Segment {
         self.inner.engine.slots()
     }
 
-    /// Reads the whole base: every checksum, and count and sum of each relation against what its flushes said.
-    pub fn verify(&self) -> Result<Verified> {
+    /// Looks at the whole base and tells `audit` what is wrong with it.
+    pub fn audit(&self, audit: &mut dyn Audit) -> Result<Verified> {
         let generation = self.inner.generation.load_full();
-        let Some(txn) = generation.base.txn()? else { return self.verify() };
-        verify(&txn, &generation.base.relations)
+        let Some(txn) = generation.base.txn()? else { return self.audit(audit) };
+        verify::verify(&txn, &generation.base.relations, audit)
+    }
+
+    /// The same; the first thing that is wrong is the error.
+    pub fn verify(&self) -> Result<Verified> {
+        let mut first = FirstFinding::default();
+        let verified = self.audit(&mut first)?;
+        first.0.map_or(Ok(verified), |finding| Err(StorageError::Corrupt(finding)))
     }
 }
 
@@ -334,44 +369,6 @@ impl Drop for Segment {
             self.stop();
         }
     }
-}
-
-/// What `Segment::verify` looked at.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Verified {
-    pub relations: u64,
-    pub rows: u64,
-    pub history_rows: u64,
-}
-
-fn verify(txn: &ReadTxn, relations: &Relations) -> Result<Verified> {
-    let mut all = Verified::default();
-    for (id, relation) in relations {
-        let (mut rows, mut checksum, mut history_rows) = (0, 0, 0);
-        let mut walk = txn.walk(relation.rows_slot(), Bound::Unbounded, Bound::Unbounded, Direction::Forward)?;
-        while let Some((key, value)) = walk.next()? {
-            checksum ^= stored::decode_checked(*id, key, value)?.checksum;
-            rows += 1;
-        }
-        if let Some(slot) = relation.history_slot() {
-            let mut walk = txn.walk(slot, Bound::Unbounded, Bound::Unbounded, Direction::Forward)?;
-            while let Some((key, value)) = walk.next()? {
-                stored::decode_checked(*id, stored::parse_history_key(*id, key)?.entry_key, value)?;
-                history_rows += 1;
-            }
-        }
-        if (rows, checksum, history_rows) != (relation.rows, relation.checksum, relation.history_rows) {
-            let what = format!(
-                "relation {} has {rows} rows (sum {checksum:08x}) and {history_rows} older versions, {} ({:08x}) and {} were written",
-                id.0, relation.rows, relation.checksum, relation.history_rows
-            );
-            return Err(StorageError::Corrupt(what));
-        }
-        all.relations += 1;
-        all.rows += rows;
-        all.history_rows += history_rows;
-    }
-    Ok(all)
 }
 
 /// The effects of one log entry, while they are written.
@@ -402,7 +399,7 @@ impl Drop for ApplyEntry<'_> {
 
 impl Inner {
     fn has_thread(&self) -> bool {
-        self.options.folder.is_some()
+        self.options.folder.is_some() && !self.options.is_read_only
     }
 
     fn now(&self) -> Timestamp {
@@ -421,6 +418,9 @@ impl Inner {
         let active = self.generation.load().active.clone();
         let is_full =
             active.versions() >= self.options.flush_rows || self.bytes_to_flush(&active) >= self.options.flush_bytes;
+        if self.options.is_read_only {
+            return;
+        }
         if !self.has_thread() {
             if is_full && let Some(mut flusher) = self.flusher.try_lock() {
                 // A full store is met again at the next entry; `pressure` tells meanwhile.
@@ -446,8 +446,12 @@ impl Inner {
     /// The flusher's life.
     fn run(&self) {
         let _stop = StopOnPanic { fatal: &self.options.fatal, place: "the flush of a segment" };
-        while self.wait_for_work() {
-            let result = self.flush(&mut self.flusher.lock());
+        loop {
+            let result = match self.wait_for_work() {
+                Work::Flush => self.flush(&mut self.flusher.lock()),
+                Work::Collect => self.collect(&mut self.flusher.lock()),
+                Work::End => break,
+            };
             let mut orders = self.orders.lock();
             match result {
                 Ok(()) => orders.dirty_since = None,
@@ -468,39 +472,86 @@ impl Inner {
                 }
             }
             self.done.notify_all();
+            drop(orders);
+            // A delta that is flushed was most of what the node held.
+            host::spawn::give_memory_back();
         }
         self.orders.lock().is_ended = true;
         self.done.notify_all();
     }
 
-    /// True when there is something to flush, false at the end.
-    fn wait_for_work(&self) -> bool {
+    fn wait_for_work(&self) -> Work {
         let mut orders = self.orders.lock();
+        let begun = self.host.clock.monotonic();
         loop {
             let (applied, flushed) = (self.applied.load(Ordering::Acquire), self.flushed.load(Ordering::Acquire));
             if orders.is_closing {
-                return false;
+                return Work::End;
             }
             if orders.wanted > flushed || self.is_due.load(Ordering::Acquire) {
-                return true;
+                return Work::Flush;
             }
+            let now = self.host.clock.monotonic();
             if applied == flushed {
                 orders.dirty_since = None;
+                if now.saturating_sub(begun) >= COLLECT_EVERY {
+                    return Work::Collect;
+                }
                 self.work.wait_for(&mut orders, self.options.flush_after.min(Duration::from_secs(1)));
                 continue;
             }
-            let now = self.host.clock.monotonic();
             let since = *orders.dirty_since.get_or_insert(now);
             let waited = now.saturating_sub(since);
             if waited >= self.options.flush_after {
-                return true;
+                return Work::Flush;
             }
             self.work.wait_for(&mut orders, self.options.flush_after - waited);
         }
     }
 
-    /// Freezes what is there (unless an earlier cut still waits) and writes it into the base.
     fn flush(&self, flusher: &mut Flusher) -> Result<()> {
+        let flushed = self.flush_cut(flusher);
+        self.note_space(&flushed);
+        flushed
+    }
+
+    fn note_space(&self, result: &Result<()>) {
+        match result {
+            Ok(()) => self.space.flushed(self.engine.is_full(self.options.map_size as u64).unwrap_or(false)),
+            Err(StorageError::DiskFull(_)) => self.space.refused(),
+            Err(_) => {}
+        }
+    }
+
+    /// A step of the collection, where no flush takes one along.
+    fn collect(&self, flusher: &mut Flusher) -> Result<()> {
+        let generation = self.generation.load_full();
+        let old = &generation.base.relations;
+        let (remove, drops) = self.due_drops(old);
+        if remove.is_empty() && old.values().all(|relation| relation.history_rows == 0) {
+            return Ok(());
+        }
+        let horizon = |relation: StorageId| self.horizon_of(relation);
+        let cut = (&remove[..], &drops);
+        let collected = flush::collect(&self.engine, cut, old.clone(), &horizon, &mut flusher.collector);
+        let result = collected.and_then(|relations| {
+            if relations != *old || !remove.is_empty() {
+                self.publish(generation.frozen.clone(), BaseState::new(self.engine.clone(), relations)?);
+                self.forget_dropped(&remove);
+            }
+            Ok(())
+        });
+        self.note_space(&result);
+        result
+    }
+
+    fn forget_dropped(&self, removed: &[StorageId]) {
+        self.drops.lock().retain(|(id, _)| !removed.contains(id));
+        self.retention.write().retain(|id, _| !removed.contains(id));
+    }
+
+    /// Freezes what is there (unless an earlier cut still waits) and writes it into the base.
+    fn flush_cut(&self, flusher: &mut Flusher) -> Result<()> {
         if flusher.pending.is_none() {
             flusher.pending = self.freeze();
         }
@@ -522,10 +573,7 @@ impl Inner {
         let horizon = |relation: StorageId| self.horizon_of(relation);
         let relations = flush::write(&self.engine, &cut, relations, &horizon, &mut flusher.collector)?;
         self.publish(None, BaseState::new(self.engine.clone(), relations)?);
-        self.drops.lock().retain(|(id, _)| !remove.contains(id));
-        let mut retention = self.retention.write();
-        retention.retain(|id, _| !remove.contains(id));
-        drop(retention);
+        self.forget_dropped(&remove);
         flusher.pending = None;
         self.flushed.store(applied, Ordering::Release);
         self.flush_seconds.record((self.host.clock.monotonic() - begun).as_secs_f64());

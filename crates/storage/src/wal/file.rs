@@ -69,7 +69,12 @@ pub fn of_io(what: &str, source: std::io::Error) -> StorageError {
 impl Folder {
     pub fn open(files: Arc<dyn Files>, path: &Path, file_bytes: u64) -> Result<Folder> {
         files.create_folder(path).map_err(|error| of_space("log folder", error))?;
-        Ok(Folder { files, path: path.to_owned(), file_bytes })
+        Ok(Folder::of(files, path, file_bytes))
+    }
+
+    /// One that is there.
+    pub fn of(files: Arc<dyn Files>, path: &Path, file_bytes: u64) -> Folder {
+        Folder { files, path: path.to_owned(), file_bytes }
     }
 
     fn path_of(&self, number: u64) -> PathBuf {

@@ -34,7 +34,37 @@ mod tests;
 pub use recover::{GroupLog, LogEntry};
 pub use writer::{Done, Wal, WalOptions};
 
+use crate::Result;
 use bytes::Bytes;
+use host::Files;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A log that was read and left as it is.
+pub struct Contents {
+    pub groups: BTreeMap<u64, GroupLog>,
+    pub files: u64,
+    pub records: u64,
+    /// Where a crash cut a write off: a file's name and the offset in it.
+    pub torn: Option<(String, u64)>,
+}
+
+/// Reads the log of a node that does not run, as `Wal::open` would, and writes nothing. Errors are what `Wal::open` would
+/// refuse too.
+pub fn read(files: Arc<dyn Files>, path: &Path, file_bytes: u64) -> Result<Contents> {
+    let folder = file::Folder::of(files, path, file_bytes);
+    let found = recover::recover(&folder)?;
+    Ok(found.map_or_else(
+        || Contents { groups: BTreeMap::new(), files: 0, records: 0, torn: None },
+        |found| Contents {
+            files: found.files.len() as u64,
+            records: found.records,
+            torn: found.torn.map(|(number, offset)| (folder.name_of(number), offset)),
+            groups: found.groups,
+        },
+    ))
+}
 
 /// What a record says about its group.
 #[derive(Clone, Debug, PartialEq, Eq)]

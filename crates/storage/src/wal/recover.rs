@@ -43,9 +43,15 @@ pub struct Found {
     /// Whether the last file has something like a record of its own from there on. (What is left of its earlier life
     /// has another number and never counts.)
     pub has_remains: bool,
+    /// Sound records up to there.
+    pub records: u64,
+    /// Where a write was cut off by a crash: file and offset.
+    pub torn: Option<(u64, u64)>,
+    /// Files behind a torn tail: they hold nothing that counts.
+    pub void_files: Vec<u64>,
 }
 
-/// Reads all files. None is a log that has not begun.
+/// Reads all files, and changes none. None is a log that has not begun.
 pub fn recover(folder: &Folder) -> Result<Option<Found>> {
     let numbers = folder.numbers()?;
     let Some(first) = numbers.first().copied() else { return Ok(None) };
@@ -63,7 +69,15 @@ pub fn recover(folder: &Folder) -> Result<Option<Found>> {
 }
 
 fn empty() -> Found {
-    Found { groups: BTreeMap::new(), files: Vec::new(), offset: 0, has_remains: false }
+    Found {
+        groups: BTreeMap::new(),
+        files: Vec::new(),
+        offset: 0,
+        has_remains: false,
+        records: 0,
+        torn: None,
+        void_files: Vec::new(),
+    }
 }
 
 struct Reader<'f> {
@@ -116,6 +130,7 @@ impl Reader<'_> {
                 return Ok(at);
             };
             self.mark = self.mark.max(header.synced);
+            self.found.records += 1;
             at += size;
             if header.kind == record::KIND_END {
                 return Ok(self.folder.file_bytes as usize);
@@ -199,7 +214,7 @@ impl Reader<'_> {
         StorageError::Corrupt(format!("{}: {what}", self.folder.name_of(number)))
     }
 
-    fn finish(self, numbers: &[u64]) -> Result<Found> {
+    fn finish(mut self, numbers: &[u64]) -> Result<Found> {
         if let Some((number, offset)) = self.hole {
             if self.mark > number * self.folder.file_bytes + offset && !bugs::is_on(Bug::DamageCutOff) {
                 return Err(StorageError::Corrupt(format!(
@@ -208,10 +223,9 @@ impl Reader<'_> {
                     self.folder.name_of(number)
                 )));
             }
-            // Files behind a torn tail hold nothing that counts.
-            for later in numbers.iter().rev().take_while(|later| **later > number) {
-                self.folder.remove(*later)?;
-            }
+            // Where nothing follows that looks like a record, it is simply the end.
+            self.found.torn = self.found.has_remains.then_some((number, offset));
+            self.found.void_files = numbers.iter().copied().filter(|later| *later > number).rev().collect();
         }
         for (id, group) in &self.found.groups {
             let purged = group.purged.map_or(0, |(index, _)| index);

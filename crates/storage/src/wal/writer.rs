@@ -53,6 +53,8 @@ const BUFFER_KEPT: usize = 4 << 20;
 /// A piece of an entry in the rest of a file is not worth less than this.
 const PIECE_MIN: usize = 1024;
 const STACK_BYTES: usize = 512 << 10;
+/// Of a file, what stays for what is under way when no space can be made behind it.
+const ROOM_SHARE: u64 = 4;
 /// Room kept beside a reserved payload: headers, votes and entries of other groups that come between.
 const RESERVE: u64 = 64 << 10;
 
@@ -367,8 +369,8 @@ impl Inner {
             }
             Err(StorageError::DiskFull(what)) => {
                 let writer = self.writer.lock();
-                // A quarter of a file stays for what is under way.
-                let is_low = writer.offset > self.folder.file_bytes / 4 * 3;
+                let left = writer.file.zeroed().saturating_sub(writer.offset);
+                let is_low = left < self.folder.file_bytes / ROOM_SHARE;
                 let was_full = self.is_full.fetch_or(is_low, Ordering::AcqRel);
                 drop(writer);
                 if is_low && !was_full {
@@ -432,6 +434,9 @@ impl Writer {
                 BTreeMap::new(),
             ));
         };
+        for number in &found.void_files {
+            folder.remove(*number)?;
+        }
         let (number, _) = found.files.last().ok_or_else(|| StorageError::Corrupt("the log has no file".into()))?;
         let file = folder.open_file(*number)?;
         if found.has_remains && !bugs::is_on(Bug::RemainsKept) {

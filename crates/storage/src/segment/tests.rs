@@ -1,0 +1,163 @@
+//! Level 1. What a segment does when there is no room: says so before a flush meets it, loses nothing, and heals.
+
+use super::*;
+use crate::wal::{Body, LogRecord, Wal, WalOptions};
+use crate::{Mutation, StorageId, Timestamp};
+use host::files::{File, FileLock, Files};
+use host::{Host, RealFiles};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+const R: StorageId = StorageId(7);
+
+fn write(segment: &Segment, index: u64, rows: std::ops::Range<u32>, value: Option<&str>) {
+    let value = value.map(|value| Bytes::copy_from_slice(value.as_bytes()));
+    let row =
+        |row: u32| Mutation { relation: R, key: Bytes::copy_from_slice(&row.to_be_bytes()), value: value.clone() };
+    segment.apply(index, Timestamp(index), &rows.map(row).collect::<Vec<_>>());
+}
+
+#[track_caller]
+fn within(seconds: u64, mut what: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !what() {
+        assert!(begun.elapsed() < Duration::from_secs(seconds), "not within {seconds} s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The real file system, which says that it has so many bytes left, and takes no more than that in new bytes of files.
+struct Limited(AtomicU64);
+
+struct LimitedFile(Box<dyn File>, std::sync::Arc<Limited>);
+
+impl File for LimitedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let new = (offset + bytes.len() as u64).saturating_sub(self.0.size()?);
+        let take = |left: u64| left.checked_sub(new);
+        match self.1.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
+            Ok(_) => self.0.write_all_at(bytes, offset),
+            Err(_) => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+        }
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.0.set_size(size)
+    }
+}
+
+struct LimitedFiles(std::sync::Arc<Limited>);
+
+impl Files for LimitedFiles {
+    fn open(&self, path: &Path, create: bool) -> io::Result<Box<dyn File>> {
+        Ok(Box::new(LimitedFile(RealFiles.open(path, create)?, self.0.clone())))
+    }
+    fn exists(&self, path: &Path) -> bool {
+        RealFiles.exists(path)
+    }
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        RealFiles.list(folder)
+    }
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        RealFiles.create_folder(folder)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealFiles.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealFiles.remove(path)
+    }
+    fn sync_folder(&self, _folder: &Path) -> io::Result<()> {
+        Ok(())
+    }
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        RealFiles.read(path)
+    }
+    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+        Ok(self.0.0.load(Ordering::SeqCst))
+    }
+    fn lock(&self, path: &Path) -> io::Result<Option<FileLock>> {
+        RealFiles.lock(path)
+    }
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        RealFiles.replace(path, content)
+    }
+}
+
+fn limited(bytes: u64) -> (Host, std::sync::Arc<Limited>) {
+    let disk = std::sync::Arc::new(Limited(AtomicU64::new(bytes)));
+    (Host { files: std::sync::Arc::new(LimitedFiles(disk.clone())), ..Host::real() }, disk)
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_is_said_before_a_flush_meets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, disk) = limited(1 << 30);
+    let options = SegmentOptions { map_size: 1 << 28, ..SegmentOptions::on_disk(folder.path(), "test") };
+    let (segment, _) = Segment::open(host, options).unwrap();
+    assert_eq!(segment.shortage(), None);
+    disk.0.store(FREE_MIN - 1, Ordering::SeqCst);
+    within(1, || segment.shortage() == Some(Shortage::Disk));
+    disk.0.store(FREE_MIN, Ordering::SeqCst);
+    within(1, || segment.shortage().is_none());
+}
+
+#[test]
+fn a_refused_flush_is_a_shortage_until_one_succeeds() {
+    let store = MemoryStore::new();
+    let options = SegmentOptions { memory: Some(store.clone()), ..SegmentOptions::in_memory("test") };
+    let (segment, _) = Segment::open(Host::real(), options).unwrap();
+    store.set_full(true);
+    write(&segment, 1, 0..1, Some("x"));
+    assert!(segment.flush().is_err());
+    assert_eq!(segment.shortage(), Some(Shortage::Disk));
+    store.set_full(false);
+    segment.flush().unwrap();
+    assert_eq!(segment.shortage(), None);
+}
+
+/// Also: a segment that nobody writes to is collected.
+#[test]
+fn a_full_map_heals_by_deleting() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SegmentOptions { map_size: 2 << 20, history_us: 0, ..SegmentOptions::on_disk(folder.path(), "test") };
+    let (segment, _) = Segment::open(Host::real(), options.clone()).unwrap();
+    write(&segment, 1, 0..4000, Some(&"x".repeat(1000)));
+    segment.flush().unwrap();
+    assert_eq!(segment.shortage(), Some(Shortage::Map));
+    drop(segment);
+    let (segment, _) = Segment::open(Host::real(), options).unwrap();
+    assert_eq!(segment.shortage(), Some(Shortage::Map), "after a restart too");
+    write(&segment, 2, 0..3500, None);
+    segment.flush().unwrap();
+    assert_eq!(segment.shortage(), Some(Shortage::Map), "a snapshot may still read what was deleted");
+    segment.set_horizon(Timestamp(3));
+    within(20, || segment.shortage().is_none());
+    assert_eq!(segment.verify().unwrap(), Verified { relations: 1, rows: 500, history_rows: 0 });
+}
+
+/// The current file is not zeroed whole when the disk becomes full: what counts is what may still be written of it.
+#[test]
+fn a_log_file_without_room_refuses_before_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, disk) = limited(3 << 20);
+    let options = WalOptions { file_bytes: 32 << 20, first_zeroed: 1 << 20, ..WalOptions::new(folder.path()) };
+    let (wal, _) = Wal::open(&host, options).unwrap();
+    within(5, || !wal.has_room());
+    let payload = Bytes::from(vec![7; 1000]);
+    let entry =
+        |index| LogRecord { group: 1, index, term: 1, body: Body::Entry { flavor: 0, payload: payload.clone() } };
+    (1..500).for_each(|index| wal.append(&[entry(index)]).unwrap());
+    disk.0.store(1 << 30, Ordering::SeqCst);
+    within(5, || wal.has_room());
+}
