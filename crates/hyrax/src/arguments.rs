@@ -25,6 +25,28 @@ under a second; the same folder starts again at any address. On SIGTERM no new s
 may end within `drain_timeout`, then the node flushes and exits with 0. A second signal ends it at once, and loses nothing
 that was answered.";
 
+const VERIFY: &str = "\
+Looks at everything in the data folder of a node that does not run, and changes nothing in it. The folder stays
+locked meanwhile, so no node can start on it.
+
+What is looked at: every record of the log; the checksum of every stored row and older version, and how many there are of each
+table; the order of each row's versions; each row against its key; each index against its table, both ways; foreign keys.
+What the log has beyond the last flush is applied in memory first, so rows are as the next start would find them.
+
+Each thing that is wrong is a line that begins with FINDING (at most 100, the others are counted).
+
+Exit status: 0 nothing is wrong; 1 something is; 2 the folder can not be looked at (not there, in use, of another version).
+
+What to do about a finding: keep the folder as it is, and copy it before anything else. A damaged log or row means that the disk
+has changed what was written to it: restore a backup on another disk. A wrong index is a fault of Hyrax, please report it; the
+rows are intact, DROP INDEX and CREATE INDEX make it anew.";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  hyrax debug verify /var/lib/hyrax
+  cp -a --reflink=auto /var/lib/hyrax /backup/hyrax && hyrax debug verify /backup/hyrax
+      A copy of a stopped node's folder is a backup; this says whether it is a good one.";
+
 pub fn command() -> Command {
     let start = Command::new("start")
         .about("Run a node")
@@ -40,6 +62,17 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .subcommand(with_settings("check", "Say whether the settings are in order"))
         .subcommand(with_settings("print", "Print every setting with its meaning, as a settings file"));
+    let folder = Arg::new("folder").value_name("DIR").required(true).value_parser(clap::value_parser!(PathBuf));
+    let verify = Command::new("verify")
+        .about("Check everything in a stopped node's data folder")
+        .long_about(VERIFY)
+        .after_help(VERIFY_EXAMPLES)
+        .arg(folder.help("The data folder; no node may run on it"));
+    let debug = Command::new("debug")
+        .about("Look at a node's data without starting it")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(verify);
     Command::new("hyrax")
         .about(ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
@@ -49,6 +82,7 @@ pub fn command() -> Command {
         .subcommand(start)
         .subcommand(config)
         .subcommand(crate::simulate::command())
+        .subcommand(debug)
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -89,6 +123,11 @@ fn setting_flags() -> impl Iterator<Item = Arg> {
         }
         arg
     })
+}
+
+/// The folder of `debug verify`.
+pub fn folder(arguments: &ArgMatches) -> Option<PathBuf> {
+    arguments.get_one::<PathBuf>("folder").cloned()
 }
 
 pub fn settings_file(arguments: &ArgMatches) -> Option<PathBuf> {

@@ -6,7 +6,7 @@
 mod arguments;
 mod simulate;
 
-use arguments::{command, flags, settings_file};
+use arguments::{command, flags, folder, settings_file};
 use clap::ArgMatches;
 use host::Host;
 use server::{Config, Exit, Server, logging};
@@ -15,7 +15,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Exit codes: the settings or the folder are at fault; a part of the running node failed.
+/// Exit codes: a check has found something; the settings or the folder are at fault; a part of the running node failed.
+const FOUND: u8 = 1;
 const REFUSED: u8 = 2;
 const FAILED: u8 = 3;
 
@@ -32,12 +33,13 @@ fn collect() {
 
 fn main() -> ExitCode {
     host::process::disable_huge_pages();
-    server::give_memory_back_by(collect);
+    host::spawn::give_memory_back_by(collect);
     let matches = command().get_matches();
     match matches.subcommand() {
         Some(("start", arguments)) => start(arguments),
         Some(("config", arguments)) => config(arguments),
         Some(("sim", arguments)) => simulate::run(arguments),
+        Some(("debug", arguments)) => debug(arguments),
         Some(("version", _)) => {
             println!("hyrax {} (answers as PostgreSQL {})", env!("CARGO_PKG_VERSION"), server::POSTGRES_VERSION);
             ExitCode::SUCCESS
@@ -82,6 +84,17 @@ fn start(arguments: &ArgMatches) -> ExitCode {
     match server.run() {
         Exit::Clean | Exit::Forced => ExitCode::SUCCESS,
         Exit::Failed => ExitCode::from(FAILED),
+    }
+}
+
+/// `debug verify`.
+fn debug(arguments: &ArgMatches) -> ExitCode {
+    let Some(("verify", arguments)) = arguments.subcommand() else { return ExitCode::from(REFUSED) };
+    let Some(data) = folder(arguments) else { return ExitCode::from(REFUSED) };
+    match server::verify(&data, Host::real(), Box::new(|line| println!("{line}"))) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(FOUND),
+        Err(error) => refuse(&error.to_string(), error.hint()),
     }
 }
 

@@ -42,6 +42,8 @@ pub enum FolderError {
     InUse(PathBuf),
     #[error("{0} is not empty, and no data folder of Hyrax")]
     Foreign(PathBuf),
+    #[error("{0} is no data folder of Hyrax: it has no file `identity`")]
+    NoData(PathBuf),
     #[error("the data folder {folder} has format {found}, this program writes format {FORMAT}")]
     OtherFormat { folder: PathBuf, found: u32 },
     #[error("the identity file of the data folder {0} can not be read")]
@@ -54,6 +56,7 @@ impl FolderError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             FolderError::InUse(_) => Some("Stop the other node, or give this one a folder of its own with --data."),
+            FolderError::NoData(_) => Some("Name the folder that `hyrax start --data` was given."),
             FolderError::Foreign(_) => Some("Name an empty or new folder with --data."),
             FolderError::OtherFormat { .. } => Some("Start it with the version of Hyrax that made it."),
             FolderError::Damaged(_) => Some("Restore the file `identity` from a copy; everything else may be intact."),
@@ -121,6 +124,25 @@ impl DataFolder {
         let folder = DataFolder { path: path.to_owned(), identity, is_new, _lock: lock };
         folder.empty_spill(host).map_err(failed("can not empty", &folder.spill()))?;
         Ok(folder)
+    }
+
+    /// Opens a stopped node's folder to look at it: nothing is made, removed or written but the lock, if that is missing.
+    pub fn open_stopped(host: &Host, path: &Path) -> Result<DataFolder, FolderError> {
+        let files = host.files.as_ref();
+        let failed = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| FolderError::Io { what, path, source }
+        };
+        let identity_file = path.join(IDENTITY);
+        if !files.exists(&identity_file) {
+            return Err(FolderError::NoData(path.to_owned()));
+        }
+        let lock_file = path.join(LOCK);
+        let lock = files.lock(&lock_file).map_err(failed("can not lock", &lock_file))?;
+        let Some(lock) = lock else { return Err(FolderError::InUse(path.to_owned())) };
+        let bytes = files.read(&identity_file).map_err(failed("can not read", &identity_file))?;
+        let is_new = !files.exists(&path.join(FIRST_SHARD));
+        Ok(DataFolder { path: path.to_owned(), identity: parse(path, &bytes)?, is_new, _lock: lock })
     }
 
     pub fn log(&self) -> PathBuf {

@@ -20,10 +20,11 @@ mod node;
 mod parameters;
 mod tasks;
 mod threads;
+mod verify;
 
 pub use config::{Config, ConfigError};
 pub use engine::Engine;
 pub use folder::FolderError;
 pub use node::{Exit, Server, StartError};
-pub use threads::give_memory_back_by;
+pub use verify::verify;
 pub use wire::POSTGRES_VERSION;

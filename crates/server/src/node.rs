@@ -316,6 +316,7 @@ fn start_stack(
             row_locks: config.transaction_row_locks,
             buffer_bytes: usize::try_from(config.transaction_memory).unwrap_or(usize::MAX),
             buffers_bytes: usize::try_from(max_memory(config) / BUFFERS_SHARE).unwrap_or(usize::MAX),
+            segment_bytes: usize::try_from(config.max_segment_size).unwrap_or(usize::MAX),
             ..txn::Limits::default()
         },
     };

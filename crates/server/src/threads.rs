@@ -13,33 +13,12 @@ use crate::tasks::Supervised;
 use host::spawn::RuntimeThread;
 use host::{Spawn, TokioSpawn};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// Address space for a thread's stack. Parser and planner bound their depth (54001) well below; only what is touched
 /// takes memory.
 const STACK_BYTES: usize = 64 << 20;
-
-/// How often a thread's allocator is asked to give unused memory back.
-const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
-
-static GIVE_BACK: OnceLock<fn()> = OnceLock::new();
-
-/// How a thread gives memory back to the system, where the program's allocator keeps it until that thread is busy again.
-/// To be called before a node starts.
-pub fn give_memory_back_by(collect: fn()) {
-    // A second call says nothing new.
-    let _ = GIVE_BACK.set(collect);
-}
-
-async fn give_memory_back() {
-    let Some(collect) = GIVE_BACK.get() else { return };
-    loop {
-        host::clock::sleep(GIVE_BACK_EVERY).await;
-        collect();
-    }
-}
 
 pub struct Threads {
     pub sessions: Vec<Arc<dyn Spawn>>,
@@ -58,7 +37,6 @@ impl Threads {
             let handle = thread.handle().clone();
             running.push(thread);
             TokioSpawn(handle.clone()).spawn("dispatcher", Box::pin(txn::dispatcher()));
-            TokioSpawn(handle.clone()).spawn("memory", Box::pin(give_memory_back()));
             Ok(handle)
         };
         let mut spawners = |kind: &str, count: usize| -> io::Result<Vec<Arc<dyn Spawn>>> {

@@ -41,6 +41,7 @@ mod template;
 mod tokens;
 mod transaction;
 mod utility;
+mod verify;
 
 pub use extended::Binding;
 pub use mailbox::Notification;

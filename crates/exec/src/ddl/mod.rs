@@ -43,12 +43,14 @@ mod tables;
 mod tests;
 mod truncate;
 mod user_types;
+mod verify;
 mod views;
 
 pub use context::{DdlContext, DdlOutcome};
 pub(crate) use indexes::has_order;
 pub use services::{BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse};
 pub use sql_services::SqlServices;
+pub use verify::{VerifiedRelation, name_of};
 
 use routines::Routine;
 use sql::utility::ddl::{Ddl, DropKind};

@@ -1,6 +1,7 @@
 //! `DdlServices` over the binder and the operators: the real thing.
 
 use super::services::{BoundExpression, BoundQuery, DdlServices, ExpressionUse, Upkeep};
+use super::verify::stored_row;
 use crate::context::{BoxFuture, StatementContext};
 use crate::dml::Target;
 use crate::dml::foreign_key::Pending;
@@ -85,7 +86,7 @@ impl SqlServices {
     }
 
     /// A query, and the ids of what it names: relations and users' functions.
-    fn query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<(sql::logical::Query, Vec<Oid>)> {
+    pub(super) fn query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<(sql::logical::Query, Vec<Oid>)> {
         let inside = |e| text.relocate(e);
         let statements = sql::parse(&text.text, true).map_err(inside)?;
         let Some(statement) = statements.first().filter(|s| s.is_select()) else {
@@ -110,7 +111,7 @@ impl SqlServices {
         Ok(self.context.txn.exclude(&shared(relations)).await?)
     }
 
-    fn start(&self, catalog: &Arc<Snapshot>, query: &sql::logical::Query) -> Result<Execution> {
+    pub(super) fn start(&self, catalog: &Arc<Snapshot>, query: &sql::logical::Query) -> Result<Execution> {
         let gateway = &self.context.gateway;
         let rows = |relation: &Relation| gateway.rows_estimate(&relation.reference());
         let context = PlanContext { catalog, rows: &rows, settings: &self.settings, reads_at: None, fold: None };
@@ -175,7 +176,7 @@ impl SqlServices {
     }
 
     /// What rows of the relation are written through. Foreign keys are not its business.
-    fn target(&self, catalog: &Arc<Snapshot>, relation: &Arc<Relation>) -> Result<Target> {
+    pub(super) fn target(&self, catalog: &Arc<Snapshot>, relation: &Arc<Relation>) -> Result<Target> {
         let indexes = catalog.indexes_of(relation).map(|i| self.plan_index(catalog, relation, i));
         let mut checks = vec![];
         for constraint in &relation.constraints {
@@ -210,32 +211,26 @@ impl SqlServices {
 }
 
 /// All rows of a relation, a chunk at a time.
-struct Rows {
+pub(super) struct Rows {
     table: Arc<Table>,
     scan: Scan,
 }
 
 impl Rows {
-    fn new(services: &SqlServices, relation: &Arc<Relation>) -> Result<Rows> {
+    pub(super) fn new(services: &SqlServices, relation: &Arc<Relation>) -> Result<Rows> {
         let table = Table::new(relation)?;
         let scan = services.context.txn.scan(&table.at, None, KeyRange::all(), Direction::Forward);
         Ok(Rows { table, scan })
     }
 
     /// Empty at the end.
-    async fn next(&mut self) -> Result<Vec<StoredRow>> {
+    pub(super) async fn next(&mut self) -> Result<Vec<StoredRow>> {
         let table = &self.table;
-        let width = i16::try_from(table.types.len()).unwrap_or(i16::MAX);
         let mut rows: Vec<StoredRow> = vec![];
         let mut failed = None;
         self.scan
             .next(CHUNK, |key, bytes, _| {
-                let read = || -> Result<StoredRow> {
-                    let (view, layout) = table.view(bytes)?;
-                    let values = (1..=width).map(|n| table.attribute(&view, layout, n)).collect::<Result<_>>()?;
-                    Ok(StoredRow { slot: view.slot(), key: key.to_vec(), values, tail: view.tail() })
-                };
-                match read() {
+                match stored_row(table, key, bytes) {
                     Ok(row) => rows.push(row),
                     Err(error) => failed = Some(error),
                 }

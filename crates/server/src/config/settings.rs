@@ -258,6 +258,14 @@ pub static SETTINGS: &[Setting] = &[
         |c, v| store(&mut c.txn_token_retention, parse_duration(v)),
     ),
     text(
+        "max_segment_size",
+        LIMITS,
+        "SIZE",
+        "What the rows of all tables, their indexes and their history may take on disk (53100 beyond; deleting makes room). Also the address space that is taken, and a gigabyte more.",
+        |c| show_size(c.max_segment_size),
+        |c, v| store(&mut c.max_segment_size, parse_size(v)),
+    ),
+    text(
         "log",
         LOGS,
         "FORMAT",
