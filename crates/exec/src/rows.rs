@@ -232,11 +232,17 @@ impl RowReader {
             // This transaction's own writes have no time yet.
             ScanColumn::CommitTimestamp if ts == Timestamp::ZERO => Datum::Null,
             ScanColumn::CommitTimestamp => Datum::Int8(ts.0 as i64),
+            ScanColumn::ValidFrom | ScanColumn::ValidTo => return Err(period_elsewhere()),
             ScanColumn::Tail => view.tail().map_or(Datum::Null, Datum::Jsonb),
             ScanColumn::WholeRow => whole_row(&self.table, |n| self.table.attribute(view, layout, n))?,
             ScanColumn::Document => crate::document::whole(&self.table, view, layout)?,
         })
     }
+}
+
+/// Only `op::versions` knows a version's period.
+pub(crate) fn period_elsewhere() -> SqlError {
+    SqlError::internal("a period outside FOR SYSTEM_TIME")
 }
 
 pub(crate) fn whole_row(table: &Table, mut value: impl FnMut(i16) -> Result<Datum>) -> Result<Datum> {

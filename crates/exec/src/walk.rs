@@ -96,7 +96,9 @@ fn own(node: &PlanNode, f: &mut dyn FnMut(&Expr)) {
         Op::OneRow | Op::CteScan { .. } | Op::WorkTableScan { .. } | Op::Append { .. } => {}
         Op::Materialize { .. } | Op::HashSetOp { .. } | Op::RecursiveUnion { .. } => {}
         Op::Values { rows } => rows.iter().flatten().for_each(f),
-        Op::SeqScan { target, filter, .. } => target.as_of.iter().chain(filter).for_each(f),
+        Op::SeqScan { target, filter, .. } => {
+            target.as_of.iter().chain(target.until.as_ref().map(|until| &until.time)).chain(filter).for_each(f);
+        }
         Op::IndexScan { target, bounds: b, filter, .. } => {
             bounds(b, f);
             target.as_of.iter().chain(filter).for_each(f);

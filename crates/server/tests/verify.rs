@@ -91,7 +91,7 @@ impl Stopped {
             let host = Host::real();
             let wal = WalOptions::new(self.data.join("log"));
             let node =
-                RaftNode::start(NodeOptions { node_id: 1, host: host.clone(), wal, runtime: None }).expect("the log");
+                RaftNode::start(NodeOptions { node_id: 1, host: host.clone(), wal, spawn: None }).expect("the log");
             let gateway = Gateway::start(GatewayOptions {
                 host,
                 node_id: 1,

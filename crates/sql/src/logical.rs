@@ -205,8 +205,18 @@ pub struct Scan {
     pub alias: String,
     /// (what, its column), only those used.
     pub columns: Vec<(ScanColumn, ColumnId)>,
-    /// AS OF SYSTEM TIME on this item.
+    /// AS OF SYSTEM TIME on this item, or the beginning of a span of time.
     pub as_of: Option<Expr>,
+    /// FOR SYSTEM_TIME: the item's rows are the versions that were there at some moment of the span.
+    pub until: Option<Until>,
+}
+
+/// The end of a span of system time.
+#[derive(Clone, Debug)]
+pub struct Until {
+    pub time: Expr,
+    /// BETWEEN … AND: the end belongs to the span. FROM … TO: it does not.
+    pub is_closed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -216,6 +226,9 @@ pub enum ScanColumn {
     WholeRow,
     /// `_ts`: commit timestamp as bigint.
     CommitTimestamp,
+    /// `_valid_from`, `_valid_to` of a scan with `until`: timestamptz, the period in which this version was the newest.
+    ValidFrom,
+    ValidTo,
     /// `_doc`: the whole document as jsonb.
     Document,
     /// The document's undeclared part, for `ExprKind::DocumentPath`.

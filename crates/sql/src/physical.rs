@@ -8,7 +8,7 @@ use crate::aggregate::AggregateFunction;
 use crate::expr::Expr;
 use crate::logical::locking::{LockMode, WaitPolicy};
 use crate::logical::{
-    CommandTag, Frame, JoinKind, MergeClause, OnConflict, Overriding, PrivilegeCheck, ScanColumn, SetOperation,
+    CommandTag, Frame, JoinKind, MergeClause, OnConflict, Overriding, PrivilegeCheck, ScanColumn, SetOperation, Until,
     WindowFunction,
 };
 use catalog::{Index, Relation};
@@ -124,6 +124,7 @@ pub struct ScanTarget {
     pub alias: String,
     pub columns: Vec<ScanColumn>,
     pub as_of: Option<Expr>,
+    pub until: Option<Until>,
 }
 
 /// Bounds of an index (or primary key) scan: equality on a prefix of the key columns, then at most one range.

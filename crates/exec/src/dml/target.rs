@@ -13,7 +13,7 @@ use super::foreign_key::Pending;
 use super::violation;
 use crate::expr::{EvalContext, Program, RowRef};
 use crate::index::{Entry, Holder, WriteIndex};
-use crate::rows::{Table, row_key, whole_row};
+use crate::rows::{Table, period_elsewhere, row_key, whole_row};
 use catalog::Index;
 use sql::logical::ScanColumn;
 use sql::physical::PlanTarget;
@@ -387,6 +387,7 @@ pub(crate) fn part(table: &Table, row: &StoredRow, ts: Timestamp, what: ScanColu
         ScanColumn::WholeRow => whole_row(table, |n| Ok(attribute(n)))?,
         ScanColumn::CommitTimestamp if ts == Timestamp::ZERO => Datum::Null,
         ScanColumn::CommitTimestamp => Datum::Int8(ts.0 as i64),
+        ScanColumn::ValidFrom | ScanColumn::ValidTo => return Err(period_elsewhere()),
         ScanColumn::Tail => row.tail.clone().map_or(Datum::Null, Datum::Jsonb),
         ScanColumn::TableOid => Datum::Oid(table.relation.id),
         ScanColumn::RowKey => row_key(row.slot, &row.key),

@@ -5,6 +5,7 @@ use super::tree::{Named, Renderer};
 use super::{Line, Shown, Value};
 use catalog::Index;
 use sql::Expr;
+use sql::logical::Until;
 use sql::physical::{KeyBounds, KeyEqual, Op, PlanNode, ScanTarget};
 use std::sync::Arc;
 use types::functions::quote_ident;
@@ -37,8 +38,15 @@ impl Renderer<'_> {
         shown.heading = format!("Seq Scan on {}", self.on(&target.relation, &alias));
         shown.details = self.of_relation(&target.relation, &alias);
         if let Some(as_of) = &target.as_of {
-            let text = self.scope(&[], outer, true).text(as_of);
-            shown.lines.push(Line::plain("As Of System Time", text));
+            let text = |time| self.scope(&[], outer, true).text(time);
+            let line = match &target.until {
+                None => Line::plain("As Of System Time", text(as_of)),
+                Some(Until { time, is_closed: true }) => {
+                    Line::plain("Versions Between", format!("{} AND {}", text(as_of), text(time)))
+                }
+                Some(Until { time, .. }) => Line::plain("Versions From", format!("{} TO {}", text(as_of), text(time))),
+            };
+            shown.lines.push(line);
         }
         if let Some(filter) = filter {
             shown.filters = self.scope(&names, outer, true).conjuncts(filter);

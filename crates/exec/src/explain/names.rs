@@ -158,6 +158,8 @@ pub(super) fn target_names(target: &ScanTarget, alias: &str) -> Vec<Name> {
         }
         ScanColumn::WholeRow => Name::Expression { text: format!("{}.*", quote_ident(alias)), is_own: true },
         ScanColumn::CommitTimestamp => column(alias, "_ts"),
+        ScanColumn::ValidFrom => column(alias, "_valid_from"),
+        ScanColumn::ValidTo => column(alias, "_valid_to"),
         ScanColumn::Document | ScanColumn::Tail => column(alias, "_doc"),
         ScanColumn::TableOid => column(alias, "tableoid"),
         ScanColumn::RowKey => column(alias, "ctid"),

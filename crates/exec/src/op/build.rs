@@ -2,7 +2,7 @@
 
 use super::{
     Input, basic, cte, filter, function, hash_join, index_scan, limit, lock, lookup_join, materialize, measure,
-    merge_join, nested_loop, recursive, scan, setop, sort, unique, virtuals, window,
+    merge_join, nested_loop, recursive, scan, setop, sort, unique, versions, virtuals, window,
 };
 use sql::physical::{Op, PlanNode};
 use types::{Result, SqlError};
@@ -53,6 +53,9 @@ fn leaf(node: &PlanNode) -> Result<Input> {
     Ok(match &node.op {
         Op::OneRow => Box::new(basic::OneRow::default()),
         Op::Values { rows } => Box::new(basic::Values::new(rows, types)?),
+        Op::SeqScan { target, filter, .. } if target.until.is_some() => {
+            Box::new(versions::VersionsOp::new(target, types, filter.as_ref())?)
+        }
         Op::SeqScan { target, filter, backward } => {
             Box::new(scan::SeqScan::new(node, target, filter.as_ref(), *backward)?)
         }

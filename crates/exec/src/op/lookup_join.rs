@@ -281,6 +281,7 @@ pub(crate) fn scan_type(target: &ScanTarget, column: sql::logical::ScanColumn) -
         }
         ScanColumn::WholeRow => SqlType::new(target.relation.row_type),
         ScanColumn::CommitTimestamp => SqlType::INT8,
+        ScanColumn::ValidFrom | ScanColumn::ValidTo => SqlType::TIMESTAMPTZ,
         ScanColumn::Document | ScanColumn::Tail => SqlType::JSONB,
         ScanColumn::TableOid => SqlType::OID,
         ScanColumn::RowKey => SqlType::BYTEA,

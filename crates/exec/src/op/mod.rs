@@ -27,6 +27,7 @@ mod setop;
 mod sort;
 mod top;
 mod unique;
+mod versions;
 mod virtuals;
 mod window;
 

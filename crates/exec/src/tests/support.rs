@@ -447,7 +447,7 @@ pub fn insert_plan(insert: PlanInsert) -> Plan {
 pub fn scan_target(relation: &Arc<Relation>) -> ScanTarget {
     let mut columns: Vec<ScanColumn> = relation.columns.iter().map(|c| ScanColumn::Attribute(c.number)).collect();
     columns.push(ScanColumn::RowKey);
-    ScanTarget { relation: relation.clone(), alias: relation.name.clone(), columns, as_of: None }
+    ScanTarget { relation: relation.clone(), alias: relation.name.clone(), columns, as_of: None, until: None }
 }
 
 pub fn scan_types(relation: &Relation) -> Vec<SqlType> {

@@ -3,10 +3,11 @@
 use super::scope::{Clause, Item, Name, Scope, fold};
 use super::{Binder, locking, unsupported};
 use crate::expr::{Expr, ExprKind};
-use crate::logical::{JoinKind, Node, PrivilegeCheck, Scan, ScanColumn};
+use crate::logical::{JoinKind, Node, PrivilegeCheck, Scan, ScanColumn, Until};
+use crate::parse::as_of;
 use crate::plan::columns;
 use catalog::{Relation, RelationKind};
-use sqlparser::ast::{ObjectName, Query, Spanned, TableAlias, TableFactor, TableVersion, TableWithJoins};
+use sqlparser::ast::{self, ObjectName, Query, Spanned, TableAlias, TableFactor, TableVersion, TableWithJoins};
 use std::sync::Arc;
 use types::{Result, SqlError, SqlState, SqlType, oid};
 
@@ -80,7 +81,7 @@ impl Binder<'_> {
         Ok(Factor { node, columns })
     }
 
-    /// `AS OF SYSTEM TIME` on a table.
+    /// `AS OF SYSTEM TIME` on a table, or a span of system time.
     fn as_of(&mut self, node: Node, version: &TableVersion, position: u32) -> Result<Node> {
         let (Node::Scan(mut scan), TableVersion::ForSystemTimeAsOf(time)) = (node, version) else {
             return Err(unsupported("AS OF SYSTEM TIME on this kind of FROM item", position));
@@ -92,6 +93,21 @@ impl Binder<'_> {
         if scan.columns.iter().any(|(what, _)| *what == ScanColumn::RowKey) {
             return Err(unsupported("locking rows of the past", position));
         }
+        let Some((from, to, is_closed)) = as_of::span(time) else {
+            scan.as_of = Some(self.system_time(time)?);
+            return Ok(Node::Scan(scan));
+        };
+        scan.as_of = Some(self.system_time(from)?);
+        scan.until = Some(Until { time: self.system_time(to)?, is_closed });
+        let period = [ScanColumn::ValidFrom, ScanColumn::ValidTo].map(|what| self.hidden(what, SqlType::TIMESTAMPTZ));
+        scan.columns.extend(period.iter().map(|h| (h.what, h.id)));
+        if let Some(item) = self.scope()?.items.last_mut() {
+            item.hidden.extend(period);
+        }
+        Ok(Node::Scan(scan))
+    }
+
+    fn system_time(&mut self, time: &ast::Expr) -> Result<Expr> {
         self.scopes.push(Scope::of(Clause::Other));
         let bound = self.expr(time);
         self.scopes.pop();
@@ -99,8 +115,7 @@ impl Binder<'_> {
         if time.any(&mut |e| matches!(e.kind, ExprKind::Column(_) | ExprKind::Subquery(_))) {
             return Err(unsupported("a time that is read from a table", time.position));
         }
-        scan.as_of = Some(time);
-        Ok(Node::Scan(scan))
+        Ok(time)
     }
 
     /// A timestamptz, an interval back from now, or a raw timestamp as `_ts` shows it. A literal is the first that it can be.
@@ -272,7 +287,7 @@ impl Binder<'_> {
         let names = self.row_of(relation);
         let numbers = relation.live_columns().map(|c| ScanColumn::Attribute(c.number));
         let columns = numbers.zip(names.iter().map(|n| n.id)).collect();
-        (Scan { relation: relation.clone(), alias: alias.to_owned(), columns, as_of: None }, names)
+        (Scan { relation: relation.clone(), alias: alias.to_owned(), columns, as_of: None, until: None }, names)
     }
 
     /// New columns for each live attribute.

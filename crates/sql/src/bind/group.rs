@@ -7,7 +7,7 @@ use super::set_returning::{SetCall, expanded, needed_by};
 use super::window::BoundWindow;
 use super::{Binder, unsupported, walk};
 use crate::expr::{CallForm, Expr, ExprKind};
-use crate::logical::{ColumnId, Node, SortKey};
+use crate::logical::{ColumnId, Node, ScanColumn, SortKey};
 use crate::parse::forms;
 use crate::plan::columns;
 use sqlparser::ast::{self, GroupByExpr};
@@ -329,6 +329,9 @@ impl Binder<'_> {
         let mut dependent = vec![];
         for item in &self.scope()?.items {
             let Some(relation) = item.relation.as_ref().filter(|r| !r.key.is_empty()) else { continue };
+            if item.hidden.iter().any(|h| h.what == ScanColumn::ValidFrom) {
+                continue; // of versions of rows the key tells nothing
+            }
             let of_attribute = |number: i16| {
                 let index = relation.live_columns().position(|c| c.number == number);
                 index.and_then(|i| item.columns.get(i)).map(|c| c.id)

@@ -1,4 +1,4 @@
-//! What a relation's rows have besides declared columns: `tableoid`, `_ts`, `_doc`, the row as a whole, and the undeclared
+//! What a relation's rows have besides declared columns: `tableoid`, `_ts`, `_doc`, the period of a version, the row as a whole, and the undeclared
 //! fields of an open collection.
 //!
 //! A name is taken for one of these only where PostgreSQL would have no column of it, so no statement changes its meaning. A
@@ -101,6 +101,8 @@ impl Binder<'_> {
             "tableoid" => Some(ScanColumn::TableOid),
             "_ts" => Some(ScanColumn::CommitTimestamp),
             "_doc" => Some(ScanColumn::Document),
+            "_valid_from" => Some(ScanColumn::ValidFrom),
+            "_valid_to" => Some(ScanColumn::ValidTo),
             _ => None,
         };
         if let Some(hidden) = what.and_then(column) {

@@ -1,8 +1,15 @@
-//! `FROM t [alias] AS OF SYSTEM TIME x`, and the same of a transaction.
+//! `FROM t [alias] AS OF SYSTEM TIME x`, the same of a transaction, and `t FOR SYSTEM_TIME BETWEEN a AND b`.
 //!
 //! sqlparser knows the standard's `t FOR SYSTEM_TIME AS OF x [alias]`: that is what the words become. PostgreSQL has a syntax error
-//! wherever these four stand in a row.
+//! wherever these four stand in a row. A span of time goes into the place of `x` as a call that no client can write:
+//!
+//! ```text
+//! t FOR SYSTEM_TIME BETWEEN a AND b h   -> t FOR SYSTEM_TIME AS OF "\0between"(a, b) h
+//! t FOR SYSTEM_TIME FROM a TO b h       -> t FOR SYSTEM_TIME AS OF "\0from"(a, b) h
+//! ```
 
+use super::forms::{mark, marked};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
@@ -36,12 +43,39 @@ const ENDS: &[&str] = &[
 /// Words behind which a name is no alias.
 const BEFORE_NAMES: &[&str] = &["from", "join", "only", "lateral"];
 
+/// Marks of the two spans of time.
+const BETWEEN: &str = "between";
+const FROM: &str = "from";
+
+/// The ends of a marked span of time, and whether the later one belongs to it.
+pub(crate) fn span(time: &Expr) -> Option<(&Expr, &Expr, bool)> {
+    let Expr::Function(call) = time else { return None };
+    let [name] = call.name.0.as_slice() else { return None };
+    let is_closed = match marked(name.as_ident()?)? {
+        BETWEEN => true,
+        FROM => false,
+        _ => return None,
+    };
+    let FunctionArguments::List(list) = &call.args else { return None };
+    match list.args.as_slice() {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(from)), FunctionArg::Unnamed(FunctionArgExpr::Expr(to))] => {
+            Some((from, to, is_closed))
+        }
+        _ => None,
+    }
+}
+
 /// The tokens in the standard's words; None where there is nothing to change.
 pub(super) fn rewritten(tokens: &[TokenWithSpan]) -> Option<Vec<TokenWithSpan>> {
     let mut out: Vec<TokenWithSpan> = vec![];
     let (mut at, mut is_changed) = (0, false);
     while let Some(token) = tokens.get(at) {
-        let Some(end) = is_word(token, "as").then(|| words_end(tokens, at)).flatten() else {
+        let found = match () {
+            () if is_word(token, "as") => words_end(tokens, at, &["as", "of", "system", "time"]).map(|end| (end, None)),
+            () if is_word(token, "for") => span_of_time(tokens, at),
+            () => None,
+        };
+        let Some((end, span)) = found else {
             if is_changed {
                 out.push(token.clone());
             }
@@ -59,17 +93,83 @@ pub(super) fn rewritten(tokens: &[TokenWithSpan]) -> Option<Vec<TokenWithSpan>> 
         };
         out.extend([word("FOR", Keyword::FOR), word("SYSTEM_TIME", Keyword::SYSTEM_TIME)]);
         out.extend([word("AS", Keyword::AS), word("OF", Keyword::OF)]);
-        at = match alias.is_empty() {
-            true => end,
-            false => {
+        at = match (span, alias.is_empty()) {
+            (Some(span), _) => put_span(tokens, end, span, &mut out)?,
+            (None, true) => end,
+            (None, false) => {
                 let time_end = expression_end(tokens, end);
                 out.extend(tokens.get(end..time_end)?.iter().cloned());
-                out.extend(alias);
                 time_end
             }
         };
+        out.extend(alias);
     }
     is_changed.then_some(out)
+}
+
+/// How a span of time is written.
+#[derive(Clone, Copy)]
+struct SpanOfTime {
+    mark: &'static str,
+    /// Between its ends.
+    separator: &'static str,
+}
+
+/// `FOR SYSTEM_TIME …` at `at`: where its words end, and which span it is (None: `AS OF`).
+fn span_of_time(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Option<SpanOfTime>)> {
+    if let Some(end) = words_end(tokens, at, &["for", "system_time", "between"]) {
+        return Some((end, Some(SpanOfTime { mark: BETWEEN, separator: "and" })));
+    }
+    if let Some(end) = words_end(tokens, at, &["for", "system_time", "from"]) {
+        return Some((end, Some(SpanOfTime { mark: FROM, separator: "to" })));
+    }
+    words_end(tokens, at, &["for", "system_time", "as", "of"]).map(|end| (end, None))
+}
+
+/// Puts the span whose first end begins at `at` out as a call; where the tokens go on. None: it has no second end, which is
+/// left to be a syntax error.
+fn put_span(tokens: &[TokenWithSpan], at: usize, span: SpanOfTime, out: &mut Vec<TokenWithSpan>) -> Option<usize> {
+    let place = tokens.get(at)?.span;
+    let symbol = |token| TokenWithSpan { token, span: place };
+    let end = expression_end(tokens, at);
+    let mut depth = 0;
+    let separator = (at..end).find(|i| {
+        match tokens.get(*i).map(|t| &t.token) {
+            Some(Token::LParen | Token::LBracket) => depth += 1,
+            Some(Token::RParen | Token::RBracket) => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && tokens.get(*i).is_some_and(|t| is_word(t, span.separator))
+    })?;
+    let second = tokens.get(separator + 1..end)?;
+    let (second, alias) = second.split_at(alias_start(second));
+    out.extend([mark(span.mark, place), symbol(Token::LParen)]);
+    out.extend(tokens.get(at..separator)?.iter().cloned());
+    out.push(symbol(Token::Comma));
+    out.extend(second.iter().cloned());
+    out.push(symbol(Token::RParen));
+    out.extend(alias.iter().cloned());
+    Some(end)
+}
+
+/// Where an alias without AS begins at the end of an expression: a name behind what an expression can end with.
+fn alias_start(expression: &[TokenWithSpan]) -> usize {
+    let mut words = (0..expression.len()).rev().filter(|i| expression.get(*i).is_some_and(|t| !is_space(t)));
+    let (Some(last), Some(before)) = (words.next(), words.next()) else { return expression.len() };
+    let token = |i: usize| expression.get(i).map(|t| &t.token);
+    let is_name = matches!(token(last), Some(Token::Word(_)));
+    let ends = matches!(
+        token(before),
+        Some(
+            Token::Word(_)
+                | Token::RParen
+                | Token::RBracket
+                | Token::SingleQuotedString(_)
+                | Token::Number(..)
+                | Token::Placeholder(_)
+        )
+    );
+    if is_name && ends { last } else { expression.len() }
 }
 
 fn is_word(token: &TokenWithSpan, name: &str) -> bool {
@@ -80,9 +180,9 @@ fn is_space(token: &TokenWithSpan) -> bool {
     matches!(token.token, Token::Whitespace(_))
 }
 
-/// Where `AS OF SYSTEM TIME` that begins at `at` ends.
-fn words_end(tokens: &[TokenWithSpan], mut at: usize) -> Option<usize> {
-    for word in ["as", "of", "system", "time"] {
+/// Where these words, which begin at `at`, end.
+fn words_end(tokens: &[TokenWithSpan], mut at: usize, words: &[&str]) -> Option<usize> {
+    for word in words {
         while is_space(tokens.get(at)?) {
             at += 1;
         }
@@ -152,5 +252,23 @@ mod tests {
         check("begin as of system time 1", "begin FOR SYSTEM_TIME AS OF 1");
         check("set transaction read only as of system time 1", "set transaction read only FOR SYSTEM_TIME AS OF 1");
         check("from t as of, u", "from t as of , u");
+        check("from t FOR SYSTEM_TIME AS OF $1 x", "from t FOR SYSTEM_TIME AS OF $1 x");
+        check("from t for update", "from t for update");
+    }
+
+    #[test]
+    fn a_span_of_time_is_a_call_that_nobody_writes() {
+        let between = "from t FOR SYSTEM_TIME AS OF \"\0between\" ( a , b ) h where x";
+        check("from t for system_time between a and b h where x", between);
+        check("from t h for system_time between a and b where x", between);
+        let from = "from t FOR SYSTEM_TIME AS OF \"\0from\" ( '-1h' , now ( ) ) as h , u";
+        check("from t for system_time from '-1h' to now() as h, u", from);
+        let nested = "from t FOR SYSTEM_TIME AS OF \"\0between\" ( f ( a and b ) , $1 - interval '1s' )";
+        check("from t for system_time between f(a and b) and $1 - interval '1s'", nested);
+    }
+
+    #[test]
+    fn half_a_span_is_left_to_the_parser() {
+        check("from t for system_time between a", "from t for system_time between a");
     }
 }

@@ -3,7 +3,7 @@
 //! The whole string is parsed before any of it runs. `ddl` is asked first, then `session`, then sqlparser. Positions are
 //! character indexes into the whole string.
 
-mod as_of;
+pub(crate) mod as_of;
 mod comments;
 mod copy;
 pub(crate) mod ddl;

@@ -102,7 +102,7 @@ fn target_expressions(target: &WriteTarget) -> Vec<&Expr> {
 /// Expressions of the node itself.
 pub(crate) fn expressions(node: &Node) -> Vec<&Expr> {
     match node {
-        Node::Scan(scan) => scan.as_of.iter().collect(),
+        Node::Scan(scan) => scan.as_of.iter().chain(scan.until.as_ref().map(|until| &until.time)).collect(),
         Node::Values { rows, .. } => rows.iter().flatten().collect(),
         Node::Functions { calls, .. } => calls.iter().map(|c| &c.call).collect(),
         Node::Project { exprs, .. } | Node::ProjectSet { exprs, .. } => exprs.iter().map(|(_, e)| e).collect(),
@@ -165,7 +165,7 @@ fn target_expressions_mut(target: &mut WriteTarget) -> Vec<&mut Expr> {
 /// The same, for rewriting in place.
 pub(crate) fn expressions_mut(node: &mut Node) -> Vec<&mut Expr> {
     match node {
-        Node::Scan(scan) => scan.as_of.iter_mut().collect(),
+        Node::Scan(scan) => scan.as_of.iter_mut().chain(scan.until.as_mut().map(|until| &mut until.time)).collect(),
         Node::Values { rows, .. } => rows.iter_mut().flatten().collect(),
         Node::Functions { calls, .. } => calls.iter_mut().map(|c| &mut c.call).collect(),
         Node::Project { exprs, .. } | Node::ProjectSet { exprs, .. } => exprs.iter_mut().map(|(_, e)| e).collect(),

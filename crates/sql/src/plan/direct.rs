@@ -219,6 +219,7 @@ impl Planner<'_> {
                 alias: point.scan.alias.clone(),
                 columns: kept.iter().map(|(what, _)| *what).collect(),
                 as_of: None,
+                until: None,
             },
             key,
             filter: self.direct_filter(&rest, &place)?,

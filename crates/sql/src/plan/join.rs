@@ -289,6 +289,7 @@ impl Planner<'_> {
             alias: scan.alias.clone(),
             columns: kept.iter().map(|(what, _)| *what).collect(),
             as_of: None,
+            until: None,
         };
         let layout = joined_layout(kind, &left.layout, &inner);
         Ok(Some(Lookup { kind, target, index: choice.index, keys: values, residual, layout, cost }))

@@ -117,7 +117,9 @@ fn is_column(expr: &Expr, key: &OrderKey) -> bool {
 /// The order in which rows come. A scan from end to end gives them in that of the primary key, which nothing else asks it for.
 fn order_of(side: &Lowered) -> Vec<OrderKey> {
     match &side.node {
-        PlanNode { op: Op::SeqScan { target, backward: false, .. }, .. } if side.order.is_empty() => {
+        PlanNode { op: Op::SeqScan { target, backward: false, .. }, .. }
+            if side.order.is_empty() && target.until.is_none() =>
+        {
             let column = |attribute: &i16| {
                 let at = target.columns.iter().position(|c| *c == ScanColumn::Attribute(*attribute))?;
                 let column = *side.layout.get(at)?;

@@ -10,7 +10,7 @@ use super::sort::is_order_expr;
 use super::{Lowered, OrderKey, Planner, Positions, Result, positions};
 use crate::cost::{self, Cost};
 use crate::expr::Expr;
-use crate::logical::{ColumnId, Scan, ScanColumn};
+use crate::logical::{ColumnId, Scan, ScanColumn, Until};
 use crate::physical::{KeyBounds, KeyEqual, Op, ScanTarget};
 use crate::stats;
 use catalog::{Index, IndexSource, Relation, RelationKind};
@@ -50,6 +50,10 @@ impl Planner<'_> {
             alias: scan.alias.clone(),
             columns: kept.iter().map(|(what, _)| *what).collect(),
             as_of: self.resolve_option(scan.as_of.as_ref(), &Positions::new())?,
+            until: match &scan.until {
+                Some(until) => Some(Until { time: self.resolve(&until.time, &Positions::new())?, ..*until }),
+                None => None,
+            },
         };
         let Some(path) = path else { return self.virtual_scan(scan, target, conjuncts, &place, layout) };
         let filter = self.resolve_conjunction(&rest, &place)?;
@@ -129,8 +133,8 @@ impl Planner<'_> {
         };
         let mut best = (self.path_price(&seq, wanted, self.context.settings.enable_seqscan), seq);
         for key in keys_of(self.context, scan, conjuncts) {
-            if scan.as_of.is_some() && key.index.is_some() {
-                // An index made since then has no entries of that time.
+            if scan.until.is_some() || scan.as_of.is_some() && key.index.is_some() {
+                // All versions are looked through; and an index made since then has no entries of that time.
                 continue;
             }
             let matched = match_key(scan, &key, conjuncts);

@@ -173,6 +173,8 @@ impl Describer<'_> {
             }
             ScanColumn::WholeRow => "*".to_owned(),
             ScanColumn::CommitTimestamp => "_ts".to_owned(),
+            ScanColumn::ValidFrom => "_valid_from".to_owned(),
+            ScanColumn::ValidTo => "_valid_to".to_owned(),
             ScanColumn::Document | ScanColumn::Tail => "_doc".to_owned(),
             ScanColumn::TableOid => "tableoid".to_owned(),
             ScanColumn::RowKey => "ctid".to_owned(),
