@@ -233,7 +233,6 @@ async fn add_column(
         }
         return Err(error(SqlState::DUPLICATE_COLUMN, message));
     }
-    check_rows_not_stored(context, &old)?;
     let mut relation = Relation::clone(&old);
     relation.layout = next_layout(&old)?;
     let mut wanted = vec![];
@@ -242,6 +241,9 @@ async fn add_column(
     let has_sequence = !wanted.is_empty();
     columns::make_sequences(context, &mut relation, wanted).await?;
     let clauses = clauses(&old.name, definition)?;
+    if clauses.default.is_some() || clauses.generated.is_some() || clauses.identity.is_some() {
+        check_rows_not_stored(context, &old)?;
+    }
     columns::bind_default(context, &mut relation, number, &clauses)?;
     let must_rewrite = has_sequence || fill_missing(context, &mut relation, number, &clauses).await?;
     let is_empty_before = relation.column(number).is_none_or(|c| !c.not_null || c.missing.is_some());
