@@ -10,7 +10,7 @@ use crate::dml::Target;
 use crate::dml::target::StoredRow;
 use crate::index::WriteIndex;
 use crate::rows::Table;
-use catalog::{Constraint, ConstraintKind, ForeignKey, Relation, Snapshot};
+use catalog::{Constraint, ConstraintKind, ForeignKey, IndexState, Relation, Snapshot};
 use sql::utility::ddl::SqlText;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -41,7 +41,9 @@ impl SqlServices {
         audit: &mut dyn Audit,
     ) -> Result<VerifiedRelation> {
         let context = self.statement_context(catalog);
-        let target = self.target(catalog, relation)?;
+        let mut target = self.target(catalog, relation)?;
+        // One that is still being made, or whose making was given up, has not all entries.
+        target.indexes.retain(|index| index.shape.index.state == IndexState::Public);
         let mut check = Check { context: &context, name: name_of(catalog, relation), target: &target, audit };
         let mut found = vec![0; target.indexes.len()];
         let mut counted =
