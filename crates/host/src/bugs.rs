@@ -10,8 +10,6 @@ pub enum Bug {
     InFlightIgnored,
     /// A read that found nothing leaves no span.
     AbsentSpansDropped,
-    /// A new leader starts its oracle by the clock, not above the durable mark.
-    MarkForgotten,
     /// A commit is answered before the oracle has passed its timestamp.
     CoverSkipped,
     /// A log record is taken whatever its checksum says.
@@ -41,7 +39,6 @@ pub const ALL: &[(&str, Bug)] = &[
     ("ack_before_sync", Bug::AckBeforeSync),
     ("in_flight_ignored", Bug::InFlightIgnored),
     ("absent_spans_dropped", Bug::AbsentSpansDropped),
-    ("mark_forgotten", Bug::MarkForgotten),
     ("cover_skipped", Bug::CoverSkipped),
     ("checksum_ignored", Bug::ChecksumIgnored),
     ("remains_kept", Bug::RemainsKept),

@@ -50,9 +50,6 @@ impl Oracle {
 
     /// Where a new leader starts: at the mark that its log holds. `set_mark` (durable) then opens it.
     pub fn start_at(&self, mark: u64) {
-        if bugs::is_on(Bug::MarkForgotten) {
-            return;
-        }
         self.last.fetch_max(mark, Ordering::SeqCst);
     }
 

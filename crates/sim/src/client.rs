@@ -69,7 +69,9 @@ impl Client {
     /// One string of statements.
     pub async fn run(&mut self, text: &str) -> Result<Rows, Failed> {
         self.sink.bytes.clear();
+        self.machine.waits(self.id, Some(text));
         let result = self.session.simple(text, &mut self.sink).await;
+        self.machine.waits(self.id, None);
         self.session.idle();
         if self.machine.power.is_down() {
             return Err(Failed::Lost);

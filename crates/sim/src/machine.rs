@@ -16,6 +16,7 @@ use exec::{NodeBudget, SpillFolder};
 use host::{Clock, Files, Host, Micros, Random, Spawn};
 use parking_lot::Mutex;
 use session::settings::ServerSettings;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ const CLUSTER: [u8; 16] = *b"simulated hyrax!";
 /// Between two flushes, and between the cut and the flush.
 const FLUSH_EVERY: Duration = Duration::from_secs(8);
 const FLUSH_AFTER_CUT: Duration = Duration::from_millis(400);
+/// No lock, no slow and no full disk keeps a statement for so long.
+const STUCK_AFTER: Duration = Duration::from_secs(25);
 /// Between two attempts of a start that finds no space.
 const SPACE_RETRY: Duration = Duration::from_millis(500);
 
@@ -73,6 +76,8 @@ pub struct Machine {
     clock: Arc<SimClock>,
     random: Arc<SimRandom>,
     findings: Arc<Mutex<Vec<String>>>,
+    /// What each client waits for, and since when.
+    waiting: Mutex<BTreeMap<u64, (Duration, String)>>,
 }
 
 /// A running node, as clients see it.
@@ -110,6 +115,7 @@ impl Machine {
             clock: Arc::new(SimClock { offset: AtomicI64::new(0) }),
             random: Arc::new(SimRandom(Mutex::new(Dice::of(seed, "host")))),
             findings: Arc::default(),
+            waiting: Mutex::default(),
         }
     }
 
@@ -131,6 +137,25 @@ impl Machine {
         if !self.power.is_down() {
             self.trace.tell(|| format!("!! {what}"));
             self.findings.lock().push(what);
+        }
+    }
+
+    /// A client's statement begins, or (None) has its answer.
+    pub fn waits(&self, client: u64, text: Option<&str>) {
+        let mut waiting = self.waiting.lock();
+        match text {
+            Some(text) => _ = waiting.insert(client, (self.now(), text.to_owned())),
+            None => _ = waiting.remove(&client),
+        }
+    }
+
+    /// At the end of a life: a statement that ran for too long is one that nobody wakes.
+    pub fn find_stuck(&self) {
+        let now = self.now();
+        for (client, (since, text)) in std::mem::take(&mut *self.waiting.lock()) {
+            if now.saturating_sub(since) > STUCK_AFTER {
+                self.find(format!("client {client} waits since {since:?}, it is {now:?}: {text}"));
+            }
         }
     }
 

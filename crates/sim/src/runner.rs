@@ -235,6 +235,7 @@ impl Run {
         let is_over =
             |run: &Run| run.world.time() >= hour_glass || run.machine.power.is_down() || run.world.steps() >= last_step;
         let node = self.go_on(is_over, &started);
+        self.machine.find_stuck();
         if let (End::Stop(_), Some(node)) = (end, node) {
             self.stop_node(&stop, node);
         }
