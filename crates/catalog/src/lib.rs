@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `descriptor` what is stored; `snapshot` what is read; `store` the node's side; `transaction` the session's side;
-//! `rows` bytes on disk; `names`, `reg`, `privileges`, `layout`, `sequences`, `virtuals` what is asked of it.
+//! `rows` bytes on disk; `definitions`, `rule_definition`, `names`, `reg`, `privileges`, `layout`, `sequences`, `virtuals` what is asked of it.
 
 pub mod bootstrap;
 pub mod definitions;
@@ -24,6 +24,7 @@ pub mod privileges;
 pub mod reg;
 pub mod retention;
 pub mod rows;
+pub mod rule_definition;
 pub mod sequences;
 pub mod snapshot;
 pub mod store;

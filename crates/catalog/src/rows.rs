@@ -84,6 +84,7 @@ pub fn parse_object_key(key: &[u8]) -> Option<ObjectKey> {
         7 => ObjectKind::DefaultPrivileges,
         9 => ObjectKind::Function,
         10 => ObjectKind::Operator,
+        11 => ObjectKind::Rule,
         _ => return None,
     };
     Some(ObjectKey { kind, id: u32::from_be_bytes(rest.try_into().ok()?) })
@@ -126,7 +127,8 @@ pub fn names_of(object: &Object) -> Option<(NameSpace, Oid, Cow<'_, str>)> {
         Object::Role(o) => (NameSpace::Roles, 0, Cow::from(&o.name)),
         Object::Function(o) => (NameSpace::Functions, o.schema, Cow::from(o.signature())),
         Object::Operator(o) => (NameSpace::Operators, o.schema, Cow::from(o.signature())),
-        Object::Statistics(_) | Object::DefaultPrivileges(_) => return None,
+        // A rule's name is its relation's business, which is locked for it.
+        Object::Statistics(_) | Object::DefaultPrivileges(_) | Object::Rule(_) => return None,
     })
 }
 

@@ -81,6 +81,7 @@ pub struct Snapshot {
     statistics: IdMap<Statistics>,
     default_privileges: IdMap<DefaultPrivileges>,
     functions: IdMap<Function>,
+    rules: IdMap<Rule>,
     /// Of one name, in order of id.
     function_names: IdsByName,
     operators: IdMap<Operator>,
@@ -89,6 +90,8 @@ pub struct Snapshot {
     names: HashMap<Name, Oid, RandomState>,
     /// Row types and their arrays, to the relation.
     row_types: HashMap<Oid, Oid, RandomState>,
+    /// The rules of a relation, in order of name.
+    rules_of: BTreeMap<Oid, Vec<Oid>>,
     /// Relations whose foreign keys point at the key, in order of id.
     referencing: BTreeMap<Oid, Vec<Oid>>,
 }
@@ -238,6 +241,17 @@ impl Snapshot {
     pub fn operators(&self) -> impl Iterator<Item = &Arc<Operator>> {
         self.operators.values()
     }
+    pub fn rule(&self, id: Oid) -> Option<&Arc<Rule>> {
+        self.rules.get(&id)
+    }
+    /// The rules of a relation, in the order in which they fire.
+    pub fn rules_of(&self, relation: Oid) -> impl Iterator<Item = &Arc<Rule>> {
+        let ids = self.rules_of.get(&relation).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| self.rules.get(id))
+    }
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.values()
+    }
     pub fn default_privileges(&self) -> impl Iterator<Item = &Arc<DefaultPrivileges>> {
         self.default_privileges.values()
     }
@@ -257,6 +271,7 @@ impl Snapshot {
             ObjectKind::DefaultPrivileges => get(&self.default_privileges, key.id, Object::DefaultPrivileges),
             ObjectKind::Function => get(&self.functions, key.id, Object::Function),
             ObjectKind::Operator => get(&self.operators, key.id, Object::Operator),
+            ObjectKind::Rule => get(&self.rules, key.id, Object::Rule),
         }
     }
 
@@ -277,11 +292,30 @@ impl Snapshot {
                 add_id(&mut self.function_names, o.schema, &o.name, o.id);
                 self.functions.insert(o.id, Arc::new(o));
             }
+            Object::Rule(o) => self.put_rule(o),
             Object::Operator(o) => {
                 add_id(&mut self.operator_names, o.schema, &o.name, o.id);
                 self.operators.insert(o.id, Arc::new(o));
             }
             Object::Relation(o) => self.put_relation(o),
+        }
+    }
+
+    fn put_rule(&mut self, rule: Rule) {
+        let ids = self.rules_of.entry(rule.relation).or_default();
+        let name = |id: &Oid| self.rules.get(id).map_or("", |r| r.name.as_str());
+        let at = ids.partition_point(|id| name(id) < rule.name.as_str());
+        ids.insert(at, rule.id);
+        self.rules.insert(rule.id, Arc::new(rule));
+    }
+
+    fn remove_rule(&mut self, id: Oid) {
+        let Some(old) = self.rules.remove(&id) else { return };
+        if let Some(ids) = self.rules_of.get_mut(&old.relation) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.rules_of.remove(&old.relation);
+            }
         }
     }
 
@@ -321,6 +355,7 @@ impl Snapshot {
                     remove_id(&mut self.operator_names, old.schema, &old.name, old.id);
                 }
             }
+            ObjectKind::Rule => self.remove_rule(key.id),
             ObjectKind::Index => {
                 self.index_births.remove(&key.id);
                 if let Some(old) = self.indexes.remove(&key.id) {

@@ -233,6 +233,7 @@ impl TransactionCatalog {
             Object::Function(f) => self.is_temporary_schema(f.schema),
             Object::Operator(o) => self.is_temporary_schema(o.schema),
             Object::Statistics(s) => self.current.relation(s.relation).is_some_and(|r| r.is_temporary),
+            Object::Rule(rule) => self.current.relation(rule.relation).is_some_and(|r| r.is_temporary),
             _ => false,
         }
     }

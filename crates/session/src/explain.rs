@@ -1,6 +1,7 @@
 //! EXPLAIN: plans, with ANALYZE runs, and lets `exec::explain` say it.
 
 use crate::session::Session;
+use crate::statement::Work;
 use exec::Prepared;
 use exec::explain::Explain;
 use sql::logical::CommandTag;
@@ -17,13 +18,39 @@ impl Session {
         types: &[SqlType],
         parameters: Arc<[Datum]>,
     ) -> Result<Vec<String>> {
+        match explained {
+            Explained::Query(query) => self.explain_query(query, options, types, parameters).await,
+            Explained::Rewritten(rewritten) => self.explain_rewritten(rewritten, options, types, parameters).await,
+            Explained::Execute { name, args } => {
+                let started = self.shared.host.clock.monotonic();
+                let (prepared, parameters) = self.executed(name, args).await?;
+                self.explain_planned(prepared, options, parameters, started).await
+            }
+            Explained::Utility => Ok(vec!["Utility statements have no plan structure".to_owned()]),
+        }
+    }
+
+    pub(crate) async fn explain_query(
+        &mut self,
+        query: &sql::logical::Query,
+        options: &ExplainOptions,
+        types: &[SqlType],
+        parameters: Arc<[Datum]>,
+    ) -> Result<Vec<String>> {
+        let started = self.shared.host.clock.monotonic();
+        let prepared = self.plan_query(query, types)?;
+        self.explain_planned(prepared, options, parameters, started).await
+    }
+
+    /// `started`: when planning did.
+    async fn explain_planned(
+        &mut self,
+        prepared: Arc<Prepared>,
+        options: &ExplainOptions,
+        parameters: Arc<[Datum]>,
+        started: std::time::Duration,
+    ) -> Result<Vec<String>> {
         let clock = self.shared.host.clock.clone();
-        let started = clock.monotonic();
-        let (prepared, parameters) = match explained {
-            Explained::Query(query) => (self.plan_query(query, types)?, parameters),
-            Explained::Execute { name, args } => self.executed(name, args).await?,
-            Explained::Utility => return Ok(vec!["Utility statements have no plan structure".to_owned()]),
-        };
         let planning = clock.monotonic().saturating_sub(started);
         // Who may not run it is not told how it would run.
         exec::admit(&prepared.plan, self.catalog.snapshot(), false)?;
@@ -54,7 +81,8 @@ impl Session {
         let (_, planned) = self.executable(name)?;
         let parameters = self.arguments(name, args, &planned.parameters).await?;
         match &planned.work {
-            crate::statement::Work::Query(prepared) => Ok((prepared.clone(), parameters)),
+            Work::Query(prepared) => Ok((prepared.clone(), parameters)),
+            Work::Rewritten(_) => Err(SqlError::unsupported("EXPLAIN EXECUTE of what rules rewrite is not supported")),
             _ => {
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("prepared statement \"{name}\" is not a query")))
             }

@@ -27,6 +27,7 @@ mod prepared;
 mod query;
 mod random;
 mod replay;
+mod rewritten;
 mod roles;
 mod row_store;
 pub mod search_path;

@@ -4,6 +4,7 @@
 //! Everything that a plan is made from is copied out of the session first ([`Planning`]), so that it can be made anywhere. Wherever
 //! that is, it ends when the statement is cancelled or its time is up.
 
+use crate::rewritten::RewrittenWork;
 use crate::session::Session;
 use crate::state::SessionState;
 use crate::statement::{Planned, PreparedStatement, Work};
@@ -64,6 +65,10 @@ impl Planning {
         let mut columns = bound.columns;
         let work = match bound.kind {
             BoundKind::Query(query) => Work::Query(self.query(&query, &bound.parameters)?),
+            BoundKind::Rewritten(rewritten) => {
+                let plan = |query: &sql::logical::Query, types: &[SqlType]| self.query(query, types);
+                Work::Rewritten(Arc::new(RewrittenWork::new(*rewritten, &bound.parameters, plan)?))
+            }
             BoundKind::Utility(utility) => {
                 columns = columns_of(&utility)?;
                 Work::Utility(Arc::from(utility))

@@ -6,6 +6,7 @@ use crate::explain::command_word;
 use crate::feed::Feed;
 use crate::portal::{Portal, Source};
 use crate::replay::Recorder;
+use crate::rewritten::RewrittenWork;
 use crate::row_store::RowStore;
 use crate::session::{Outcome, Queued, Session};
 use crate::sink::{Sink, SinkMark};
@@ -125,11 +126,8 @@ impl Session {
             }
             let planned = self.planned_anywhere(statement).await?;
             let is_current = match &planned.work {
-                Work::Query(prepared) if !prepared.plan.is_read_only => {
-                    self.ensure_transaction();
-                    self.set_limits()?;
-                    exec::enter(&prepared.plan, self.transaction()?).await?
-                }
+                Work::Query(prepared) if !prepared.plan.is_read_only => self.enter(&prepared.clone()).await?,
+                Work::Rewritten(work) => self.enter_all(&work.clone()).await?,
                 Work::Utility(utility) => self.enter_copied(&utility.clone()).await?,
                 _ => true,
             };
@@ -139,6 +137,22 @@ impl Session {
         }
         let message = "could not serialize access due to concurrent change of a relation's definition";
         Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message))
+    }
+
+    /// Whether the plan still holds; from then on it does.
+    async fn enter(&mut self, prepared: &Prepared) -> Result<bool> {
+        self.ensure_transaction();
+        self.set_limits()?;
+        Ok(exec::enter(&prepared.plan, self.transaction()?).await?)
+    }
+
+    async fn enter_all(&mut self, work: &RewrittenWork) -> Result<bool> {
+        for prepared in work.queries().filter(|p| !p.plan.is_read_only) {
+            if !self.enter(prepared).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// `statement_timeout` and `lock_timeout` of the statement that begins.
@@ -234,7 +248,7 @@ impl Session {
     }
 
     /// Waits until there is memory for a statement that will work on much.
-    async fn seat(&mut self, prepared: &Prepared) -> Result<Option<Seat>> {
+    pub(crate) async fn seat(&mut self, prepared: &Prepared) -> Result<Option<Seat>> {
         if !prepared.plan.is_long {
             return Ok(None);
         }
@@ -302,6 +316,10 @@ impl Session {
             Work::Utility(utility) => {
                 let utility = utility.clone();
                 self.run_utility(&utility, portal, max_rows, standing, describes, sink).await
+            }
+            Work::Rewritten(work) => {
+                let work = work.clone();
+                self.run_rewritten(&work, portal, max_rows, standing, describes, sink).await
             }
             Work::Query(prepared) => {
                 if describes && planned.returns_rows {
@@ -387,21 +405,33 @@ impl Session {
             // It may stand unread for as long as its client likes.
             Some(_) => None,
         };
+        let keeps = portal.cursor.is_some_and(|c| c.scroll != Some(false));
+        let rows = self.start_query(prepared, portal.parameters.clone(), keeps, seat).await?;
+        portal.source = Source::Rows(Box::new(rows));
+        Ok(())
+    }
+
+    /// Starts a query; its rows are still to be computed. `keeps`: they may be read again.
+    pub(crate) async fn start_query(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        parameters: Arc<[Datum]>,
+        keeps: bool,
+        seat: Option<Seat>,
+    ) -> Result<RowStore> {
         self.before_write(prepared).await?;
         self.begin_statement().await?;
         if prepared.plan.privileges.iter().any(|p| crate::live::LISTS.contains(&p.relation)) {
             self.copy_lists();
         }
         let memory = MemoryBudget::seated(self.derived.work_mem, self.shared.memory.clone(), seat);
-        let context = self.context_with(portal.parameters.clone(), memory)?;
+        let context = self.context_with(parameters, memory)?;
         let execution = exec::execute(prepared, context.clone())?;
         let feed = match &self.shared.workers {
             Some(workers) if prepared.plan.is_long => Feed::away(execution, self.stop.clone(), workers),
             _ => Feed::here(execution),
         };
-        let keeps = portal.cursor.is_some_and(|c| c.scroll != Some(false));
-        portal.source = Source::Rows(Box::new(RowStore::new(feed, keeps, &context.memory)));
-        Ok(())
+        Ok(RowStore::new(feed, keeps, &context.memory))
     }
 
     async fn send_portal(

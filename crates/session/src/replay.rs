@@ -106,6 +106,7 @@ impl Session {
         let repeats = match &portal.planned.work {
             Work::Nothing => return,
             Work::Query(prepared) => prepared.is_repeatable(),
+            Work::Rewritten(work) => work.is_repeatable(),
             // Of settings, which nothing has changed: SET ends the possibility. SET TRANSACTION counts before the first query only.
             Work::Utility(utility) if matches!(**utility, Utility::Show(_)) => return,
             Work::Utility(utility) if !open.has_run && is_set_transaction(utility) => return,

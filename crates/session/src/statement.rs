@@ -1,5 +1,6 @@
 //! Prepared statements and their plans; `planning` makes these.
 
+use crate::rewritten::RewrittenWork;
 use exec::Prepared;
 use parking_lot::Mutex;
 use sql::utility::Utility;
@@ -94,6 +95,7 @@ impl Planned {
 
 pub(crate) enum Work {
     Query(Arc<Prepared>),
+    Rewritten(Arc<RewrittenWork>),
     Utility(Arc<Utility>),
     /// The empty string.
     Nothing,

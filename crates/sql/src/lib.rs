@@ -29,8 +29,8 @@ use types::{FormatSettings, Oid, SqlType};
 
 pub use attributes::used_attributes;
 pub use bind::{
-    SEQUENCE_ROW, StoredUse, bind, bind_stored, check_function, coerce_arguments, parse_bind_expr, require_updatable,
-    updatable_columns, volatility,
+    RuleTexts, RuleUses, SEQUENCE_ROW, StoredUse, bind, bind_stored, check_function, check_rule, coerce_arguments,
+    parse_bind_expr, require_updatable, updatable_columns, volatility,
 };
 pub use deparse::{Deparser, PlanNames, Shown};
 pub use expr::{Expr, ExprKind};
@@ -85,6 +85,40 @@ pub struct Bound {
 pub enum BoundKind {
     /// SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE, with or without WITH.
     Query(Box<logical::Query>),
+    /// What rules have made several statements of, or none.
+    Rewritten(Box<Rewritten>),
     /// Everything else.
     Utility(Box<utility::Utility>),
+}
+
+/// A statement that rules have rewritten: its parts are run one after another, each seeing what those before it did.
+#[derive(Clone, Debug)]
+pub struct Rewritten {
+    /// The statement's own.
+    pub tag: logical::CommandTag,
+    pub parts: Vec<RewrittenPart>,
+}
+
+#[derive(Clone, Debug)]
+pub enum RewrittenPart {
+    /// `sets_tag`: its rows count as the statement's, and what it returns is the statement's result.
+    Query {
+        query: Box<logical::Query>,
+        sets_tag: bool,
+    },
+    Notify {
+        channel: String,
+        payload: String,
+    },
+}
+
+impl Rewritten {
+    /// The statement's result.
+    pub fn columns(&self) -> &[ResultColumn] {
+        let main = self.parts.iter().find_map(|part| match part {
+            RewrittenPart::Query { query, sets_tag: true } => Some(query.result.as_slice()),
+            _ => None,
+        });
+        main.unwrap_or_default()
+    }
 }

@@ -5,10 +5,12 @@
 mod aggregate;
 mod function;
 mod operator;
+mod rule;
 
 pub use aggregate::*;
 pub use function::*;
 pub use operator::*;
+pub use rule::*;
 
 use serde::{Deserialize, Serialize};
 use types::key::KeyOrder;
@@ -484,6 +486,7 @@ pub enum Object {
     DefaultPrivileges(DefaultPrivileges),
     Function(Function),
     Operator(Operator),
+    Rule(Rule),
 }
 
 /// `ALTER DEFAULT PRIVILEGES`: what objects made by `role` (in `schema`, or 0) get besides the built-in default.
@@ -512,6 +515,7 @@ pub enum ObjectKind {
     DefaultPrivileges = 7,
     Function = 9,
     Operator = 10,
+    Rule = 11,
 }
 
 /// Names a descriptor.
@@ -537,6 +541,9 @@ impl ObjectKey {
     pub fn operator(id: Oid) -> ObjectKey {
         ObjectKey::new(ObjectKind::Operator, id)
     }
+    pub fn rule(id: Oid) -> ObjectKey {
+        ObjectKey::new(ObjectKind::Rule, id)
+    }
 }
 
 impl Object {
@@ -551,6 +558,7 @@ impl Object {
             Object::DefaultPrivileges(o) => ObjectKey::new(ObjectKind::DefaultPrivileges, o.id),
             Object::Function(o) => ObjectKey::new(ObjectKind::Function, o.id),
             Object::Operator(o) => ObjectKey::new(ObjectKind::Operator, o.id),
+            Object::Rule(o) => ObjectKey::new(ObjectKind::Rule, o.id),
         }
     }
 }

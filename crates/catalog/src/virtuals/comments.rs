@@ -12,6 +12,7 @@ const PG_CLASS: Oid = 1259;
 const PG_TYPE: Oid = 1247;
 const PG_CONSTRAINT: Oid = 2606;
 const PG_NAMESPACE: Oid = 2615;
+const PG_REWRITE: Oid = 2618;
 const PG_PROC: Oid = 1255;
 const PG_OPERATOR: Oid = 2617;
 const PG_DATABASE: Oid = 1262;
@@ -49,6 +50,9 @@ fn pg_description(scan: &mut Scan<'_>) {
         }
         for constraint in &relation.constraints {
             push(scan, constraint.id, PG_CONSTRAINT, 0, constraint.comment.as_ref());
+        }
+        for rule in scan.catalog.rules_of(relation.id) {
+            push(scan, rule.id, PG_REWRITE, 0, rule.comment.as_ref());
         }
     }
     for (index, _) in scan.indexes(None) {

@@ -8,7 +8,9 @@ use super::attributes::default_oid;
 use super::constraints;
 use super::row::{derived_oid, row};
 use super::{RowsFn, Scan};
+use crate::Snapshot;
 use crate::descriptor::*;
+use crate::rule_definition::VIEW_RULE;
 use types::Oid;
 
 pub(super) const RELATIONS: &[(&str, RowsFn)] = &[("pg_depend", pg_depend), ("pg_rewrite", pg_rewrite)];
@@ -33,9 +35,25 @@ fn pg_rewrite(scan: &mut Scan<'_>) {
         let id = rule_oid(view.id);
         if scan.wants(1, id) {
             let query = view.view.as_ref().map(|v| v.query.as_str());
-            scan.push(row![id, "_RETURN", view.id, '1', 'O', true, "<>", query]);
+            scan.push(row![id, VIEW_RULE, view.id, '1', 'O', true, "<>", query]);
         }
     }
+    for relation in scan.user_relations(scan.oid(3)) {
+        for rule in scan.catalog.rules_of(relation.id) {
+            if scan.wants(1, rule.id) {
+                let condition = rule.condition.as_deref().unwrap_or("<>");
+                let enabled = if rule.is_enabled { 'O' } else { 'D' };
+                let (letter, actions) =
+                    (rule.event.letter(), rule.actions.iter().map(|a| a.text.as_str()).collect::<Vec<_>>().join("; "));
+                scan.push(row![rule.id, &rule.name, relation.id, letter, enabled, rule.is_instead, condition, actions]);
+            }
+        }
+    }
+}
+
+/// The view that this pg_rewrite OID is the rule of.
+pub(crate) fn view_of_rule(catalog: &Snapshot, rule: Oid) -> Option<Oid> {
+    catalog.relations().find(|r| r.view.is_some() && rule_oid(r.id) == rule).map(|r| r.id)
 }
 
 /// What depends, and on what: class, object, column.
@@ -130,6 +148,7 @@ fn of_relation(edges: &mut Edges<'_, '_>, r: &Relation) {
     for index in indexes.into_iter().filter(|i| super::classes::constraint_of(r, i.id).is_none()) {
         of_index(edges, r, index);
     }
+    of_rules(edges, r);
     if let Some(view) = &r.view {
         let rule = (PG_REWRITE, rule_oid(r.id), 0);
         edges.add(rule, class, 'i');
@@ -140,6 +159,17 @@ fn of_relation(edges: &mut Edges<'_, '_>, r: &Relation) {
                 (None, None) => PG_CLASS,
             };
             edges.add(rule, (class, *object, *column), 'n');
+        }
+    }
+}
+
+fn of_rules(edges: &mut Edges<'_, '_>, r: &Relation) {
+    let catalog = edges.scan.catalog;
+    for rule in catalog.rules_of(r.id) {
+        let this = (PG_REWRITE, rule.id, 0);
+        edges.add(this, (PG_CLASS, r.id, 0), 'a');
+        for (object, column) in rule.depends_on.iter().filter(|(object, _)| catalog.relation(*object).is_some()) {
+            edges.add(this, (PG_CLASS, *object, *column), 'n');
         }
     }
 }

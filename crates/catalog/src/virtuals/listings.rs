@@ -1,4 +1,4 @@
-//! The readable views: pg_tables, pg_views, pg_matviews, pg_indexes, pg_sequences.
+//! The readable views: pg_tables, pg_views, pg_matviews, pg_indexes, pg_rules, pg_sequences.
 
 use super::row::row;
 use super::{RowsFn, Scan};
@@ -9,6 +9,7 @@ use crate::privileges::{self, Target};
 pub(super) const RELATIONS: &[(&str, RowsFn)] = &[
     ("pg_indexes", pg_indexes),
     ("pg_matviews", pg_matviews),
+    ("pg_rules", pg_rules),
     ("pg_sequences", pg_sequences),
     ("pg_tables", pg_tables),
     ("pg_views", pg_views),
@@ -28,7 +29,8 @@ fn pg_tables(scan: &mut Scan<'_>) {
         let has_keys = r.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::ForeignKey(_)))
             || scan.catalog.foreign_keys_to(r.id).next().is_some();
         let owner = scan.role_name(r.owner);
-        scan.push(row![schema, &r.name, owner, (), !r.indexes.is_empty(), false, has_keys, r.row_security]);
+        let has_rules = scan.catalog.rules_of(r.id).next().is_some();
+        scan.push(row![schema, &r.name, owner, (), !r.indexes.is_empty(), has_rules, has_keys, r.row_security]);
     }
 }
 
@@ -50,6 +52,20 @@ fn pg_matviews(scan: &mut Scan<'_>) {
             let owner = scan.role_name(r.owner);
             let definition = definitions(scan).view(r.id);
             scan.push(row![schema, &r.name, owner, (), !r.indexes.is_empty(), true, definition]);
+        }
+    }
+}
+
+/// But those that views are made of.
+fn pg_rules(scan: &mut Scan<'_>) {
+    for relation in scan.relations(None) {
+        let schema = scan.schema_name(relation.schema);
+        if !scan.wants_text(1, schema) || !scan.wants_text(2, &relation.name) {
+            continue;
+        }
+        for rule in scan.catalog.rules_of(relation.id) {
+            let definition = definitions(scan).rule(rule.id);
+            scan.push(row![schema, &relation.name, &rule.name, definition]);
         }
     }
 }

@@ -28,7 +28,7 @@ mod classes;
 mod comments;
 mod constraints;
 mod databases;
-mod dependencies;
+pub(crate) mod dependencies;
 mod fixed;
 mod information_schema;
 mod listings;

@@ -431,12 +431,11 @@ fn check_dependents(context: &DdlContext<'_>, relation: &Relation, column: &Colu
     let number = column.number;
     let view =
         snapshot.relations().find(|r| r.view.as_ref().is_some_and(|v| v.depends_on.contains(&(relation.id, number))));
-    if let Some(view) = view {
-        let detail = format!(
-            "rule _RETURN on {} depends on column \"{}\"",
-            depend::describe(&snapshot, scope, Part::Relation(view.id)),
-            column.name
-        );
+    let view = view.map(|v| format!("rule _RETURN on {}", depend::describe(&snapshot, scope, Part::Relation(v.id))));
+    let rule = snapshot.rules().find(|r| r.depends_on.contains(&(relation.id, number)));
+    let rule = rule.map(|r| depend::describe(&snapshot, scope, Part::Rule(r.id)));
+    if let Some(dependent) = view.or(rule) {
+        let detail = format!("{dependent} depends on column \"{}\"", column.name);
         let message = "cannot alter type of a column used by a view or rule";
         return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail));
     }

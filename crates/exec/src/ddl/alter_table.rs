@@ -185,6 +185,10 @@ async fn carry_out_action(context: &mut DdlContext<'_>, id: Oid, action: &AlterA
         AlterAction::SetOptions(options) => options::set(context, id, options).await,
         AlterAction::ResetOptions(names) => options::reset(context, id, names).await,
         AlterAction::RowSecurity(false) | AlterAction::Hint => Ok(()),
+        AlterAction::Rule { name, action } => {
+            let relation = context.relation(id)?;
+            super::rules::alter_locked(context, &relation, name, action)
+        }
         // Accepting it without policies would deny every row to others: nothing here would.
         AlterAction::RowSecurity(true) => Err(SqlError::unsupported("row-level security is not supported")),
         AlterAction::Unsupported { what, position } => Err(SqlError::unsupported(what.clone()).at(*position)),

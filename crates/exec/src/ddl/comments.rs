@@ -33,6 +33,10 @@ pub(super) async fn comment(context: &mut DdlContext<'_>, target: &CommentTarget
                 })
                 .map(drop)
         }
+        CommentTarget::Rule { name, relation } => {
+            let relation = lock(context, relation).await?;
+            super::rules::comment(context, name, &relation, comment).await
+        }
         CommentTarget::Type { name, is_domain } => super::user_types::comment(context, name, *is_domain, comment).await,
         CommentTarget::DomainConstraint { name, domain } => {
             super::domains::comment_on_constraint(context, name, domain, comment).await

@@ -23,6 +23,7 @@ pub(super) enum Part {
     Default(Oid, AttributeNumber),
     Function(Oid),
     Operator(Oid),
+    Rule(Oid),
 }
 
 /// A drop worked out: what goes, in the order in which it was found.
@@ -59,6 +60,10 @@ pub(super) fn describe(snapshot: &Snapshot, scope: NameScope<'_>, part: Part) ->
             format!("constraint {name} on {}", relation(id))
         }
         Part::Column(id, number) => format!("column {} of {}", column(id, number), holder(id)),
+        Part::Rule(id) => match snapshot.rule(id) {
+            Some(rule) => format!("rule {} on {}", quote_ident(&rule.name), relation(rule.relation)),
+            None => format!("rule {id}"),
+        },
         Part::Function(id) => format!("function {}", function_text(snapshot, scope, id)),
         Part::Operator(id) => {
             let text =
@@ -186,6 +191,7 @@ fn is_covered(snapshot: &Snapshot, seen: &BTreeSet<Part>, part: Part) -> bool {
                 || matches!(part, Part::Default(r, n) if seen.contains(&Part::Column(r, n)))
         }
         Part::Index(id) => snapshot.index(id).is_some_and(|i| seen.contains(&Part::Relation(i.relation))),
+        Part::Rule(id) => snapshot.rule(id).is_some_and(|r| seen.contains(&Part::Relation(r.relation))),
         _ => false,
     }
 }
@@ -202,7 +208,7 @@ fn dependents(snapshot: &Snapshot, part: Part) -> Vec<(Part, bool)> {
         Part::Column(id, number) => of_column(snapshot, id, number),
         Part::Index(id) => of_index(snapshot, id),
         Part::Constraint(relation, constraint) => of_constraint(snapshot, relation, constraint),
-        Part::Default(..) => vec![],
+        Part::Default(..) | Part::Rule(_) => vec![],
         Part::Function(id) => of_function(snapshot, id),
         Part::Operator(id) => of_operator(snapshot, id),
     }
@@ -229,6 +235,7 @@ fn of_function(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
     operators
         .chain(aggregates)
         .chain(views_of(snapshot, id))
+        .chain(rules_using(snapshot, move |(on, _)| on == id))
         .chain(stored_calls(snapshot, function))
         .map(|part| (part, false))
         .collect()
@@ -238,11 +245,19 @@ fn of_operator(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
     let Some(operator) = snapshot.operator(id) else { return vec![] };
     let sorts = |f: &&std::sync::Arc<Function>| f.aggregate().is_some_and(|a| a.sort_operator == id);
     let aggregates = snapshot.functions().filter(sorts).map(|f| Part::Function(f.id));
-    let mut all: Vec<Part> =
-        aggregates.chain(views_of(snapshot, id)).chain(stored_operations(snapshot, operator)).collect();
+    let mut all: Vec<Part> = aggregates
+        .chain(views_of(snapshot, id))
+        .chain(rules_using(snapshot, move |(on, _)| on == id))
+        .chain(stored_operations(snapshot, operator))
+        .collect();
     // Older ones first, as far as their OIDs tell.
     all.sort_by_key(|part| match *part {
-        Part::Schema(id) | Part::Relation(id) | Part::Index(id) | Part::Function(id) | Part::Operator(id) => id,
+        Part::Schema(id)
+        | Part::Relation(id)
+        | Part::Index(id)
+        | Part::Function(id)
+        | Part::Operator(id)
+        | Part::Rule(id) => id,
         Part::Constraint(_, constraint) => constraint,
         Part::Column(relation, _) | Part::Default(relation, _) => relation,
     });
@@ -252,6 +267,14 @@ fn of_operator(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
 /// Views that use the function or operator.
 fn views_of(snapshot: &Snapshot, id: Oid) -> impl Iterator<Item = Part> {
     snapshot.relations().filter(move |r| views_on(r).any(|(on, _)| on == id)).map(|r| Part::Relation(r.id))
+}
+
+/// Rules that use an object.
+fn rules_using<'s>(
+    snapshot: &'s Snapshot,
+    is_used: impl Fn((Oid, AttributeNumber)) -> bool + 's,
+) -> impl Iterator<Item = Part> + 's {
+    snapshot.rules().filter(move |r| r.depends_on.iter().any(|on| is_used(*on))).map(|r| Part::Rule(r.id))
 }
 
 /// Stored expressions that call the function: of defaults, generated columns, checks, indexes and other functions' parameters.
@@ -335,6 +358,8 @@ fn of_relation(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
     for (other, constraint, _) in snapshot.foreign_keys_to(id).filter(|(other, _, _)| other.id != id) {
         all.push((Part::Constraint(other.id, constraint.id), false));
     }
+    // Its own go with it.
+    all.extend(rules_using(snapshot, move |(on, _)| on == id).map(|part| (part, false)));
     if relation.kind == RelationKind::Sequence {
         all.extend(defaults_using(snapshot, id).into_iter().map(|(r, n)| (Part::Default(r, n), false)));
     }
@@ -567,6 +592,7 @@ fn of_column(snapshot: &Snapshot, id: Oid, number: AttributeNumber) -> Vec<(Part
             all.push((Part::Relation(other.id), true));
         }
     }
+    all.extend(rules_using(snapshot, move |on| on == (id, number)).map(|part| (part, false)));
     for (other, constraint, key) in snapshot.foreign_keys_to(id) {
         if key.target_columns.contains(&number) && other.id != id {
             all.push((Part::Constraint(other.id, constraint.id), false));

@@ -20,7 +20,6 @@ fn word(kind: DropKind) -> &'static str {
         DropKind::Type | DropKind::Domain => "type",
         DropKind::Procedure => "procedure",
         DropKind::Trigger => "trigger",
-        DropKind::Rule => "rule",
         DropKind::Policy => "policy",
         DropKind::Extension => "extension",
     }
@@ -173,7 +172,7 @@ fn drop_of_nothing(
         }
         _ => error(SqlState::UNDEFINED_OBJECT, format!("{} \"{}\" does not exist", word(kind), name.parts.join("."))),
     };
-    if let (DropKind::Trigger | DropKind::Rule | DropKind::Policy, [name, table]) = (kind, object_names) {
+    if let (DropKind::Trigger | DropKind::Policy, [name, table]) = (kind, object_names) {
         let snapshot = context.catalog.snapshot();
         let what = match names::find(snapshot, context.scope(), &table.parts)? {
             None => names::no_relation(&table.parts),
@@ -235,6 +234,7 @@ pub(super) async fn carry_out(context: &mut DdlContext<'_>, plan: DropPlan) -> R
                 }
             }
             Part::Operator(id) => super::operators::remove(context, id).await?,
+            Part::Rule(id) => super::rules::remove(context, id, |relation| !goes(&plan, relation)).await?,
             Part::Schema(id) => {
                 let key = ObjectKey::new(ObjectKind::Schema, id);
                 if context.catalog.lock(context.txn, key).await? {
@@ -254,6 +254,10 @@ async fn remove_relation(context: &mut DdlContext<'_>, id: Oid, plan: &DropPlan)
     let Some(relation) = context.lock_relation_by_id(id).await? else { return Ok(()) };
     for index in relation.indexes.clone() {
         drop_index_descriptor(context, index).await?;
+    }
+    let rules: Vec<Oid> = context.catalog.snapshot().rules_of(id).map(|r| r.id).collect();
+    for rule in rules {
+        context.catalog.remove(context.txn, ObjectKey::rule(rule))?;
     }
     // Those that this one points at need not look here any more.
     for constraint in &relation.constraints {

@@ -33,6 +33,7 @@ mod owned;
 mod rename;
 mod roles;
 mod routines;
+mod rules;
 mod schemas;
 mod scram;
 mod sequences;
@@ -126,6 +127,11 @@ pub async fn execute(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutco
         Ddl::AlterOperator { operator, action } => operators::alter(context, operator, action).await?,
         Ddl::DropOperators { operators, if_exists, cascade } => {
             operators::drop(context, operators, *if_exists, *cascade).await?;
+        }
+        Ddl::CreateRule(create) => rules::create(context, create).await?,
+        Ddl::AlterRule { name, relation, action } => rules::alter(context, name, relation, action).await?,
+        Ddl::DropRule { name, relation, if_exists, cascade } => {
+            rules::drop(context, name, relation, *if_exists, *cascade).await?;
         }
         Ddl::Unsupported { what, position } => return Err(SqlError::unsupported(what.clone()).at(*position)),
     }

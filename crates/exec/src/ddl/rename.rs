@@ -50,7 +50,7 @@ async fn move_relation(context: &mut DdlContext<'_>, relation: &Arc<Relation>, s
     rename_in_views(context, &before, relation.id).await
 }
 
-/// Views over the relation, after it (or a column of it) has got another name.
+/// Views over the relation, and rules that use it, after it (or a column of it) has got another name.
 pub(super) async fn rename_in_views(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, relation: Oid) -> Result<()> {
     let depends =
         |r: &&Arc<Relation>| r.view.as_ref().is_some_and(|v| v.depends_on.iter().any(|(on, _)| *on == relation));
@@ -68,7 +68,7 @@ pub(super) async fn rename_in_views(context: &mut DdlContext<'_>, before: &Arc<S
             }
         })?;
     }
-    Ok(())
+    super::rules::check_after_rename(context, relation)
 }
 
 pub(super) async fn set_schema(context: &mut DdlContext<'_>, id: Oid, to: &Name) -> Result<()> {

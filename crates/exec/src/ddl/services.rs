@@ -1,8 +1,8 @@
 //! What DDL needs of the binder and of the executor.
 
 use catalog::{Function, Index, Relation, Snapshot};
-use sql::ResultColumn;
 use sql::utility::ddl::SqlText;
+use sql::{ResultColumn, RuleTexts, RuleUses};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -80,6 +80,9 @@ pub trait DdlServices: Send + Sync {
 
     /// 0A000 for a view whose WITH CHECK OPTION nothing could ask for, as it cannot be written through.
     fn require_updatable(&self, catalog: &Arc<Snapshot>, view: &Arc<Relation>) -> Result<()>;
+
+    /// Whether a rule's texts mean something, and what they use.
+    fn check_rule(&self, catalog: &Arc<Snapshot>, rule: &RuleTexts<'_>) -> Result<RuleUses>;
 
     /// Whether a new function's body, which is `text`, means something (unless `check_function_bodies` is off). Gives the
     /// expression of RETURN as it is kept, where that can be told.

@@ -14,7 +14,9 @@ use catalog::user_types::TypesInScope;
 use catalog::{ConstraintKind, Function, Index, IndexSource, Relation, Snapshot};
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::utility::ddl::SqlText;
-use sql::{BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, PlannerSettings, StoredUse};
+use sql::{
+    BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, PlannerSettings, RuleTexts, RuleUses, StoredUse,
+};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -101,7 +103,7 @@ impl SqlServices {
                 let relations = bound.depends_on.iter().map(|(id, _)| *id);
                 Ok((*query, relations.chain(bound.functions).collect()))
             }
-            BoundKind::Utility(_) => Err(SqlError::internal("a query was expected")),
+            BoundKind::Utility(_) | BoundKind::Rewritten(_) => Err(SqlError::internal("a query was expected")),
         }
     }
 
@@ -342,6 +344,10 @@ impl DdlServices for SqlServices {
 
     fn require_updatable(&self, catalog: &Arc<Snapshot>, view: &Arc<Relation>) -> Result<()> {
         sql::require_updatable(view, &self.bind_context(catalog))
+    }
+
+    fn check_rule(&self, catalog: &Arc<Snapshot>, rule: &RuleTexts<'_>) -> Result<RuleUses> {
+        sql::check_rule(rule, &self.bind_context(catalog))
     }
 
     fn check_function(&self, catalog: &Arc<Snapshot>, function: &Function, text: &SqlText) -> Result<Option<String>> {

@@ -89,6 +89,9 @@ impl DdlServices for Services {
     fn require_updatable(&self, _: &Arc<Snapshot>, _: &Arc<Relation>) -> Result<()> {
         Ok(())
     }
+    fn check_rule(&self, _: &Arc<Snapshot>, _: &sql::RuleTexts<'_>) -> Result<sql::RuleUses> {
+        Ok(sql::RuleUses::default())
+    }
     fn check_function(&self, _: &Arc<Snapshot>, _: &catalog::Function, _: &SqlText) -> Result<Option<String>> {
         Ok(None)
     }

@@ -98,8 +98,6 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_get_partkeydef", |_, _, _| Ok(Datum::Null)),
     ("pg_get_triggerdef", |_, _, _| Ok(Datum::Null)),
     ("pg_get_triggerdef_ext", |_, _, _| Ok(Datum::Null)),
-    ("pg_get_ruledef", |_, _, _| Ok(Datum::Null)),
-    ("pg_get_ruledef_ext", |_, _, _| Ok(Datum::Null)),
     ("pg_get_statisticsobjdef", |_, _, _| Ok(Datum::Null)),
     ("pg_get_statisticsobjdef_columns", |_, _, _| Ok(Datum::Null)),
     ("pg_encoding_max_length_sql", |_, _, args| {
@@ -160,6 +158,7 @@ fn description(env: &EvalContext<'_>, id: Oid, class: &str) -> Datum {
         () if is("pg_operator") && catalog.operator(id).is_some() => {
             catalog.operator(id).and_then(|o| o.comment.as_deref())
         }
+        () if is("pg_rewrite") && catalog.rule(id).is_some() => catalog.rule(id).and_then(|r| r.comment.as_deref()),
         () if class == "pg_database" => catalog.database(id).and_then(|d| d.comment.as_deref()),
         () if class == "pg_authid" => catalog.role(id).and_then(|r| r.comment.as_deref()),
         () if class == "pg_constraint" => {

@@ -21,6 +21,8 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     }),
     ("pg_get_constraintdef", |env, _, args| Ok(tell(env, false, |d| d.constraint(arg_oid(args, 0))))),
     ("pg_get_constraintdef_ext", |env, _, args| Ok(tell(env, is_true(args, 1), |d| d.constraint(arg_oid(args, 0))))),
+    ("pg_get_ruledef", |env, _, args| Ok(tell(env, false, |d| d.rule(arg_oid(args, 0))))),
+    ("pg_get_ruledef_ext", |env, _, args| Ok(tell(env, is_true(args, 1), |d| d.rule(arg_oid(args, 0))))),
     ("pg_get_viewdef", |env, _, args| Ok(view(env, arg_oid(args, 0)))),
     ("pg_get_viewdef_ext", |env, _, args| Ok(view(env, arg_oid(args, 0)))),
     ("pg_get_viewdef_wrap", |env, _, args| Ok(view(env, arg_oid(args, 0)))),

@@ -63,6 +63,7 @@ impl Database {
                 }
                 Ok((self.show)(&rows))
             }
+            BoundKind::Rewritten(_) => panic!("{statement}"),
             BoundKind::Utility(utility) => {
                 let Utility::Ddl(ddl) = *utility else { panic!("{statement}") };
                 let sessions_in = Box::new(|_| 0);

@@ -101,6 +101,7 @@ impl Binder<'_> {
             self.check_distinct(function.name(), &mut parts, position)?;
         }
         let depth = self.depth_of(&parts, position)?;
+        self.check_nested_queries(&parts, depth, position)?;
         let scope = self.scopes.get(depth).ok_or_else(|| SqlError::internal("an aggregate has a query"))?;
         if !scope.clause.takes_aggregates() {
             let message = format!("aggregate functions are not allowed in {}", scope.clause.place());
@@ -120,6 +121,22 @@ impl Binder<'_> {
             }
         };
         Ok(Expr { position, ..Expr::column(output, ty) })
+    }
+
+    /// What an outer query aggregates must not read WITH queries that are defined inside of that query.
+    fn check_nested_queries(&self, parts: &AggregateParts, depth: usize, position: u32) -> Result<()> {
+        if depth + 1 >= self.scopes.len() {
+            return Ok(());
+        }
+        let nested = self.ctes_within(depth);
+        let reads = |e: &Expr| match &e.kind {
+            ExprKind::Subquery(subquery) => super::walk::reads_cte(&subquery.plan, &nested),
+            _ => false,
+        };
+        match !nested.is_empty() && parts.exprs().iter().any(|e| e.any(&mut |e| reads(e))) {
+            true => Err(SqlError::unsupported("outer-level aggregate cannot use a nested CTE").at(position)),
+            false => Ok(()),
+        }
     }
 
     /// The same aggregate written before: it is computed once.

@@ -3,14 +3,16 @@
 use super::assign::{Place, refuse_default};
 use super::fields::Fields;
 use super::from::cross;
+use super::hidden::Hidden;
 use super::query::BoundQuery;
-use super::scope::{Clause, Item, Scope, fold};
+use super::rules::with_rule_rows;
+use super::scope::{Clause, Item, Name, Scope, fold};
 use super::target::{give_hidden, is_default, no_such_column, refuse_generated, write};
 use super::view_target::{ViewRow, WriteRelation, resolve_computed};
 use super::{Binder, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Delete, Node, ScanColumn, Subquery, SubqueryKind, Update};
-use catalog::{Relation, privilege};
+use catalog::{Relation, RelationKind, privilege};
 use sqlparser::ast::{self, AssignmentTarget, Spanned, TableFactor, TableWithJoins};
 use std::sync::Arc;
 use types::{Result, SqlError, SqlState, SqlType};
@@ -22,11 +24,15 @@ pub(super) struct Scanned {
     /// The row as the statement sees it.
     pub(super) seen: ViewRow,
     pub(super) alias: String,
+    /// The target's own columns.
+    pub(super) names: Vec<Name>,
     pub(super) node: Node,
     pub(super) row_key: ColumnId,
     old_row: Vec<(ScanColumn, ColumnId)>,
     /// What its rows have besides declared columns.
     fields: Vec<(ScanColumn, ColumnId)>,
+    /// Rules take over from the statement.
+    is_for_rules: bool,
 }
 
 impl Scanned {
@@ -39,8 +45,61 @@ impl Scanned {
     }
 }
 
+/// A target's rows, before the statement has narrowed them.
+struct TargetRows {
+    node: Node,
+    names: Vec<Name>,
+    row_key: ColumnId,
+    old_row: Vec<(ScanColumn, ColumnId)>,
+    hidden: Vec<Hidden>,
+}
+
+/// Fewer rows, to be checked again where a newer version of one is met.
+fn narrowed(input: Node, mut recheck: Vec<Expr>, kept: Vec<Expr>) -> (Node, Vec<Expr>) {
+    if kept.is_empty() {
+        return (input, recheck);
+    }
+    recheck.extend(kept.iter().cloned());
+    (Node::Filter { input: Box::new(input), predicate: kept }, recheck)
+}
+
+/// What an UPDATE does to which rows.
+pub(super) struct Updating {
+    pub(super) scanned: Scanned,
+    pub(super) input: Node,
+    /// The input without the target, for rules that do not read it.
+    pub(super) beside: Node,
+    pub(super) recheck: Vec<Expr>,
+    pub(super) assigned: Assigned,
+}
+
+/// The rows of a DELETE.
+pub(super) struct Deleting {
+    pub(super) scanned: Scanned,
+    pub(super) input: Node,
+    /// As in `Updating`.
+    pub(super) beside: Node,
+    pub(super) recheck: Vec<Expr>,
+}
+
+/// Target and FROM, joined and filtered.
+pub(super) struct ChangeInput {
+    node: Node,
+    beside: Node,
+    /// The predicate for the check on a newer version.
+    recheck: Vec<Expr>,
+}
+
 impl Binder<'_> {
     pub(super) fn update(&mut self, update: &ast::Update) -> Result<BoundQuery> {
+        self.scopes.push(Scope::default());
+        let bound = self.update_in_scope(update);
+        self.scopes.pop();
+        bound
+    }
+
+    /// The rows and what is assigned, over a scope of their own.
+    pub(super) fn update_rows(&mut self, update: &ast::Update) -> Result<Updating> {
         if update.or.is_some() || update.limit.is_some() || !update.order_by.is_empty() {
             return Err(unsupported("this form of UPDATE", self.at(update.table.span())));
         }
@@ -51,18 +110,27 @@ impl Binder<'_> {
                 return Err(unsupported("FROM before SET", self.at(update.table.span())));
             }
         };
-        self.scopes.push(Scope::default());
-        let bound = self.update_in_scope(update, from);
-        self.scopes.pop();
-        bound
+        let scanned = self.changed(&update.table, privilege::UPDATE)?;
+        let ChangeInput { node: input, beside, recheck } =
+            self.change_input(&scanned, from, update.selection.as_ref())?;
+        self.scope()?.clause = Clause::Set;
+        let assigned = self.assignments(&scanned.written, &update.assignments)?;
+        Ok(Updating { scanned, input, beside, recheck, assigned })
     }
 
-    fn update_in_scope(&mut self, update: &ast::Update, from: &[TableWithJoins]) -> Result<BoundQuery> {
-        let scanned = self.changed(&update.table, privilege::UPDATE)?;
+    fn update_in_scope(&mut self, update: &ast::Update) -> Result<BoundQuery> {
+        let negated = std::mem::take(&mut self.negated);
+        let Updating { scanned, input, recheck, assigned, .. } = self.update_rows(update)?;
+        let (input, recheck) = match negated.is_empty() {
+            true => (input, recheck),
+            false => {
+                let (new, computed) = self.new_names(&scanned.relation, &scanned.names, assigned.columns.clone());
+                let kept = self.not_replaced(&negated, Some(&scanned.names), Some(&new), &computed)?;
+                narrowed(input, recheck, kept)
+            }
+        };
         let relation = scanned.relation.clone();
-        let (input, recheck) = self.change_input(&scanned, from, update.selection.as_ref())?;
-        self.scope()?.clause = Clause::Set;
-        let Assigned { columns: assignments, tail } = self.assignments(&scanned.written, &update.assignments)?;
+        let Assigned { columns: assignments, tail } = assigned;
         let (mut target, new_row) = self.write_target(&relation)?;
         target.view_checks = self.view_checks(&scanned.written, &new_row.names)?;
         let generated = self.generated(&relation, &new_row)?;
@@ -96,21 +164,31 @@ impl Binder<'_> {
     }
 
     pub(super) fn delete(&mut self, delete: &ast::Delete) -> Result<BoundQuery> {
+        self.scopes.push(Scope::default());
+        let bound = self.delete_in_scope(delete);
+        self.scopes.pop();
+        bound
+    }
+
+    /// The rows, over a scope of their own.
+    pub(super) fn delete_rows(&mut self, delete: &ast::Delete) -> Result<Deleting> {
         let (ast::FromTable::WithFromKeyword(tables) | ast::FromTable::WithoutKeyword(tables)) = &delete.from;
         let [table] = tables.as_slice() else { return Err(unsupported("DELETE from several tables", 0)) };
         if !delete.tables.is_empty() || delete.limit.is_some() || !delete.order_by.is_empty() {
             return Err(unsupported("this form of DELETE", self.at(table.span())));
         }
-        self.scopes.push(Scope::default());
-        let bound = self.delete_in_scope(delete, table);
-        self.scopes.pop();
-        bound
-    }
-
-    fn delete_in_scope(&mut self, delete: &ast::Delete, table: &TableWithJoins) -> Result<BoundQuery> {
         let scanned = self.changed(table, privilege::DELETE)?;
         let using = delete.using.as_deref().unwrap_or_default();
-        let (input, recheck) = self.change_input(&scanned, using, delete.selection.as_ref())?;
+        let ChangeInput { node: input, beside, recheck } =
+            self.change_input(&scanned, using, delete.selection.as_ref())?;
+        Ok(Deleting { scanned, input, beside, recheck })
+    }
+
+    fn delete_in_scope(&mut self, delete: &ast::Delete) -> Result<BoundQuery> {
+        let negated = std::mem::take(&mut self.negated);
+        let Deleting { scanned, input, recheck, .. } = self.delete_rows(delete)?;
+        let kept = self.not_replaced(&negated, Some(&scanned.names), None, &[])?;
+        let (input, recheck) = narrowed(input, recheck, kept);
         let (returning, names) = self.returning(delete.returning.as_deref())?;
         let (mut target, row) = self.write_target(&scanned.relation)?;
         give_hidden(&mut target, &row, &[], &[]);
@@ -133,36 +211,51 @@ impl Binder<'_> {
             return Err(unsupported("this target", position));
         }
         let position = self.at(name.span());
+        let is_for_rules = self.rule_target.is_some();
         let written = self.write_relation(name, rights, position)?;
         let relation = written.base.clone();
-        self.need_to_read(&written);
+        if !is_for_rules {
+            self.need_to_read(&written);
+        }
         let alias = alias.as_ref().map_or_else(|| written.shown.name.clone(), |a| fold(&a.name));
-        let (mut scan, names) = self.scan(&relation, &alias);
-        let row_key = self.new_column("row key", SqlType::BYTEA, 0, 0);
-        scan.columns.push((ScanColumn::RowKey, row_key));
-        let old_row = scan.columns.iter().filter(|(what, _)| *what != ScanColumn::RowKey).copied().collect();
-        let hidden = if written.is_view() { vec![] } else { self.hide(&mut scan) };
+        let TargetRows { node, names, row_key, old_row, hidden } = self.target_rows(&written, &alias, position)?;
         let fields = hidden.iter().map(|h| (h.what, h.id)).collect();
         let seen = self.seen_row(&written, &names)?;
-        let whole = (!written.is_view()).then(|| relation.clone());
+        let is_stored = !written.is_view() && relation.kind != RelationKind::View;
+        let whole = is_stored.then(|| relation.clone());
         self.put_item(Item { relation: whole, hidden, ..Item::new(&alias, seen.names.clone()) })?;
         self.mention(written.named())?;
         let predicate = Self::view_predicate(&seen);
         let node = match predicate.is_empty() {
-            true => Node::Scan(scan),
-            false => Node::Filter { input: Box::new(Node::Scan(scan)), predicate },
+            true => node,
+            false => Node::Filter { input: Box::new(node), predicate },
         };
-        Ok(Scanned { relation, written, seen, alias, node, row_key, old_row, fields })
+        Ok(Scanned { relation, written, seen, alias, names, node, row_key, old_row, fields, is_for_rules })
     }
 
-    /// Target and FROM joined and filtered, and the predicate for the check on a newer version.
+    /// A scan of the target; of a view that rules take over from, its query.
+    fn target_rows(&mut self, written: &WriteRelation, alias: &str, position: u32) -> Result<TargetRows> {
+        let relation = &written.base;
+        let row_key = self.new_column("row key", SqlType::BYTEA, 0, 0);
+        if relation.kind == RelationKind::View {
+            let (node, names) = self.view_rows_of(relation, vec![], position)?;
+            return Ok(TargetRows { node, names, row_key, old_row: vec![], hidden: vec![] });
+        }
+        let (mut scan, names) = self.scan(relation, alias);
+        scan.columns.push((ScanColumn::RowKey, row_key));
+        let old_row = scan.columns.iter().filter(|(what, _)| *what != ScanColumn::RowKey).copied().collect();
+        let hidden = if written.is_view() { vec![] } else { self.hide(&mut scan) };
+        Ok(TargetRows { node: Node::Scan(scan), names, row_key, old_row, hidden })
+    }
+
     fn change_input(
         &mut self,
         scanned: &Scanned,
         from: &[TableWithJoins],
         selection: Option<&ast::Expr>,
-    ) -> Result<(Node, Vec<Expr>)> {
+    ) -> Result<ChangeInput> {
         let mut node = scanned.node.clone();
+        let mut beside = Node::OneRow;
         let mut recheck = Self::view_predicate(&scanned.seen);
         if !from.is_empty() {
             // FROM may not read the target, not even LATERAL.
@@ -172,12 +265,24 @@ impl Binder<'_> {
                 .for_each(|i| (i.lateral_only, i.lateral_allowed, i.is_target) = (true, false, true));
             let right = self.from(from)?;
             self.scope()?.items.iter_mut().for_each(|i| i.lateral_allowed = true);
+            if scanned.is_for_rules {
+                beside = right.clone();
+            }
             node = cross(node, right);
         }
-        let Some(condition) = selection else { return Ok((node, recheck)) };
+        if let Some(rows) = self.join_rule_rows()? {
+            if scanned.is_for_rules {
+                beside = with_rule_rows(Some(rows.clone()), beside);
+            }
+            node = cross(node, rows);
+        }
+        let Some(condition) = selection else { return Ok(ChangeInput { node, beside, recheck }) };
         let predicate = self.condition(condition)?;
         recheck.extend(predicate.iter().cloned());
-        Ok((Node::Filter { input: Box::new(node), predicate }, recheck))
+        if scanned.is_for_rules {
+            beside = Node::Filter { input: Box::new(beside), predicate: predicate.clone() };
+        }
+        Ok(ChangeInput { node: Node::Filter { input: Box::new(node), predicate }, beside, recheck })
     }
 
     /// SET, over the innermost scope.

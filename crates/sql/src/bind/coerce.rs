@@ -51,7 +51,8 @@ pub(super) fn path(source: Oid, target: Oid, context: CastContext) -> Option<Pat
     }
     let through_text = context >= CastContext::Assignment && category(target) == 'S'
         || context == CastContext::Explicit && category(source) == 'S';
-    (through_text && category(source) != 'P' && category(target) != 'P').then_some(Path::InOut)
+    let is_value = category(source) != 'P' || source == oid::RECORD;
+    (through_text && is_value && category(target) != 'P').then_some(Path::InOut)
 }
 
 pub(super) fn is_polymorphic(oid: Oid) -> bool {

@@ -226,7 +226,7 @@ impl Binder<'_> {
         {
             return Err(SqlError::unsupported("COPY (SELECT INTO) is not supported"));
         }
-        let query = self.query_statement(syntax, statement.offset() + 1)?;
+        let query = self.written_alone(syntax, statement.offset() + 1, "COPY")?;
         if query.result.is_empty() && query.tag != CommandTag::Select {
             return Err(SqlError::unsupported("COPY query must have a RETURNING clause"));
         }

@@ -301,7 +301,6 @@ impl Binder<'_> {
         names
     }
 
-    /// A view's query is bound in its place, under the search path that it was made with.
     fn view(
         &mut self,
         view: &Arc<Relation>,
@@ -310,6 +309,20 @@ impl Binder<'_> {
         locks: Vec<locking::LockWish>,
         position: u32,
     ) -> Result<Node> {
+        let (node, columns) = self.view_rows_of(view, locks, position)?;
+        let columns = self.renamed(name, columns, alias)?;
+        self.put_item(Item::new(name, columns))?;
+        self.mention(view.id)?;
+        Ok(node)
+    }
+
+    /// A view's query is bound in its place, under the search path that it was made with.
+    pub(super) fn view_rows_of(
+        &mut self,
+        view: &Arc<Relation>,
+        locks: Vec<locking::LockWish>,
+        position: u32,
+    ) -> Result<(Node, Vec<Name>)> {
         let Some(definition) = &view.view else { return Err(SqlError::internal("a view has a query")) };
         let context = self.view_context(view);
         let statements = crate::parse::parse(&definition.query, true)?;
@@ -322,10 +335,7 @@ impl Binder<'_> {
         for (column, shown) in columns.iter_mut().zip(view.live_columns()) {
             column.name.clone_from(&shown.name);
         }
-        let columns = self.renamed(name, columns, alias)?;
-        self.put_item(Item::new(name, columns))?;
-        self.mention(view.id)?;
-        Ok(bound.node)
+        Ok((bound.node, columns))
     }
 }
 

@@ -5,7 +5,8 @@ use super::change::Assigned;
 use super::fields::{DOCUMENT, FieldTarget, Fields};
 use super::from::conjuncts;
 use super::query::{BoundQuery, literal_of};
-use super::scope::{Clause, Item, Scope, fold};
+use super::rules::with_rule_rows;
+use super::scope::{Clause, Item, Name, Scope, fold};
 use super::set_returning::expanded;
 use super::target::{WholeRow, give_hidden, is_column, is_default, no_such_column, refuse_generated, write};
 use super::view_target::{WriteRelation, replace_computed, resolve_computed};
@@ -66,8 +67,23 @@ impl Source {
     }
 }
 
+/// The rows that an INSERT makes.
+pub(super) struct Inserting {
+    pub(super) written: WriteRelation,
+    /// What the new row is called.
+    pub(super) alias: String,
+    overriding: Option<Overriding>,
+    pub(super) input: Node,
+    /// What is given for each attribute.
+    pub(super) values: Vec<(i16, ColumnId)>,
+    pub(super) tail: Option<ColumnId>,
+    /// Attributes that the statement gives values for.
+    pub(super) named: Vec<i16>,
+}
+
 impl Binder<'_> {
-    pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<BoundQuery> {
+    /// The rows, with defaults for what is not given.
+    pub(super) fn insert_rows(&mut self, insert: &ast::Insert) -> Result<Inserting> {
         let position = self.at(insert.table.span());
         let ast::TableObject::TableName(name) = &insert.table else {
             return Err(unsupported("this target of INSERT", position));
@@ -101,11 +117,24 @@ impl Binder<'_> {
         };
         let named: Vec<i16> = given.iter().map(|(n, _)| *n).collect();
         let (input, values) = self.complete(&written.defaults, input, given)?;
+        let alias = insert.table_alias.as_ref().map_or_else(|| shown.name.clone(), |a| fold(&a.alias));
+        Ok(Inserting { written, alias, overriding, input, values, tail, named })
+    }
+
+    pub(super) fn insert(&mut self, insert: &ast::Insert) -> Result<BoundQuery> {
+        let negated = std::mem::take(&mut self.negated);
+        let rows = self.insert_rows(insert)?;
+        let Inserting { written, alias, overriding, mut input, values, tail, named } = rows;
+        let relation = written.base.clone();
+        if !negated.is_empty() {
+            let new = given_names(&relation, &values);
+            let predicate = self.not_replaced(&negated, None, Some(&new), &[])?;
+            input = Node::Filter { input: Box::new(input), predicate };
+        }
         let (mut target, new_row) = self.write_target(&relation)?;
         target.view_checks = self.view_checks(&written, &new_row.names)?;
         let seen = self.seen_row(&written, &new_row.names)?;
         let generated = self.generated(&relation, &new_row)?;
-        let alias = insert.table_alias.as_ref().map_or_else(|| shown.name.clone(), |a| fold(&a.alias));
         let on_conflict = match &insert.on {
             None => None,
             Some(OnInsert::OnConflict(conflict)) => {
@@ -115,7 +144,7 @@ impl Binder<'_> {
                 };
                 Some(self.on_conflict(&written, &target, item, &alias, conflict)?)
             }
-            Some(_) => return Err(unsupported("this clause of INSERT", position)),
+            Some(_) => return Err(unsupported("this clause of INSERT", self.at(insert.table.span()))),
         };
         self.push_item(new_row.seen_item(&written, &alias, seen.names.clone()));
         // Of the columns that RETURNING and ON CONFLICT read.
@@ -195,7 +224,12 @@ impl Binder<'_> {
         insert: &ast::Insert,
         overriding: Option<Overriding>,
     ) -> Result<(Node, Source)> {
-        let Some(source) = &insert.source else { return Ok((Node::OneRow, Source::default())) };
+        let Some(source) = &insert.source else {
+            self.scopes.push(Scope::default());
+            let rows = self.join_rule_rows();
+            self.scopes.pop();
+            return Ok((with_rule_rows(rows?, Node::OneRow), Source::default()));
+        };
         let is_plain = source.with.is_none() && source.order_by.is_none() && source.limit_clause.is_none();
         if let SetExpr::Values(values) = &*source.body
             && is_plain
@@ -272,6 +306,10 @@ impl Binder<'_> {
         names: &[ast::ObjectName],
         overriding: Option<Overriding>,
     ) -> Result<(Node, Source)> {
+        self.scopes.push(Scope::of(if rows.len() == 1 { Clause::ValuesRow } else { Clause::Values }));
+        let rule_rows = self.join_rule_rows()?;
+        let spelled_out = self.all_columns(rows)?;
+        let rows: Vec<&[ast::Expr]> = spelled_out.iter().map(AsRef::as_ref).collect();
         let width = rows.first().map_or(0, |r| r.len());
         if let Some(row) = rows.iter().find(|r| r.len() != width) {
             let message = "VALUES lists must all be the same length";
@@ -281,11 +319,10 @@ impl Binder<'_> {
         let values = rows.first().map_or_else(Vec::new, |r| r.iter().map(|e| self.at(e.span())).collect());
         let columns = self.matched(columns.to_vec(), width, &Places { names, values })?;
         columns.iter().try_for_each(|c| written.refuse_computed(c, "insert into"))?;
-        self.scopes.push(Scope::of(if rows.len() == 1 { Clause::ValuesRow } else { Clause::Values }));
         let mut bound_rows = Vec::with_capacity(rows.len());
         for row in rows {
             let mut bound: Vec<Expr> = Vec::with_capacity(width);
-            for (number, (column, expr)) in columns.iter().zip(*row).enumerate() {
+            for (number, (column, expr)) in columns.iter().zip(row).enumerate() {
                 if column.steps.is_empty() {
                     bound.push(self.insert_value(&written.shown, column, expr, overriding)?);
                     continue;
@@ -317,14 +354,43 @@ impl Binder<'_> {
         let mut made = Source::default();
         columns.iter().zip(&ids).filter(|(c, _)| !c.is_generated).for_each(|(column, id)| made.give(column, *id));
         let row = bound_rows.first().cloned().unwrap_or_default();
-        let node = match sets.is_empty() {
-            true => Node::Values { rows: bound_rows, columns: ids },
+        let is_one = bound_rows.len() == 1;
+        let node = match sets.is_empty() && !(is_one && rule_rows.is_some()) {
+            true => with_rule_rows(rule_rows, Node::Values { rows: bound_rows, columns: ids }),
             false => Node::Project {
-                input: Box::new(expanded(Node::OneRow, &sets)),
+                input: Box::new(expanded(with_rule_rows(rule_rows, Node::OneRow), &sets)),
                 exprs: ids.into_iter().zip(row).collect(),
             },
         };
         Ok((node, made))
+    }
+
+    /// Rows of VALUES with `new.*` as the columns that it stands for.
+    fn all_columns<'r>(&mut self, rows: &[&'r [ast::Expr]]) -> Result<Vec<Cow<'r, [ast::Expr]>>> {
+        let is_all = |e: &ast::Expr| matches!(e, ast::Expr::QualifiedWildcard(..));
+        let mut spelled_out = Vec::with_capacity(rows.len());
+        for row in rows {
+            if !row.iter().any(is_all) {
+                spelled_out.push(Cow::Borrowed(*row));
+                continue;
+            }
+            let mut exprs = vec![];
+            for expr in *row {
+                let ast::Expr::QualifiedWildcard(name, _) = expr else {
+                    exprs.push(expr.clone());
+                    continue;
+                };
+                let table = name.0.iter().filter_map(|p| p.as_ident().cloned());
+                let table: Vec<ast::Ident> = table.collect();
+                for (column, _) in self.columns_of(name)? {
+                    let column = ast::Ident::with_quote_and_span('"', name.span(), column);
+                    let parts = table.iter().cloned().chain([column]).collect();
+                    exprs.push(ast::Expr::CompoundIdentifier(parts));
+                }
+            }
+            spelled_out.push(Cow::Owned(exprs));
+        }
+        Ok(spelled_out)
     }
 
     fn insert_value(
@@ -511,6 +577,14 @@ impl Binder<'_> {
         };
         Ok((wanted, conditions))
     }
+}
+
+/// The new row's columns by their names, as far as something is given for them.
+fn given_names(relation: &Relation, values: &[(i16, ColumnId)]) -> Vec<Name> {
+    let given = |c: &Column| values.iter().find(|(n, _)| *n == c.number).map(|(_, id)| *id);
+    let names =
+        relation.live_columns().filter_map(|c| Some(Name { name: c.name.clone(), id: given(c)?, ty: c.ty.into() }));
+    names.collect()
 }
 
 /// Where the names and the values of an INSERT stand.

@@ -36,6 +36,11 @@ impl Binder<'_> {
         let table = TableWithJoins { relation: merge.table.clone(), joins: vec![] };
         let mut scanned = self.changed(&table, 0)?;
         let relation = scanned.relation.clone();
+        if self.context.catalog.rules_of(relation.id).next().is_some() {
+            let message = format!("cannot execute MERGE on relation \"{}\"", relation.name);
+            let detail = "MERGE is not supported for relations with rules.";
+            return Err(SqlError::unsupported(message).detail(detail));
+        }
         let rights = merge.clauses.iter().fold(0, |rights, clause| {
             rights
                 | match clause.action {

@@ -1,7 +1,7 @@
 //! From syntax to meaning: names become ids, every expression gets its type, parameters are inferred.
 //!
 //! One `Binder` per statement. `expr`, `sugar`, `row`, `array`, `subquery` and `call` bind expressions, `resolve` chooses operators and functions, `coerce` converts
-//! types, `scope` finds columns; `query`, `select`, `from`, `join`, `with`, `group`, `window`, `set_returning` and `locking` make the
+//! types, `scope` finds columns; `rules` says what CREATE RULE makes of a write; `query`, `select`, `from`, `join`, `with`, `group`, `window`, `set_returning` and `locking` make the
 //! relational tree, `insert` and `change` the writes, `document` and `fields` those of open collections, `utility` the rest.
 //! What is not done is refused with 0A000, with its position.
 
@@ -40,6 +40,7 @@ mod query;
 mod resolve;
 mod rights;
 mod row;
+mod rules;
 mod scope;
 mod search_cycle;
 mod select;
@@ -60,6 +61,7 @@ mod window;
 mod with;
 
 pub use function_check::check_function;
+pub use rules::{RuleTexts, RuleUses, check_rule};
 pub use sequence::SEQUENCE_ROW;
 pub use stored::{StoredUse, bind_stored, volatility};
 pub use utility::coerce_arguments;
@@ -73,6 +75,7 @@ use catalog::Relation;
 use catalog::names::NameScope;
 use scope::Scope;
 use sqlparser::tokenizer::Span;
+use std::sync::Arc;
 use types::builtin::{CastContext, Proc, ProcKind};
 use types::{Oid, Result, SqlError, SqlState, SqlType};
 
@@ -121,6 +124,12 @@ pub(crate) struct Binder<'a> {
     /// There are `ExprKind::Inlined` nodes, to be taken out when the statement is complete.
     has_inlined: bool,
     is_read_only: bool,
+    /// Rows that a rule's action is to be joined with, until its query takes them.
+    rule_rows: Option<rules::RuleRows>,
+    /// Rules that have taken rows of the statement that is bound next.
+    negated: Vec<Arc<rules::Fired>>,
+    /// The relation whose rules take over from the statement that is bound next: its target, or a view below that.
+    rule_target: Option<Oid>,
 }
 
 /// Binds one statement. `parameter_types` are those that the client gave; the others are inferred.
@@ -177,6 +186,9 @@ impl<'a> Binder<'a> {
             checks_function: false,
             has_inlined: false,
             is_read_only: true,
+            rule_rows: None,
+            negated: vec![],
+            rule_target: None,
         }
     }
 
@@ -201,6 +213,7 @@ impl<'a> Binder<'a> {
         self.materialized.append(&mut inner.materialized);
         self.records.append(&mut inner.records);
         self.privileges.append(&mut inner.privileges);
+        self.inserted.append(&mut inner.inserted);
         self.depends_on.append(&mut inner.depends_on);
         self.has_inlined |= inner.has_inlined;
         self.is_read_only &= inner.is_read_only;

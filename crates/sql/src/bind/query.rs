@@ -62,7 +62,11 @@ impl Binder<'_> {
         let in_view = self.with_queries.len();
         let at_top = self.query_depth == 0 && self.scopes.is_empty();
         self.query_depth += 1;
-        let bound = self.with(query.with.as_ref(), at_top).and_then(|()| self.body(query, locks));
+        // A rule's rows are for the query itself.
+        let rows = self.rule_rows.take();
+        let with = self.with(query.with.as_ref(), at_top);
+        self.rule_rows = rows;
+        let bound = with.and_then(|()| self.body(query, locks));
         self.query_depth -= 1;
         self.with_queries.truncate(in_view);
         bound
@@ -182,11 +186,14 @@ impl Binder<'_> {
                 };
                 let (in_left, in_right) = match operation {
                     SetOperation::Union => (None, None),
-                    SetOperation::Intersect => (Some(Place::Intersect), Some(Place::Intersect)),
-                    SetOperation::Except => (None, Some(Place::Except)),
+                    SetOperation::Intersect if all => (Some(Place::Intersect), Some(Place::Intersect)),
+                    SetOperation::Intersect => (None, None),
+                    SetOperation::Except => (all.then_some(Place::Except), Some(Place::Except)),
                 };
+                let rows = self.rule_rows.take();
                 let left = self.arm(left, in_left)?;
                 let right = self.arm(right, in_right)?;
+                self.rule_rows = rows;
                 self.set_operation(operation, all, left, right)
             }
             SetExpr::Table(table) => self.whole_table(table),

@@ -8,6 +8,7 @@ use super::from::conjuncts;
 use super::locking;
 use super::output_name::output_name;
 use super::query::{BoundQuery, Tail};
+use super::rules::with_rule_rows;
 use super::scope::{Clause, Item, Name, Scope, fold};
 use super::set_returning::expanded;
 use super::window::{has_windows, windowed};
@@ -50,7 +51,8 @@ impl Binder<'_> {
             return Err(unsupported("this clause of SELECT", position));
         }
         self.scope()?.named_windows.clone_from(&select.named_window);
-        let mut node = self.from(&select.from)?;
+        let rule_rows = self.join_rule_rows()?;
+        let mut node = with_rule_rows(rule_rows, self.from(&select.from)?);
         self.scope()?.clause = Clause::Select;
         let is_open = tail.order_by.is_empty() && select.distinct.is_none();
         let mut outputs = self.outputs(select, is_open)?;

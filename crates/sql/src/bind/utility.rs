@@ -1,6 +1,7 @@
 //! Whole statements: queries with their result columns, and the statements about the session.
 
 use super::query::BoundQuery;
+use super::rules::Written;
 use super::scope::{Clause, Scope};
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr};
@@ -47,9 +48,16 @@ impl Binder<'_> {
     pub(super) fn statement(&mut self, statement: &Statement) -> Result<(BoundKind, Vec<ResultColumn>)> {
         let utility = match &statement.syntax {
             Syntax::Sql(syntax) => {
-                let query = self.query_statement(syntax, statement.offset() + 1)?;
-                let columns = query.result.clone();
-                return Ok((BoundKind::Query(Box::new(query)), columns));
+                return Ok(match self.written(syntax, statement.offset() + 1)? {
+                    Written::Query(query) => {
+                        let columns = query.result.clone();
+                        (BoundKind::Query(query), columns)
+                    }
+                    Written::Rewritten(rewritten) => {
+                        let columns = rewritten.columns().to_vec();
+                        (BoundKind::Rewritten(rewritten), columns)
+                    }
+                });
             }
             Syntax::Utility(utility) => (**utility).clone(),
             Syntax::Ddl(ddl) => {
@@ -98,6 +106,10 @@ impl Binder<'_> {
     }
 
     fn write_statement(&mut self, syntax: &ast::Statement, with: Option<&ast::With>, position: u32) -> Result<Query> {
+        if with.is_some_and(|with| with.recursive) && matches!(syntax, ast::Statement::Merge(_)) {
+            let message = "WITH RECURSIVE is not supported for MERGE statement";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
         self.with(with, true)?;
         let (bound, tag) = self.write_query(syntax, None, position)?;
         Ok(self.finish_as(bound, tag))
@@ -157,7 +169,10 @@ impl Binder<'_> {
 
     fn explained(&mut self, statement: &Statement) -> Result<Explained> {
         Ok(match &statement.syntax {
-            Syntax::Sql(syntax) => Explained::Query(self.query_statement(syntax, statement.offset() + 1)?),
+            Syntax::Sql(syntax) => match self.written(syntax, statement.offset() + 1)? {
+                Written::Query(query) => Explained::Query(*query),
+                Written::Rewritten(rewritten) => Explained::Rewritten(*rewritten),
+            },
             Syntax::Execute { name, args } => Explained::Execute { name: name.clone(), args: self.arguments(args)? },
             _ => Explained::Utility,
         })

@@ -19,7 +19,7 @@ use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Node, PrivilegeCheck};
 use crate::parse::{self, Lines};
 use crate::plan::columns;
-use catalog::{Relation, RelationKind, new_column, privilege};
+use catalog::{Relation, RelationKind, RuleEvent, new_column, privilege};
 use sqlparser::ast::{self, GroupByExpr, ObjectName, SetExpr, TableFactor};
 use std::sync::Arc;
 use types::{Oid, Result, SqlError, SqlState, SqlType};
@@ -109,13 +109,19 @@ impl Binder<'_> {
     pub(super) fn write_relation(&mut self, name: &ObjectName, rights: u32, position: u32) -> Result<WriteRelation> {
         let relation = self.relation(name, position)?;
         self.is_read_only = false;
+        let stop = self.rule_target.take();
         match relation.kind {
+            // What is done there is the rule's business.
+            RelationKind::View if stop == Some(relation.id) => {
+                self.need(&relation, rights);
+                Ok(WriteRelation::table(relation))
+            }
             RelationKind::View if rights == 0 => {
                 let message = format!("cannot execute MERGE on relation \"{}\"", relation.name);
                 let detail = "This operation is not supported for views.";
                 Err(SqlError::unsupported(message).detail(detail))
             }
-            RelationKind::View => self.view_target(relation, rights, position),
+            RelationKind::View => self.view_target(relation, rights, stop, position),
             _ => {
                 self.need(&relation, rights);
                 self.check_writable(&relation, position)?;
@@ -140,9 +146,16 @@ impl Binder<'_> {
         }
     }
 
-    fn view_target(&mut self, view: Arc<Relation>, rights: u32, position: u32) -> Result<WriteRelation> {
+    /// `stop`: a view that rules take over from.
+    fn view_target(
+        &mut self,
+        view: Arc<Relation>,
+        rights: u32,
+        stop: Option<Oid>,
+        position: u32,
+    ) -> Result<WriteRelation> {
         let (mut views, mut next, mut role) = (vec![], view, self.context.role);
-        while next.kind == RelationKind::View {
+        while next.kind == RelationKind::View && stop != Some(next.id) {
             if views.len() >= LEVELS_MAX {
                 let message = format!("views are nested too deeply (limit {LEVELS_MAX})");
                 return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message));
@@ -158,7 +171,9 @@ impl Binder<'_> {
             role = next.owner;
             next = below;
         }
-        self.check_writable(&next, position)?;
+        if next.kind != RelationKind::View {
+            self.check_writable(&next, position)?;
+        }
         if next.kind == RelationKind::Collection {
             return Err(unsupported("writing through a view of a collection", position));
         }
@@ -211,13 +226,26 @@ impl Binder<'_> {
         Ok(Ok((level, below)))
     }
 
+    /// The relation that a view is over, if it can be written through.
+    pub(super) fn below_view(
+        &mut self,
+        view: &Arc<Relation>,
+    ) -> Result<std::result::Result<Arc<Relation>, &'static str>> {
+        Ok(self.view_level(view)?.map(|(_, below)| below))
+    }
+
     /// Names in a view are looked up with its own search path, and its owner's rights count.
     pub(super) fn view_context(&self, view: &Relation) -> BindContext {
+        let path = view.view.as_ref().map_or(&[][..], |v| &v.search_path);
+        self.stored_names(path, view.owner)
+    }
+
+    /// The names and rights of a text that the catalog keeps.
+    pub(super) fn stored_names(&self, search_path: &[String], owner: Oid) -> BindContext {
         let mut context = self.context.clone();
-        let path = view.view.iter().flat_map(|v| &v.search_path);
-        context.search_path =
-            path.filter_map(|s| context.catalog.schema_by_name(context.database, s).map(|s| s.id)).collect();
-        context.role = view.owner;
+        let schema = |name: &String| context.catalog.schema_by_name(context.database, name).map(|s| s.id);
+        context.search_path = search_path.iter().filter_map(schema).collect();
+        context.role = owner;
         context
     }
 
@@ -440,6 +468,16 @@ fn not_updatable(view: &Relation, rights: u32, reason: &str) -> SqlError {
     ))
 }
 
+/// 55000 for a view that rules leave some rows of.
+pub(super) fn rule_instead_hint(view: &Relation, event: RuleEvent) -> SqlError {
+    let rights = match event {
+        RuleEvent::Insert => privilege::INSERT,
+        RuleEvent::Update => privilege::UPDATE,
+        RuleEvent::Delete => privilege::DELETE,
+    };
+    not_updatable(view, rights, "Views with conditional DO INSTEAD rules are not automatically updatable.")
+}
+
 /// The SELECT of a view that may be updatable, by its clauses.
 fn shape_of(query: &ast::Query) -> std::result::Result<&ast::Select, &'static str> {
     let select = match &*query.body {
@@ -490,7 +528,7 @@ fn single_table(select: &ast::Select) -> std::result::Result<(&ObjectName, Optio
 /// What can be done with a view: for each of its columns, whether it can be given a value. None: it is not updatable.
 pub fn updatable_columns(view: &Arc<Relation>, context: &BindContext) -> Option<Vec<bool>> {
     let mut binder = Binder::new(context, Lines::default());
-    let target = binder.view_target(view.clone(), privilege::DELETE, 0).ok()?;
+    let target = binder.view_target(view.clone(), privilege::DELETE, None, 0).ok()?;
     let outermost = target.views.first()?;
     Some(outermost.attributes.iter().map(|n| *n != COMPUTED).collect())
 }
@@ -503,7 +541,7 @@ pub fn require_updatable(view: &Arc<Relation>, context: &BindContext) -> Result<
         let error = SqlError::unsupported(message);
         reason.into_iter().fold(error, |error, reason| error.hint(reason))
     };
-    match binder.view_target(view.clone(), privilege::UPDATE, 0) {
+    match binder.view_target(view.clone(), privilege::UPDATE, None, 0) {
         Ok(_) => Ok(()),
         Err(e) => Err(wrong(e.fields().detail.clone())),
     }

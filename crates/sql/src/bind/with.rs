@@ -45,6 +45,8 @@ enum State {
     Unbound,
     /// Being bound, and not a UNION.
     Plain,
+    /// The WITH clause of a recursive UNION.
+    Before,
     /// The first term of a recursive UNION.
     Base,
     /// Its second term: the working table's columns, and whether it was read.
@@ -277,9 +279,9 @@ impl Binder<'_> {
         self.entry(index)?.state = State::Writing;
         let bound = self.where_defined(index, |binder| {
             let in_view = binder.with_queries.len();
-            let bound = binder.write_query(inner, with, position);
+            let bound = binder.write_in_with(inner, with, position);
             binder.with_queries.truncate(in_view);
-            bound.map(|(bound, _)| bound)
+            bound
         })?;
         let columns = self.with_columns(&name, bound.columns, &syntax.alias, position)?;
         let ids: Vec<ColumnId> = columns.iter().map(|c| c.id).collect();
@@ -304,6 +306,7 @@ impl Binder<'_> {
             SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } if is_recursive => {
                 let all = matches!(set_quantifier, SetQuantifier::All);
                 let in_view = binder.with_queries.len();
+                binder.entry(index)?.state = State::Before;
                 let bound = binder
                     .with(query.with.as_ref(), false)
                     .and_then(|()| binder.recursive_union(index, query, left, right, all));
@@ -352,13 +355,22 @@ impl Binder<'_> {
         let is_read = matches!(self.entry(index)?.state, State::Step { is_read: true, .. });
         if !is_read {
             let bound = self.set_operation(crate::logical::SetOperation::Union, all, base, step)?;
-            return self.set_operation_tail(bound, query);
+            // What stands behind the UNION counts as a place where it might read itself.
+            let refused = self.refuse_tail(query);
+            return self.set_operation_tail(bound, query).map_err(|error| match refused {
+                Err(refused) if error.code() == SqlState::INVALID_RECURSION => refused,
+                _ => error,
+            });
         }
         self.refuse_tail(query)?;
         let name = self.entry(index)?.name.clone();
         let own = step.columns.len().saturating_sub(unlisted);
         let behind: Vec<Name> = step.columns.drain(own..).collect();
         let types = self.union_types("UNION", &base, &step)?;
+        if !all && types.iter().any(|ty| !is_hashable(ty.oid)) {
+            return Err(SqlError::unsupported("could not implement recursive UNION")
+                .detail("All column datatypes must be hashable."));
+        }
         for (number, (ty, declared)) in types.iter().zip(&names).enumerate() {
             if ty != &declared.ty {
                 let position = base.positions.get(number).copied().unwrap_or(0);
@@ -429,8 +441,11 @@ impl Binder<'_> {
                 let place = self.at(entry.syntax.alias.name.span);
                 Err(SqlError::new(SqlState::INVALID_RECURSION, message).at(place))
             }
+            State::Before if !self.is_mutual(index, &entry) => {
+                Err(misplaced(&entry.name, "within a subquery").at(position))
+            }
             State::Base if !self.is_mutual(index, &entry) => Err(self.wrong_reference(index, &entry).at(position)),
-            State::Base => {
+            State::Base | State::Before => {
                 let place = self.at(entry.syntax.alias.name.span);
                 Err(self.wrong_reference(index, &entry).at(place))
             }
@@ -540,9 +555,29 @@ impl Binder<'_> {
             None if is_read => "more than once",
             None => return None,
         };
-        let message = format!("recursive reference to query \"{}\" must not appear {place}", entry.name);
-        Some(SqlError::new(SqlState::INVALID_RECURSION, message))
+        Some(misplaced(&entry.name, place))
     }
+
+    /// The WITH queries that are defined inside of the query at that depth.
+    pub(super) fn ctes_within(&self, depth: usize) -> Vec<CteId> {
+        let inside = self.with_queries.iter().filter(|q| q.depth > depth);
+        let once = inside.filter_map(|q| match q.state {
+            State::Once { cte, .. } => Some(cte),
+            _ => None,
+        });
+        once.collect()
+    }
+}
+
+fn misplaced(name: &str, place: &str) -> SqlError {
+    let message = format!("recursive reference to query \"{name}\" must not appear {place}");
+    SqlError::new(SqlState::INVALID_RECURSION, message)
+}
+
+/// Types that PostgreSQL has no hash operator class for, though they can be compared.
+fn is_hashable(ty: types::Oid) -> bool {
+    let ty = types::builtin::element_of(ty).unwrap_or(ty);
+    !matches!(ty, oid::MONEY | oid::BIT | oid::VARBIT)
 }
 
 fn type_changes(name: &str, column: usize, declared: SqlType, overall: SqlType) -> SqlError {

@@ -104,7 +104,7 @@ impl Cursor<'_, '_> {
     }
 
     /// What follows LISTEN, UNLISTEN or NOTIFY.
-    fn notification(&mut self, word: &str) -> Result<Utility> {
+    pub(super) fn notification(&mut self, word: &str) -> Result<Utility> {
         if word == "unlisten" && self.accept_token(&Token::Mul) {
             return Ok(Utility::Unlisten(None));
         }

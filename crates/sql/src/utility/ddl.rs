@@ -7,6 +7,7 @@
 pub use super::aggregates::*;
 pub use super::functions::*;
 pub use super::operators::*;
+pub use super::rules::*;
 pub use super::user_types::*;
 use types::SqlError;
 
@@ -185,6 +186,18 @@ pub enum Ddl {
     },
     DropOperators {
         operators: Vec<OperatorName>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    CreateRule(Box<CreateRule>),
+    AlterRule {
+        name: Name,
+        relation: ObjectName,
+        action: AlterRule,
+    },
+    DropRule {
+        name: Name,
+        relation: ObjectName,
         if_exists: bool,
         cascade: bool,
     },
@@ -419,6 +432,10 @@ pub enum AlterAction {
     SetOptions(Options),
     ResetOptions(Vec<String>),
     RowSecurity(bool),
+    Rule {
+        name: Name,
+        action: AlterRule,
+    },
     /// CLUSTER ON, SET WITHOUT CLUSTER, SET LOGGED, REPLICA IDENTITY, SET WITHOUT OIDS: nothing here depends on it.
     Hint,
     /// ATTACH PARTITION, INHERIT, ENABLE TRIGGER, …: refused.
@@ -528,7 +545,6 @@ pub enum DropKind {
     /// Of objects that cannot exist here: only IF EXISTS can succeed.
     Procedure,
     Trigger,
-    Rule,
     Policy,
     Extension,
 }
@@ -559,6 +575,10 @@ pub enum CommentTarget {
     },
     Role(Name),
     Function(RoutineName),
+    Rule {
+        name: Name,
+        relation: ObjectName,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -686,6 +706,9 @@ impl Ddl {
             Ddl::CreateOperator(_) => "CREATE OPERATOR",
             Ddl::AlterOperator { .. } => "ALTER OPERATOR",
             Ddl::DropOperators { .. } => "DROP OPERATOR",
+            Ddl::CreateRule(_) => "CREATE RULE",
+            Ddl::AlterRule { .. } => "ALTER RULE",
+            Ddl::DropRule { .. } => "DROP RULE",
             Ddl::Unsupported { .. } => "",
         }
     }
@@ -724,7 +747,6 @@ fn drop_tag(kind: DropKind) -> &'static str {
         DropKind::Domain => "DROP DOMAIN",
         DropKind::Procedure => "DROP PROCEDURE",
         DropKind::Trigger => "DROP TRIGGER",
-        DropKind::Rule => "DROP RULE",
         DropKind::Policy => "DROP POLICY",
         DropKind::Extension => "DROP EXTENSION",
     }

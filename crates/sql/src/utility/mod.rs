@@ -10,6 +10,7 @@ mod aggregates;
 pub mod ddl;
 mod functions;
 mod operators;
+mod rules;
 mod user_types;
 
 #[derive(Clone, Debug)]
@@ -256,6 +257,7 @@ pub enum CopyHeader {
 #[derive(Clone, Debug)]
 pub enum Explained {
     Query(Query),
+    Rewritten(crate::Rewritten),
     /// EXPLAIN EXECUTE name(args).
     Execute {
         name: String,

@@ -23,6 +23,7 @@ impl Cursor<'_, '_> {
             "schema" => self.alter_schema(),
             "role" | "user" | "group" => self.alter_role(&word, position),
             "function" => self.alter_function(position),
+            "rule" => self.alter_rule(),
             "type" => self.alter_type(false, position),
             "domain" => self.alter_type(true, position),
             "operator" => self.alter_operator(position),
@@ -40,7 +41,6 @@ impl Cursor<'_, '_> {
             "procedure",
             "routine",
             "trigger",
-            "rule",
             "policy",
             "collation",
             "conversion",
@@ -177,7 +177,7 @@ impl Cursor<'_, '_> {
             return Ok(AlterAction::RowSecurity(enable));
         }
         match self.peek_nth_word(1).as_deref() {
-            Some("rule") => self.refused("rules are not supported"),
+            Some("rule") => self.enable_rule(enable),
             _ => self.refused("enabling and disabling triggers is not supported"),
         }
     }

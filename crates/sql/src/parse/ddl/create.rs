@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, Result};
 use crate::utility::ddl::*;
 use sqlparser::tokenizer::Token;
+use types::functions::quote_ident;
 use types::{SqlError, SqlState};
 
 impl Cursor<'_, '_> {
@@ -21,7 +22,10 @@ impl Cursor<'_, '_> {
                 self.advance();
                 return self.create_view(or_replace, is_temporary);
             }
-            "recursive" => return self.unsupported("CREATE RECURSIVE VIEW", position),
+            "recursive" => {
+                self.expect(&["recursive", "view"])?;
+                return self.create_recursive_view(or_replace, is_temporary);
+            }
             "table" if !or_replace => {
                 self.advance();
                 return self.create_table(is_temporary, false);
@@ -39,6 +43,9 @@ impl Cursor<'_, '_> {
         }
         if word == "aggregate" {
             return self.create_aggregate(or_replace);
+        }
+        if word == "rule" {
+            return self.create_rule(or_replace, position);
         }
         if or_replace {
             return self.create_unsupported(&word, position);
@@ -73,7 +80,6 @@ impl Cursor<'_, '_> {
             "procedure",
             "trigger",
             "constraint",
-            "rule",
             "policy",
             "cast",
             "collation",
@@ -250,6 +256,32 @@ impl Cursor<'_, '_> {
             query,
             check_option,
         })))
+    }
+
+    /// `RECURSIVE VIEW v (a, b) AS query` is `VIEW v (a, b) AS WITH RECURSIVE v (a, b) AS (query) SELECT a, b FROM v`.
+    fn create_recursive_view(&mut self, or_replace: bool, is_temporary: bool) -> Result<Ddl> {
+        let name = self.name()?;
+        let columns = self.columns()?;
+        let options = self.with_options()?;
+        self.expect(&["as"])?;
+        let query = self.query()?;
+        if self.peek("with") {
+            let position = self.position();
+            self.expect(&["with"])?;
+            self.accept_any(&["local", "cascaded"]);
+            self.expect(&["check", "option"])?;
+            return Err(SqlError::unsupported("WITH CHECK OPTION not supported on recursive views").at(position));
+        }
+        let list: Vec<_> = columns.iter().map(|c| quote_ident(&c.name).to_string()).collect();
+        let (list, own) = (list.join(","), quote_ident(name.object()).to_string());
+        let before = format!("WITH RECURSIVE {own}({list}) AS (");
+        // The query stands where it stands in the statement, in front of which there is room for these words.
+        let room = before.chars().count() as u32;
+        let position = query.position.saturating_sub(room);
+        let query = SqlText { text: format!("{before}{}) SELECT {list} FROM {own}", query.text), position };
+        let check_option = None;
+        let view = CreateView { name, or_replace, is_temporary, columns, options, query, check_option };
+        Ok(Ddl::CreateView(Box::new(view)))
     }
 
     fn create_materialized_view(&mut self) -> Result<Ddl> {

@@ -410,7 +410,7 @@ impl Cursor<'_, '_> {
     }
 
     /// Runs sqlparser; where it gives up is where the error is.
-    fn sub_parse(
+    pub(super) fn sub_parse(
         &mut self,
         read: impl FnOnce(&mut Parser<'_>) -> std::result::Result<(), sqlparser::parser::ParserError>,
     ) -> Result<()> {

@@ -24,7 +24,8 @@ impl Cursor<'_, '_> {
             "aggregate" => self.drop_aggregates(),
             "function" | "procedure" | "routine" => self.drop_routines(&word, position),
             "operator" => self.drop_operators(position),
-            "trigger" | "rule" | "policy" => self.drop_of_table(&word, position),
+            "rule" => self.drop_rule(),
+            "trigger" | "policy" => self.drop_of_table(&word, position),
             _ => self.drop_relations(&word, position),
         }
     }
@@ -131,7 +132,6 @@ impl Cursor<'_, '_> {
         self.advance();
         let kind = match word {
             "trigger" => DropKind::Trigger,
-            "rule" => DropKind::Rule,
             _ => DropKind::Policy,
         };
         let if_exists = self.accept(&["if", "exists"]);
@@ -141,6 +141,15 @@ impl Cursor<'_, '_> {
         let cascade = self.drop_behavior();
         let name = ObjectName { parts: vec![name.name], position };
         Ok(Ddl::Drop { kind, names: vec![name, table], if_exists, cascade, concurrently: false })
+    }
+
+    fn drop_rule(&mut self) -> Result<Ddl> {
+        self.advance();
+        let if_exists = self.accept(&["if", "exists"]);
+        let name = self.identifier()?;
+        self.expect(&["on"])?;
+        let relation = self.name()?;
+        Ok(Ddl::DropRule { name, relation, if_exists, cascade: self.drop_behavior() })
     }
 
     pub(super) fn truncate(&mut self) -> Result<Ddl> {
@@ -210,6 +219,12 @@ impl Cursor<'_, '_> {
                 } else {
                     CommentTarget::Constraint { name, relation: self.name()? }
                 }
+            }
+            "rule" => {
+                self.advance();
+                let name = self.identifier()?;
+                self.expect(&["on"])?;
+                CommentTarget::Rule { name, relation: self.name()? }
             }
             "type" | "domain" => {
                 self.advance();

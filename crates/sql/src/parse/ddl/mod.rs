@@ -16,6 +16,7 @@ mod drop;
 mod functions;
 mod grants;
 mod operators;
+mod rules;
 mod select_into;
 mod sequences;
 mod tables;
