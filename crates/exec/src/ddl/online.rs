@@ -11,17 +11,21 @@
 //! I2  A row is in the index once the fill has passed its key: rows before it were locked and read newest, so that a writer either
 //!     came before and was seen, or came after and kept the entry itself.
 //!
+//! I3  The fill waits for a row only while it holds no other: a chunk ends before a row that somebody else holds. So no
+//!     writer dies in a cycle of waits for rows. (It may wait for the key of a unique index, beside a writer of the same key.)
+//!
 //! The session sequences the steps, and repeats one that meets a conflict; a build that ends in the middle leaves the index
 //! write-only (`\d` says INVALID), for DROP INDEX or REINDEX.
 
 use super::context::DdlContext;
 use super::sql_services::{SqlServices, not_unique};
+use crate::dml::Found;
 use crate::dml::foreign_key::Pending;
 use crate::rows::Table;
 use catalog::{Index, IndexState, Object, Relation, Snapshot};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use txn::{Direction, KeyRange, LockMode};
+use txn::{Direction, KeyRange, LockMode, WaitPolicy};
 use types::{Oid, Result};
 
 /// Rows of one transaction of the fill: their writers wait for it.
@@ -41,19 +45,29 @@ impl SqlServices {
         let target = self.index_target(catalog, relation, index)?;
         let places = self.places(&target.table, from).await?;
         let mut pending = Pending::default();
+        let mut wait = WaitPolicy::Wait;
+        let mut held = None;
         for (slot, key) in &places {
             context.check()?;
-            if let Some(locked) = target.lock(&context.txn, *slot, key, LockMode::Share).await? {
-                let env = context.env();
-                target.fill_indexes(&env, &context.txn, &locked.row, &mut pending).await.map_err(not_unique)?;
+            match target.lock_as(&context.txn, *slot, key, LockMode::Share, wait).await? {
+                Found::Row(locked) => {
+                    let env = context.env();
+                    target.fill_indexes(&env, &context.txn, &locked.row, &mut pending).await.map_err(not_unique)?;
+                }
+                Found::Gone => {}
+                Found::Held => {
+                    held = Some(key.clone());
+                    break;
+                }
             }
+            wait = WaitPolicy::Skip;
         }
         pending.settle(&context.env(), &context.txn).await.map_err(not_unique)?;
         let next = |(_, mut key): (u16, Vec<u8>)| {
             key.push(0);
             key
         };
-        Ok(places.into_iter().nth(CHUNK - 1).map(next))
+        Ok(held.or_else(|| places.into_iter().nth(CHUNK - 1).map(next)))
     }
 
     /// Slots and keys of the next rows.

@@ -355,15 +355,31 @@ impl Target {
 
     /// Locks a row that a scan found and reads its newest version. None: gone.
     pub async fn lock(&self, txn: &Transaction, slot: u16, key: &[u8], mode: LockMode) -> Result<Option<LockedRow>> {
+        match self.lock_as(txn, slot, key, mode, WaitPolicy::Wait).await? {
+            Found::Row(row) => Ok(Some(*row)),
+            Found::Gone | Found::Held => Ok(None),
+        }
+    }
+
+    /// The same, with a choice of what to do about a lock that another holds.
+    pub async fn lock_as(
+        &self,
+        txn: &Transaction,
+        slot: u16,
+        key: &[u8],
+        mode: LockMode,
+        wait: WaitPolicy,
+    ) -> Result<Found> {
         let table = &self.table;
-        txn.lock(&table.at, slot, key, mode, WaitPolicy::Wait, |locked| match locked {
+        txn.lock(&table.at, slot, key, mode, wait, |locked| match locked {
             Locked::Row { value, ts, changed } => {
                 let (view, layout) = table.view(value)?;
                 let values = (1..=table.types.len() as i16).map(|n| layout.column(&view, n)).collect::<Result<_>>()?;
                 let row = StoredRow { slot, key: key.to_vec(), values, tail: view.tail() };
-                Ok(Some(LockedRow { row, ts, changed }))
+                Ok(Found::Row(Box::new(LockedRow { row, ts, changed })))
             }
-            Locked::Absent { .. } | Locked::Skipped => Ok(None),
+            Locked::Absent { .. } => Ok(Found::Gone),
+            Locked::Skipped => Ok(Found::Held),
         })
         .await?
     }
@@ -398,6 +414,14 @@ pub(crate) fn part(table: &Table, row: &StoredRow, ts: Timestamp, what: ScanColu
             crate::document::whole(table, &view, layout)?
         }
     })
+}
+
+/// What a lock that was asked for shows.
+pub(crate) enum Found {
+    Row(Box<LockedRow>),
+    Gone,
+    /// `WaitPolicy::Skip`, and another holds it.
+    Held,
 }
 
 pub(crate) struct LockedRow {
