@@ -500,7 +500,7 @@ async fn sequence(
 /// The row for which a commit was refused, where it may have changed without a change of what was read of it.
 fn changed_row(refusal: &Refusal, reads: &ReadSet) -> Option<RowKey> {
     match refusal {
-        Refusal::Changed { relation, key: Some(key), is_locked_row: false, other: None }
+        Refusal::Changed { relation, key: Some(key), is_locked_row: false, is_prepared: false, .. }
             if reads.has_facets(*relation) =>
         {
             Some(RowKey::new(*relation, key))
@@ -534,7 +534,7 @@ fn refused(refusal: Refusal) -> TxnError {
         TxnError::Conflict(Box::new(Conflict { kind, relation, key, other: other.map(|owner| owner.0) }))
     };
     match refusal {
-        Refusal::Changed { relation, key, is_locked_row, other } => {
+        Refusal::Changed { relation, key, is_locked_row, other, .. } => {
             let kind = if is_locked_row { ConflictKind::Update } else { ConflictKind::Read };
             conflict(kind, relation, key, other)
         }

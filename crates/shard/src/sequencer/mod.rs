@@ -120,6 +120,8 @@ pub enum Refusal {
         relation: StorageId,
         key: Option<Bytes>,
         is_locked_row: bool,
+        /// What is in the way is prepared: it may yet come to nothing.
+        is_prepared: bool,
         /// Whose write it met, where that is known.
         other: Option<Owner>,
     },
@@ -336,7 +338,13 @@ impl Sequencer {
             Valid::Wait(batch) => return Sequenced::Wait(self.wait_for_batch(batch)),
             Valid::LookFirst => return Sequenced::LookFirst,
             Valid::No { relation, key, is_locked_row, other } => {
-                return Sequenced::Refused(Refusal::Changed { relation, key, is_locked_row, other });
+                return Sequenced::Refused(Refusal::Changed {
+                    relation,
+                    key,
+                    is_locked_row,
+                    is_prepared: false,
+                    other,
+                });
             }
         }
         // I1: announced before `max_read_ts` is looked at.

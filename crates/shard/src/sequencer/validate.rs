@@ -64,7 +64,7 @@ impl Sequencer {
             let fails = |relation, key: Option<&[u8]>, is_locked_row| {
                 let key = key.map(Bytes::copy_from_slice);
                 let other = prepared.owner;
-                Some(Sequenced::Refused(Refusal::Changed { relation, key, is_locked_row, other }))
+                Some(Sequenced::Refused(Refusal::Changed { relation, key, is_locked_row, is_prepared: true, other }))
             };
             for row in &prepared.rows {
                 if request.reads.contains(row.relation, &row.key) {
