@@ -61,7 +61,7 @@ fn utility(text: &str) -> Result<Utility> {
     let statements = parse::parse(text, true)?;
     match bind(&statements[0], &with_objects(), &[])?.kind {
         BoundKind::Utility(utility) => Ok(*utility),
-        BoundKind::Query(_) => panic!("a query: {text}"),
+        BoundKind::Query(_) | BoundKind::Rewritten(_) => panic!("a query: {text}"),
     }
 }
 
