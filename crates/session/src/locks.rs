@@ -131,7 +131,7 @@ fn of_transaction(of: &SessionState, facts: &TxnFacts, stands: &[(u64, u32, Stan
     let mut relations = named.clone();
     let is_named = |relation: &u32| named.iter().any(|(other, _)| other == relation);
     relations.extend(
-        facts.touched.iter().filter(|relation| !is_named(*relation)).map(|relation| (*relation, "AccessShareLock")),
+        facts.touched.iter().filter(|relation| !is_named(relation)).map(|relation| (*relation, "AccessShareLock")),
     );
     let from = stands.partition_point(|(owner, ..)| *owner < facts.id);
     for (_, relation, stand) in stands.get(from..).unwrap_or_default().iter().take_while(|(o, ..)| *o == facts.id) {

@@ -143,7 +143,7 @@ impl Session {
     async fn enter(&mut self, prepared: &Prepared) -> Result<bool> {
         self.ensure_transaction();
         self.set_limits()?;
-        Ok(exec::enter(&prepared.plan, self.transaction()?).await?)
+        exec::enter(&prepared.plan, self.transaction()?).await
     }
 
     async fn enter_all(&mut self, work: &RewrittenWork) -> Result<bool> {
