@@ -5,6 +5,7 @@ use super::constraints::{self, column_named};
 use super::context::{DdlContext, error};
 use super::depend::{self, Part};
 use super::drop::drop_parts;
+use super::mentions;
 use super::rename;
 use super::sequences;
 use super::services::ExpressionUse;
@@ -442,7 +443,7 @@ fn check_dependents(context: &DdlContext<'_>, relation: &Relation, column: &Colu
     let generated = relation.live_columns().find(|c| {
         c.is_generated
             && c.number != number
-            && c.default.as_ref().is_some_and(|text| depend::mentions(relation, text, number))
+            && c.default.as_ref().is_some_and(|text| mentions::mentions(relation, text, number))
     });
     if let Some(generated) = generated {
         let detail = format!("Column \"{}\" is used by generated column \"{}\".", column.name, generated.name);

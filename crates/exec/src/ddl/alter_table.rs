@@ -7,9 +7,10 @@ use super::alter_column;
 use super::columns::{self, clauses, column_mut};
 use super::constraints::{self, PlacedConstraint};
 use super::context::{DdlContext, check_kind, check_not_system, error};
-use super::depend::{self, Part};
+use super::depend::Part;
 use super::drop::drop_parts;
 use super::foreign_keys;
+use super::mentions;
 use super::options;
 use super::rename;
 use super::services::Upkeep;
@@ -279,7 +280,7 @@ async fn add_column(
 fn identity_expression(context: &DdlContext<'_>, relation: &Relation, number: AttributeNumber) -> Option<String> {
     let snapshot = context.catalog.snapshot();
     let sequence = super::sequences::owned_by(snapshot, relation.id, number).into_iter().next()?;
-    Some(format!("nextval({})", depend::sequence_literal(snapshot, &sequence)))
+    Some(format!("nextval({})", mentions::sequence_literal(snapshot, &sequence)))
 }
 
 /// What rows that exist have in a new column: its default, computed once if that is the same for all. True: they must be rewritten.

@@ -26,6 +26,7 @@ mod foreign_keys;
 mod functions;
 mod grants;
 mod indexes;
+mod mentions;
 pub mod online;
 mod operators;
 mod options;

@@ -5,6 +5,7 @@
 
 use super::context::{DdlContext, already_exists, check_not_system, error};
 use super::depend;
+use super::mentions;
 use catalog::names;
 use catalog::privileges::{self, Target};
 use catalog::rows::NameSpace;
@@ -33,8 +34,8 @@ async fn move_relation(context: &mut DdlContext<'_>, relation: &Arc<Relation>, s
     let after = context.snapshot();
     if relation.kind == RelationKind::Sequence {
         let (old, new) = (
-            depend::sequence_literal(&before, relation),
-            depend::sequence_literal(&after, &*context.relation(relation.id)?),
+            mentions::sequence_literal(&before, relation),
+            mentions::sequence_literal(&after, &*context.relation(relation.id)?),
         );
         for (table, number) in depend::defaults_using(&before, relation.id) {
             if context.lock_relation_by_id(table).await?.is_none() {

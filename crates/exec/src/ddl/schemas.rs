@@ -3,6 +3,7 @@
 use super::context::{DdlContext, error};
 use super::depend::{self, Part};
 use super::drop::drop_parts;
+use super::mentions;
 use super::rename::claim_schema_name;
 use catalog::names;
 use catalog::privileges::{self, Target};
@@ -110,8 +111,8 @@ async fn rename(context: &mut DdlContext<'_>, changed: Schema) -> Result<()> {
     for relation in inside {
         if relation.kind == RelationKind::Sequence {
             let after = context.snapshot();
-            let old = depend::sequence_literal(&before, &relation);
-            let new = depend::sequence_literal(&after, &relation);
+            let old = mentions::sequence_literal(&before, &relation);
+            let new = mentions::sequence_literal(&after, &relation);
             for (table, number) in depend::defaults_using(&before, relation.id) {
                 if context.lock_relation_by_id(table).await?.is_none() {
                     continue;

@@ -53,7 +53,7 @@ impl DdlServices for Services {
     ) -> Result<BoundExpression> {
         let columns: Vec<i16> = relation
             .iter()
-            .flat_map(|r| r.live_columns().filter(|c| depend::mentions(r, &text.text, c.number)).map(|c| c.number))
+            .flat_map(|r| r.live_columns().filter(|c| mentions::mentions(r, &text.text, c.number)).map(|c| c.number))
             .collect();
         let ty = match usage {
             ExpressionUse::Default(ty) | ExpressionUse::Generated(ty) | ExpressionUse::Using(ty) => ty,

@@ -6,6 +6,7 @@ use super::columns::{self, check_type, column_mut};
 use super::context::{DdlContext, error};
 use super::depend::{self, Part};
 use super::drop::drop_parts;
+use super::mentions;
 use super::{domains, rename};
 use catalog::names;
 use catalog::privileges::{self, Target};
@@ -241,15 +242,15 @@ async fn move_type(context: &mut DdlContext<'_>, ty: &Arc<Relation>, schema: Oid
         t.schema = new_schema;
     })?;
     let after = context.relation(ty.id)?;
-    let (old, new) = (depend::type_mention(&before, ty), depend::type_mention(&context.snapshot(), &after));
-    for id in depend::relations_mentioning(&before, ty) {
+    let (old, new) = (mentions::type_mention(&before, ty), mentions::type_mention(&context.snapshot(), &after));
+    for id in mentions::relations_mentioning(&before, ty) {
         if context.lock_relation_by_id(id).await?.is_some() {
-            context.change_relation(id, |r| depend::rename_mentions(r, &old, &new))?;
+            context.change_relation(id, |r| mentions::rename_mentions(r, &old, &new))?;
         }
     }
-    for id in depend::indexes_mentioning(&before, ty) {
+    for id in mentions::indexes_mentioning(&before, ty) {
         let mut index = Index::clone(&*context.lock_index_by_id(id).await?);
-        depend::rename_index_mentions(&mut index, &old, &new);
+        mentions::rename_index_mentions(&mut index, &old, &new);
         context.catalog.put(context.txn, Object::Index(index))?;
     }
     Ok(())

@@ -10,6 +10,7 @@ mod aggregates;
 pub mod ddl;
 mod functions;
 mod operators;
+mod rights;
 mod rules;
 mod user_types;
 
