@@ -174,10 +174,14 @@ impl<'a> Scan<'a> {
         self.text(attribute).is_none_or(|wanted| wanted == text)
     }
 
-    /// Relations that a session of this database sees, in order of id; only that of `wanted` where it is given.
+    /// Relations that a session of this database is shown, in order of id; only that of `wanted` where it is given.
+    /// Those of `hyrax_catalog` are read by name and not listed: a program that was written for PostgreSQL (pg_dump) takes a schema
+    /// that it does not know for a user's.
     pub fn relations(&self, wanted: Option<Oid>) -> Box<dyn Iterator<Item = &'a Arc<Relation>> + 'a> {
         let database = self.database;
-        let is_here = move |r: &&Arc<Relation>| (r.database == database || r.database == 0) && !r.is_scalar_type();
+        let is_here = move |r: &&Arc<Relation>| {
+            (r.database == database || r.database == 0) && !r.is_scalar_type() && r.schema != HYRAX_SCHEMA
+        };
         match wanted {
             Some(id) => Box::new(self.catalog.relation(id).into_iter().filter(is_here)),
             None => Box::new(self.catalog.relations().filter(is_here)),
@@ -204,10 +208,10 @@ impl<'a> Scan<'a> {
         here.filter_map(|i| Some((i, catalog.relation(i.relation)?)))
     }
 
-    /// Schemas of this database.
+    /// Schemas of this database, without `hyrax_catalog`.
     pub fn schemas(&self) -> impl Iterator<Item = &'a Arc<Schema>> + use<'a> {
         let database = self.database;
-        self.catalog.schemas().filter(move |s| s.database == database || s.database == 0)
+        self.catalog.schemas().filter(move |s| (s.database == database || s.database == 0) && s.id != HYRAX_SCHEMA)
     }
 
     pub fn schema_name(&self, id: Oid) -> &'a str {
