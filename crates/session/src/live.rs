@@ -290,7 +290,10 @@ impl SessionState {
             return Some(Signal::NotMember);
         }
         match (reason, &self.shared.workers) {
-            (txn::CancelReason::User, Some(workers)) => workers.spawn("cancel", Box::pin(other.cancel_requested())),
+            // Its own session's statement is this one: nothing is to be waited for.
+            (txn::CancelReason::User, Some(workers)) if process_id != self.process_id => {
+                workers.spawn("cancel", Box::pin(other.cancel_requested()))
+            }
             _ => other.cancel.raise(reason),
         }
         Some(Signal::Sent)

@@ -81,7 +81,8 @@ fn signal(env: &EvalContext<'_>, args: &[Datum], reason: CancelReason) -> Result
         _ => ("query", "being canceled"),
     };
     match i32::try_from(process).ok().and_then(|id| env.session.signal(id, reason)) {
-        Some(Signal::Sent) => Ok(Datum::Bool(true)),
+        // It may have been to oneself.
+        Some(Signal::Sent) => types::stop::look().map(|()| Datum::Bool(true)),
         Some(Signal::NotSuperuser) => {
             let what = if reason == CancelReason::Terminate {
                 "terminate superuser process"
