@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `descriptor` what is stored; `snapshot` what is read; `store` the node's side; `transaction` the session's side;
-//! `rows` bytes on disk; `definitions`, `rule_definition`, `names`, `reg`, `privileges`, `layout`, `sequences`, `virtuals` what is asked of it.
+//! `rows` bytes on disk; `definitions`, `rule_definition`, `names`, `order`, `reg`, `privileges`, `layout`, `sequences`, `virtuals` what is asked of it.
 
 pub mod bootstrap;
 pub mod definitions;
@@ -20,6 +20,7 @@ pub mod descriptor;
 pub mod layout;
 pub mod names;
 pub mod operators;
+mod order;
 pub mod privileges;
 pub mod reg;
 pub mod retention;
@@ -35,6 +36,7 @@ pub mod user_types;
 pub mod virtuals;
 
 pub use descriptor::*;
+pub use order::has_order;
 pub use snapshot::Snapshot;
 pub use store::Catalog;
 pub use transaction::{CatalogMark, TransactionCatalog};

@@ -19,7 +19,7 @@ mod block;
 pub mod budget;
 pub mod context;
 pub mod copy;
-pub mod ddl;
+pub mod ddl_services;
 pub mod direct;
 pub mod dml;
 mod document;
@@ -47,6 +47,7 @@ pub use budget::{MemoryBudget, NodeBudget, Seat};
 pub use context::{
     AdvisoryKey, AdvisoryRequest, BoxFuture, DirectContext, SessionAccess, Signal, SpillFolder, StatementContext,
 };
+pub use ddl_services::SqlServices;
 pub use dml::{DeferredCheck, run_deferred};
 pub use expr::fold;
 pub use functions::reg::input_value as input;

@@ -16,7 +16,7 @@ use crate::tasks::Supervised;
 use crate::threads::Threads;
 use catalog::Catalog;
 use consensus::Rehearsal;
-use exec::ddl::name_of;
+use exec::ddl_services::name_of;
 use exec::{NodeBudget, SpillFolder};
 use host::Host;
 use session::{Login, Session, Shared};

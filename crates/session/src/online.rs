@@ -1,4 +1,4 @@
-//! CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY: the steps of `exec::ddl::online`, each in a transaction of its own.
+//! CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY: the steps of `ddl::online`, each in a transaction of its own.
 //!
 //! The two steps that change the definition need the relation for a moment without writers. They ask politely: who waits for a
 //! writer keeps the writers behind out, so it gives up after `POLITE` and lets them through before it asks again. One that never
@@ -6,7 +6,7 @@
 
 use crate::session::Session;
 use crate::utility::DdlWork;
-use exec::ddl::DdlOutcome;
+use ddl::DdlOutcome;
 use sql::utility::TransactionModes;
 use sql::utility::{IsolationLevel, ddl::Ddl};
 use std::time::Duration;

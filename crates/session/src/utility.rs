@@ -8,8 +8,9 @@ use crate::session::{Outcome, Session};
 use crate::settings;
 use crate::sink::Sink;
 use crate::transaction::isolation;
+use ddl::{DdlContext, DdlOutcome, online};
 use exec::SessionAccess;
-use exec::ddl::{DdlContext, DdlOutcome, SqlServices, online};
+use exec::SqlServices;
 use exec::output::{RowBuffer, RowSink};
 use sql::ResultColumn;
 use sql::utility::ddl::Ddl;
@@ -465,7 +466,7 @@ impl Session {
         };
         let reindexed = || DdlOutcome { tag: work.tag().to_owned(), unfilled: None };
         let outcome = match work {
-            DdlWork::Execute(ddl) => exec::ddl::execute(ddl, &mut context).await?,
+            DdlWork::Execute(ddl) => ddl::execute(ddl, &mut context).await?,
             DdlWork::Publish(index) => online::publish_index(&mut context, *index).await.map(|()| reindexed())?,
             DdlWork::Rebuild(index) => online::rebuild_index(&mut context, *index).await.map(|()| reindexed())?,
         };

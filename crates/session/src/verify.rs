@@ -2,7 +2,7 @@
 
 use crate::session::Session;
 use catalog::Relation;
-use exec::ddl::VerifiedRelation;
+use exec::ddl_services::VerifiedRelation;
 use std::sync::Arc;
 use storage::audit::Audit;
 use types::Result;

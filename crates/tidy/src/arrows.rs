@@ -13,6 +13,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("session", 5),
     ("sql", 4),
     ("exec", 4),
+    ("ddl", 4),
     ("catalog", 3),
     ("txn", 3),
     ("shard", 2),
@@ -25,8 +26,15 @@ const LEVELS: &[(&str, u8)] = &[
 ];
 
 /// The arrows inside a level; there are no others.
-const SAME_LEVEL: &[(&str, &str)] =
-    &[("exec", "sql"), ("catalog", "txn"), ("consensus", "storage"), ("consensus", "rpc"), ("hyrax", "sim")];
+const SAME_LEVEL: &[(&str, &str)] = &[
+    ("exec", "sql"),
+    ("exec", "ddl"),
+    ("ddl", "sql"),
+    ("catalog", "txn"),
+    ("consensus", "storage"),
+    ("consensus", "rpc"),
+    ("hyrax", "sim"),
+];
 
 /// Packages that only these crates may depend on.
 const IMPORTERS: &[(&str, &[&str])] = &[

@@ -7,6 +7,7 @@
 //! a `Transaction` (it is `Send + Sync`, its inside is behind a short mutex that is never held across an await).
 
 mod ahead;
+mod at_once;
 mod buffer;
 mod cancel;
 mod commit;
@@ -31,6 +32,7 @@ mod wait;
 #[cfg(test)]
 mod scenarios;
 
+pub use at_once::AtOnce;
 pub use cancel::{CancelFlag, CancelReason};
 pub use error::{Conflict, ConflictKind, Result, TxnError};
 pub use gate::ReadsNewest;

@@ -116,7 +116,7 @@ fn describe(catalog: &Snapshot, relation: &Relation, sample: &Sample, before: Op
             // An empty relation tells nothing: what was known stays, as in PostgreSQL.
             Some(values) if sample.rows > 0 => {
                 let ty: SqlType = column.ty.into();
-                let (has_order, target) = (crate::ddl::has_order(catalog, ty), target(column.statistics_target));
+                let (has_order, target) = (catalog::has_order(catalog, ty), target(column.statistics_target));
                 let (number, order, rows) = (column.number, &sample.order, sample.rows);
                 statistics.columns.push(column::describe(number, ty, has_order, values, order, rows, target));
             }

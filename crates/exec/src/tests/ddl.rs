@@ -1,9 +1,9 @@
 //! DDL and the rows that it moves, from text to rows: parser, binder, planner, operators, transactions, catalog.
 
 use super::support::{Node, node, rows_of, show_error, text};
-use crate::ddl::{DdlContext, SqlServices, execute as execute_ddl};
-use crate::{Prepared, execute};
+use crate::{Prepared, SqlServices, execute};
 use catalog::{Catalog, PG_CATALOG_SCHEMA, POSTGRES_DATABASE, POSTGRES_ROLE, PUBLIC_SCHEMA, TransactionCatalog};
+use ddl::{DdlContext, execute as execute_ddl};
 use sql::utility::Utility;
 use sql::{BindContext, BoundKind, PlanContext, PlannerSettings};
 use std::sync::Arc;

@@ -3,7 +3,6 @@
 use crate::context::{BoxFuture, SessionAccess, SpillFolder, StatementContext};
 use crate::{Batch, DeferredCheck, DirectContext, MemoryBudget, NodeBudget, Prepared};
 use catalog::{Object, Relation, RelationKind, Snapshot};
-use consensus::{Consensus, Group, Replica};
 use host::{Host, TokioSpawn};
 use parking_lot::Mutex;
 use sql::expr::{CallForm, Expr, ExprKind};
@@ -11,47 +10,9 @@ use sql::logical::{CommandTag, ScanColumn};
 use sql::physical::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use txn::{CancelFlag, Gateway, GatewayOptions, Groups, Isolation, Transaction, TxnOptions};
+use txn::{CancelFlag, Gateway, GatewayOptions, Isolation, Transaction, TxnOptions};
 use types::builtin::{self, Operator};
 use types::{Datum, FormatSettings, Oid, Result, SqlError, SqlType};
-
-/// A log of one member that applies at once.
-struct Log {
-    replica: Arc<dyn Replica>,
-    applied: AtomicU64,
-    running: Mutex<()>,
-}
-
-impl Consensus for Log {
-    fn wake(&self) {
-        let Some(_one) = self.running.try_lock() else { return };
-        while let Some(entry) = self.replica.next_batch(1) {
-            let index = self.applied.load(Ordering::SeqCst) + 1;
-            self.replica.apply(index, 1, entry);
-            self.applied.store(index, Ordering::SeqCst);
-            self.replica.applied_round();
-        }
-    }
-    fn read_lease(&self) -> Option<u64> {
-        Some(1)
-    }
-    fn leader(&self) -> Option<u64> {
-        Some(1)
-    }
-    fn applied(&self) -> u64 {
-        self.applied.load(Ordering::SeqCst)
-    }
-}
-
-pub struct Logs;
-
-impl Groups for Logs {
-    fn start<'a>(&'a self, _name: &'static str, replica: Arc<dyn Replica>) -> txn::Starting<'a> {
-        replica.leader_started(1);
-        let log: Group = Arc::new(Log { replica, applied: AtomicU64::new(0), running: Mutex::new(()) });
-        Box::pin(std::future::ready(Ok(log)))
-    }
-}
 
 #[derive(Default)]
 pub struct Session {
@@ -133,7 +94,7 @@ pub async fn node(objects: Vec<Object>) -> Node {
         node_id: 1,
         folder: None,
         memory: None,
-        groups: Arc::new(Logs),
+        groups: Arc::new(txn::AtOnce),
         spawn: Arc::new(TokioSpawn(tokio::runtime::Handle::current())),
         bootstrap: Box::new(|| txn::Bootstrap {
             cluster_id: [7; 16],

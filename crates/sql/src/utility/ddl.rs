@@ -1,4 +1,4 @@
-//! DDL as data: what `parse::ddl` makes of the text and `exec::ddl` carries out.
+//! DDL as data: what `parse::ddl` makes of the text and crate `ddl` carries out.
 //!
 //! Names are kept as written and looked up when the statement runs, under its locks: a DDL statement is never cached, and
 //! what it finds then is what counts. For the same reason expressions and queries are `SqlText`: an ALTER TABLE of several

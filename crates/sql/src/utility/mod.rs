@@ -1,5 +1,5 @@
 //! Bound statements that are no queries. Names are resolved as far as the statement allows; `session` runs the ones about
-//! the session, `exec::ddl` the ones about the catalog.
+//! the session, crate `ddl` the ones about the catalog.
 
 use crate::Statement;
 use crate::logical::Query;

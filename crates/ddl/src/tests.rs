@@ -27,7 +27,7 @@ async fn catalog() -> Arc<Catalog> {
         node_id: 1,
         folder: None,
         memory: None,
-        groups: Arc::new(crate::tests::support::Logs),
+        groups: Arc::new(txn::AtOnce),
         spawn: Arc::new(TokioSpawn(tokio::runtime::Handle::current())),
         bootstrap: Box::new(|| Bootstrap { cluster_id: [1; 16], rows: bootstrap::mutations().expect("rows") }),
         limits: Limits::default(),
@@ -125,6 +125,9 @@ impl DdlServices for Services {
         _: Vec<(i16, String)>,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async { Ok(()) })
+    }
+    fn has_undeclared_fields<'a>(&'a self, _: &'a Arc<Snapshot>, _: &'a Arc<Relation>) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async { Ok(false) })
     }
     fn insert_query<'a>(
         &'a self,

@@ -1,12 +1,9 @@
 //! `WITH (…)` of tables, collections and materialized views: what is known, what is kept as given, what it means.
 
 use super::context::{DdlContext, error};
-use crate::rows::Table;
 use catalog::{Relation, RelationKind};
 use sql::utility::ddl::Options;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use txn::{Direction, KeyRange};
 use types::{Oid, Result, SqlState};
 
 /// Kept and shown. `history` is followed by the catalog (`catalog::retention`), the others are hints about storage.
@@ -22,8 +19,6 @@ const OF_TABLES: &[&str] = &[
 ];
 /// Not kept: the kind of the relation tells it.
 const OPEN: &str = "open";
-/// Rows looked at between two looks at the clock.
-const SLICE_ROWS: usize = 4_096;
 
 pub(super) struct TableOptions {
     /// `open`: whether documents may carry fields that are not declared.
@@ -174,34 +169,11 @@ async fn open(context: &mut DdlContext<'_>, relation: &Arc<Relation>, is_open: b
             return Err(error(SqlState::WRONG_OBJECT_TYPE, message));
         }
     };
-    if kind == RelationKind::Table && has_undeclared_fields(context, relation).await? {
+    let snapshot = context.snapshot();
+    if kind == RelationKind::Table && context.services.has_undeclared_fields(&snapshot, relation).await? {
         let message = format!("collection \"{}\" has documents with undeclared fields", relation.name);
         return Err(error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
             .hint("Declare the fields as columns, or remove them, before the collection is closed."));
     }
     context.change_relation(relation.id, |r| r.kind = kind).map(drop)
-}
-
-async fn has_undeclared_fields(context: &DdlContext<'_>, relation: &Arc<Relation>) -> Result<bool> {
-    let table = Table::new(relation)?;
-    let mut scan = context.txn.scan(&table.at, None, KeyRange::all(), Direction::Forward);
-    loop {
-        let mut found = Ok(false);
-        let visited = scan
-            .next(SLICE_ROWS, |_, row, _| {
-                found = table.view(row).map(|(view, _)| view.tail().is_some_and(|tail| !tail.as_ref().is_empty()));
-                match found {
-                    Ok(false) => ControlFlow::Continue(()),
-                    _ => ControlFlow::Break(()),
-                }
-            })
-            .await?;
-        if found? {
-            return Ok(true);
-        }
-        if visited == 0 {
-            return Ok(false);
-        }
-        context.txn.check()?;
-    }
 }

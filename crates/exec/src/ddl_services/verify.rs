@@ -4,7 +4,7 @@
 //! Forward, every row's entries are looked up. If an index then has exactly as many entries as were found, there is no other
 //! one, and it need not be walked against the rows: two rows never have one entry (it names its row).
 
-use super::sql_services::{Rows, SqlServices};
+use super::{Rows, SqlServices};
 use crate::context::StatementContext;
 use crate::dml::Target;
 use crate::dml::target::StoredRow;

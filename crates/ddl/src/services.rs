@@ -123,6 +123,13 @@ pub trait DdlServices: Send + Sync {
         values: Vec<(i16, String)>,
     ) -> BoxFuture<'a, Result<()>>;
 
+    /// Whether any document of a collection has a field that is not a column.
+    fn has_undeclared_fields<'a>(
+        &'a self,
+        catalog: &'a Arc<Snapshot>,
+        collection: &'a Arc<Relation>,
+    ) -> BoxFuture<'a, Result<bool>>;
+
     /// Runs the query and inserts its rows; how many.
     fn insert_query<'a>(
         &'a self,

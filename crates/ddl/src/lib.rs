@@ -1,4 +1,4 @@
-//! DDL: carries out `sql::utility::ddl::Ddl` against the catalog, inside the client's transaction.
+//! Level 4. DDL: carries out `sql::utility::ddl::Ddl` against the catalog, inside the client's transaction.
 //!
 //! Owns no state. One file per kind of object; each reads: find and lock what is named, check rights and rules in
 //! PostgreSQL's order (so that the same error comes first), make new descriptors, put them.
@@ -8,8 +8,8 @@
 //! I3  An index is readable only when it holds every row: a new relation's is filled with the relation, others by `fill_index`
 //!     within the transaction, which reads all rows and therefore conflicts with whoever writes meanwhile, or `online`.
 //!
-//! What needs the binder or the executor itself (expressions, queries, rows) goes through `DdlServices`, so that this
-//! module can be read, and tested, as what it is: rules about descriptors.
+//! What needs the binder or the executor itself (expressions, queries, rows) goes through `DdlServices` (`exec` has the real
+//! ones), so that this crate can be read, and tested, as what it is: rules about descriptors.
 
 mod aggregates;
 mod alter_column;
@@ -39,20 +39,15 @@ mod schemas;
 mod scram;
 mod sequences;
 mod services;
-mod sql_services;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod truncate;
 mod user_types;
-mod verify;
 mod views;
 
 pub use context::{DdlContext, DdlOutcome};
-pub(crate) use indexes::has_order;
-pub use services::{BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse};
-pub use sql_services::SqlServices;
-pub use verify::{VerifiedRelation, name_of};
+pub use services::{BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse, Upkeep};
 
 use routines::Routine;
 use sql::utility::ddl::{Ddl, DropKind};

@@ -1,7 +1,12 @@
-//! `DdlServices` over the binder and the operators: the real thing.
+//! What DDL needs of the binder and the operators (`ddl::DdlServices`): expressions and queries bound, rows read, written and checked.
+//!
+//! `fill` is an index's filling beside writers, `verify` the comparison of a relation with what is derived from it.
 
-use super::services::{BoundExpression, BoundQuery, DdlServices, ExpressionUse, Upkeep};
-use super::verify::stored_row;
+mod fill;
+mod verify;
+
+pub use verify::{VerifiedRelation, name_of};
+
 use crate::context::{BoxFuture, StatementContext};
 use crate::dml::Target;
 use crate::dml::foreign_key::Pending;
@@ -12,6 +17,7 @@ use crate::run::{Execution, Prepared, execute};
 use crate::stored;
 use catalog::user_types::TypesInScope;
 use catalog::{ConstraintKind, Function, Index, IndexSource, Relation, Snapshot};
+use ddl::{BoundExpression, BoundQuery, DdlServices, ExpressionUse, Upkeep};
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::utility::ddl::SqlText;
 use sql::{
@@ -23,6 +29,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use txn::{Direction, KeyRange, ReadsNewest, RelationRef, Scan};
 use types::user_type::UserTypesHandle;
 use types::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType};
+use verify::stored_row;
 
 /// Rows read ahead while an index is filled or a table rewritten.
 const CHUNK: usize = 1_024;
@@ -480,6 +487,24 @@ impl DdlServices for SqlServices {
                     }
                     target.complete(&env, &mut row, tail.as_ref())?;
                     target.insert(&env, &context.txn, row, tail, &mut pending).await.map_err(not_unique)?;
+                }
+            }
+        })
+    }
+
+    fn has_undeclared_fields<'a>(
+        &'a self,
+        _: &'a Arc<Snapshot>,
+        collection: &'a Arc<Relation>,
+    ) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let mut rows = Rows::new(self, collection)?;
+            loop {
+                self.context.check()?;
+                let chunk = rows.next().await?;
+                let has_tail = |row: &StoredRow| row.tail.as_ref().is_some_and(|tail| !tail.as_ref().is_empty());
+                if chunk.is_empty() || chunk.iter().any(has_tail) {
+                    return Ok(!chunk.is_empty());
                 }
             }
         })
