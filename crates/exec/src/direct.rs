@@ -67,7 +67,6 @@ pub(crate) struct Update {
     filter: Option<Program>,
     assignments: Vec<(usize, Program)>,
     returning: Vec<Program>,
-    mode: LockMode,
 }
 
 pub(crate) struct Delete {
@@ -117,12 +116,10 @@ impl DirectProgram {
                     .iter()
                     .map(|(a, e)| Ok(((*a as usize).wrapping_sub(1), Program::compile(e)?)))
                     .collect::<Result<_>>()?;
-                let changes_key = assignments.iter().any(|(column, _)| target.is_key_column(*column));
                 DirectProgram::Update(Update {
                     key: Program::compile_all(key)?,
                     filter: Program::compile_option(filter.as_ref())?,
                     returning: Program::compile_all(returning)?,
-                    mode: if changes_key { LockMode::Update } else { LockMode::NoKeyUpdate },
                     target,
                     assignments,
                 })
@@ -198,7 +195,7 @@ impl Get {
             None => Ok(0),
         };
         if let Some((mode, wait)) = self.lock {
-            let locked = transaction(context)?.lock(&table.at, slot, &key, mode, wait, |locked| match locked {
+            let locked = transaction(context)?.lock_shown(&table.at, slot, &key, mode, wait, |locked| match locked {
                 Locked::Row { value, ts, .. } => read(Some(value), ts),
                 Locked::Absent { .. } | Locked::Skipped => Ok(0),
             });
@@ -317,7 +314,7 @@ impl Update {
         let (env, txn) = (context.env(), transaction(context)?);
         let Some(Place { key, slot }) = place(&self.target.table, &self.key, &env)? else { return Ok(0) };
         // The lock shows the newest version: the filter is evaluated on that one, and no other was looked at.
-        let Some(locked) = self.target.lock(txn, slot, &key, self.mode).await? else { return Ok(0) };
+        let Some(locked) = self.target.lock(txn, slot, &key, LockMode::NoKeyUpdate).await? else { return Ok(0) };
         let old = locked.row;
         if let Some(filter) = &self.filter
             && !matches!(filter.eval_row(&env, RowRef::Datums(&old.values))?, Datum::Bool(true))

@@ -9,7 +9,7 @@
 //! - A3  A lock that the block has not made its own within `HOLD` goes back: who reads and then thinks must not keep writers waiting.
 //!   The span that the lock left stays, and is validated at the commit like any other (R9).
 
-use crate::lock::Request;
+use crate::lock::{Purpose, Request};
 use crate::transaction::{Inner, Locked, Transaction};
 use crate::{Home, LockMode, RelationRef, Result, TxnError, WaitPolicy};
 use shard::locks::RowKey;
@@ -88,8 +88,12 @@ impl Transaction {
         if self.enter_now(self.state().part(relation.home), relation).is_err() {
             return Ok(());
         }
-        let request =
-            Request { mode: LockMode::NoKeyUpdate, wait: WaitPolicy::Wait, is_claim: false, patience: Some(WAIT) };
+        let request = Request {
+            mode: LockMode::NoKeyUpdate,
+            wait: WaitPolicy::Wait,
+            purpose: Purpose::Newest,
+            patience: Some(WAIT),
+        };
         let seen =
             |locked: Locked<'_>| matches!(locked, Locked::Row { changed: true, .. } | Locked::Absent { changed: true });
         match self.lock_row(relation, key, request, seen).await {

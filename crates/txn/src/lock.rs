@@ -15,10 +15,54 @@ use std::time::Duration;
 pub(crate) struct Request {
     pub mode: LockMode,
     pub wait: WaitPolicy,
-    /// Of a key that is to be inserted.
-    pub is_claim: bool,
+    /// What the row is to the statement.
+    pub purpose: Purpose,
     /// How long to wait at most, whatever `lock_timeout` says.
     pub patience: Option<Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Whatever is newest counts.
+    Newest,
+    /// The same, but a row that another has inserted and not committed is none, and is not waited for: a foreign key's parent.
+    Parent,
+    /// Below SERIALIZABLE, a row that the statement's snapshot does not show is none, is not waited for, and keeps no lock.
+    Shown,
+    /// A key that is to be inserted.
+    Claim,
+    /// The same; below SERIALIZABLE, where a row stands there, no lock is kept.
+    Probe,
+}
+
+impl Purpose {
+    fn is_claim(self) -> bool {
+        matches!(self, Purpose::Claim | Purpose::Probe)
+    }
+
+    /// Whether the lock stays, below SERIALIZABLE, on a key where a row is, or is not.
+    fn keeps(self, is_there: bool) -> bool {
+        match self {
+            Purpose::Newest | Purpose::Parent | Purpose::Claim => true,
+            Purpose::Shown => is_there,
+            Purpose::Probe => !is_there,
+        }
+    }
+}
+
+/// How it came to a row's lock.
+enum Acquired {
+    Granted {
+        flying: Option<Flying>,
+        /// The mode held before.
+        before: Option<LockMode>,
+        /// The mode held now: less than was asked for where that is enough.
+        mode: LockMode,
+    },
+    /// `WaitPolicy::Skip`.
+    Skipped,
+    /// Another holds a row that the statement does not see.
+    Unseen,
 }
 
 /// The newest version that a lock has to show.
@@ -42,7 +86,37 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        let request = Request { mode, wait, is_claim: false, patience: None };
+        let request = Request { mode, wait, purpose: Purpose::Newest, patience: None };
+        self.lock_row(relation, key, request, read).await
+    }
+
+    /// Locks a row that another one names, so that it stays. As in PostgreSQL, one that is not committed yet is not waited for.
+    pub async fn lock_parent<R>(
+        &self,
+        relation: &RelationRef,
+        slot: u16,
+        key: &[u8],
+        read: impl FnOnce(Locked<'_>) -> R,
+    ) -> Result<R> {
+        let _ = slot;
+        let (mode, wait) = (LockMode::KeyShare, WaitPolicy::Wait);
+        self.lock_row(relation, key, Request { mode, wait, purpose: Purpose::Parent, patience: None }, read).await
+    }
+
+    /// The same for a row that the statement itself is about (UPDATE, DELETE, SELECT … FOR): as in PostgreSQL, READ COMMITTED and
+    /// REPEATABLE READ neither wait for a row that their snapshot does not show, nor lock its key. (A key that is absent is
+    /// locked at SERIALIZABLE, where the commit would find it changed.)
+    pub async fn lock_shown<R>(
+        &self,
+        relation: &RelationRef,
+        slot: u16,
+        key: &[u8],
+        mode: LockMode,
+        wait: WaitPolicy,
+        read: impl FnOnce(Locked<'_>) -> R,
+    ) -> Result<R> {
+        let _ = slot;
+        let request = Request { mode, wait, purpose: Purpose::Shown, patience: None };
         self.lock_row(relation, key, request, read).await
     }
 
@@ -56,8 +130,39 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        let request = Request { mode: LockMode::Update, wait: WaitPolicy::Wait, is_claim: true, patience: None };
+        let request =
+            Request { mode: LockMode::Update, wait: WaitPolicy::Wait, purpose: Purpose::Claim, patience: None };
         self.lock_row(relation, key, request, read).await
+    }
+
+    /// As `claim`, for who does not mind a row that stands there (ON CONFLICT): below SERIALIZABLE its lock is not kept, as in
+    /// PostgreSQL.
+    pub async fn probe<R>(
+        &self,
+        relation: &RelationRef,
+        slot: u16,
+        key: &[u8],
+        read: impl FnOnce(Locked<'_>) -> R,
+    ) -> Result<R> {
+        let _ = slot;
+        let request =
+            Request { mode: LockMode::Update, wait: WaitPolicy::Wait, purpose: Purpose::Probe, patience: None };
+        self.lock_row(relation, key, request, read).await
+    }
+
+    /// Gives the lock of a claimed key back that is not to be inserted after all: the newest lock, and nothing was written there.
+    pub fn give_back(&self, relation: &RelationRef, key: &[u8]) {
+        let Some(shard) = self.inner.gateway.shard(relation.home).filter(|_| self.is_below_serializable()) else {
+            return;
+        };
+        let row = RowKey::new(relation.storage, key);
+        if self.state().part(relation.home).pop_lock(&row) {
+            shard.release(self.inner.owner, &row, None);
+        }
+    }
+
+    fn is_below_serializable(&self) -> bool {
+        self.inner.options.isolation != Isolation::Serializable
     }
 
     pub(crate) async fn lock_row<R>(
@@ -67,7 +172,8 @@ impl Transaction {
         request: Request,
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
-        let Request { mode, is_claim, .. } = request;
+        let Request { mode, purpose, .. } = request;
+        let is_claim = purpose.is_claim();
         let inside = if is_claim { Inside::Writes } else { Inside::Locks };
         let gateway = &*self.inner.gateway;
         let row = RowKey::new(relation.storage, key);
@@ -83,7 +189,8 @@ impl Transaction {
             let is_own_storage = state.own_storage.contains(&relation.storage);
             let part = state.part(relation.home);
             let own = part.buffer.get(relation.storage, key, u32::MAX).map(|own| own.map(Bytes::copy_from_slice));
-            if is_own_storage {
+            // A row of its own on the key that is to be inserted: no stronger lock is needed to see that.
+            if is_own_storage || is_claim && matches!(own, Some(Some(_))) {
                 drop(state);
                 return Ok(read(own_row(own.as_ref())));
             }
@@ -108,29 +215,45 @@ impl Transaction {
         let claimed = claims.and_then(|claims| shard.rows().claim(&claims, self.inner.owner, &row));
         // No lock and no span of its own: what the whole of the relation, or of the claims, stands for.
         let is_whole = is_whole || claimed.is_some();
-        let (mut flying, before) = match (claimed, is_whole) {
-            (Some(look), _) => (look.flying, look.before),
-            (None, true) => (shard.rows().look(&row), Some(mode)),
-            (None, false) => match self.acquire(&shard, &row, request).await? {
-                Some(granted) => granted,
-                None => return Ok(read(Locked::Skipped)),
+        let (mut flying, before, mode) = match (claimed, is_whole) {
+            (Some(look), _) => (look.flying, look.before, mode),
+            (None, true) => (shard.rows().look(&row), Some(mode), mode),
+            (None, false) => match self.acquire(&shard, &row, request, own.is_some(), snapshot).await? {
+                Acquired::Granted { flying, before, mode } => (flying, before, mode),
+                Acquired::Skipped => return Ok(read(Locked::Skipped)),
+                Acquired::Unseen => return Ok(read(Locked::Absent { changed: false })),
             },
         };
         if flying.is_none() && shard.has_wide() {
             self.limits().wait(shard.wait_for_wide(&row)).await??;
             flying = shard.rows().look(&row);
         }
-        let newest = match self.newest(&shard, &row, flying) {
-            Ok(newest) => newest,
+        let seen = self.newest(&shard, &row, flying).and_then(|newest| {
+            let is_shown = purpose != Purpose::Shown
+                || newest.ts <= snapshot
+                || !self.is_below_serializable()
+                || self.was_there(&shard, &row, snapshot)?;
+            Ok((newest, is_shown))
+        });
+        let (newest, is_shown) = match seen {
+            Ok(seen) => seen,
             Err(error) => {
                 self.let_go(&shard, &row, before, is_whole);
                 return Err(error);
             }
         };
-        self.note_lock(&shard, &row, mode, before, &newest, looked, is_whole);
+        let is_there = newest.value.is_some() && is_shown;
+        if own.is_none() && self.is_below_serializable() && !purpose.keeps(is_there) {
+            self.let_go(&shard, &row, before, is_whole);
+        } else {
+            self.note_lock(&shard, &row, mode, before, &newest, looked, is_whole);
+        }
         if let Some(own) = own {
             // It is ours: nobody has changed it since we locked it.
             return Ok(read(own_row(Some(&own))));
+        }
+        if !is_shown {
+            return Ok(read(Locked::Absent { changed: false }));
         }
         let changed = newest.ts > snapshot
             && !self.keeps_its_key(&shard, &row, snapshot, &newest, mode)
@@ -141,20 +264,43 @@ impl Transaction {
         }))
     }
 
-    /// The lock, what is in flight on the row, and the mode held before; None where it was to be skipped.
+    /// Takes the lock, waiting for it if there is no other way.
     async fn acquire(
         &self,
         shard: &Arc<Shard>,
         row: &RowKey,
         request: Request,
-    ) -> Result<Option<(Option<Flying>, Option<LockMode>)>> {
-        let (owner, Request { mode, wait, .. }) = (self.inner.owner, request);
+        is_own: bool,
+        snapshot: Timestamp,
+    ) -> Result<Acquired> {
+        let (owner, Request { mode, wait, purpose, .. }) = (self.inner.owner, request);
         let before = self.held(shard, row);
+        let looks_first = !is_own
+            && match purpose {
+                Purpose::Newest => false,
+                Purpose::Shown => self.is_below_serializable(),
+                Purpose::Parent | Purpose::Claim | Purpose::Probe => true,
+            };
+        if looks_first {
+            shard.term()?;
+            match shard.rows().acquire(owner, row, mode, WaitPolicy::NoWait) {
+                Attempt::Granted(look) => {
+                    return Ok(Acquired::Granted { flying: look.flying, before: look.before, mode });
+                }
+                _ => {
+                    if let Some(acquired) = self.without_waiting(shard, row, request, snapshot)? {
+                        return Ok(acquired);
+                    }
+                }
+            }
+        }
         loop {
             shard.term()?;
             match shard.rows().acquire(owner, row, mode, wait) {
-                Attempt::Granted(look) => return Ok(Some((look.flying, look.before))),
-                Attempt::Busy if wait == WaitPolicy::Skip => return Ok(None),
+                Attempt::Granted(look) => {
+                    return Ok(Acquired::Granted { flying: look.flying, before: look.before, mode });
+                }
+                Attempt::Busy if wait == WaitPolicy::Skip => return Ok(Acquired::Skipped),
                 Attempt::Busy => {
                     self.note_met(row, &shard.rows().in_the_way(owner, row, mode));
                     return Err(TxnError::LockNotAvailable { relation: row.relation });
@@ -167,11 +313,61 @@ impl Transaction {
                     let undo = wait::Undo::Row(before);
                     let grant = wait::for_lock(self, shard, owner, row, ticket, undo, request.patience).await?;
                     if grant == Grant::Granted {
-                        return Ok(Some((shard.rows().look(row), before)));
+                        return Ok(Acquired::Granted { flying: shard.rows().look(row), before, mode });
                     }
                 }
             }
         }
+    }
+
+    /// What needs no lock that another has: a row that the statement does not see, one that it may not have any more (40001 at
+    /// REPEATABLE READ), a parent that nobody has committed, and, of a key that is to be inserted, a row that
+    /// stands there while others only share it. (Who changes it is waited for, as in PostgreSQL, even if the key stays.)
+    fn without_waiting(
+        &self,
+        shard: &Arc<Shard>,
+        row: &RowKey,
+        request: Request,
+        snapshot: Timestamp,
+    ) -> Result<Option<Acquired>> {
+        match request.purpose {
+            Purpose::Shown => {
+                if !self.was_there(shard, row, snapshot)? {
+                    return Ok(Some(Acquired::Unseen));
+                }
+                if self.inner.options.isolation == Isolation::RepeatableRead {
+                    let newest = self.newest(shard, row, None)?;
+                    if newest.ts > snapshot && !self.keeps_its_key(shard, row, snapshot, &newest, request.mode) {
+                        return Err(self.lost_to(shard, row, &newest));
+                    }
+                }
+                return Ok(None);
+            }
+            Purpose::Parent => {
+                let newest = self.newest(shard, row, shard.rows().look(row))?;
+                return Ok(newest.value.is_none().then_some(Acquired::Unseen));
+            }
+            Purpose::Newest | Purpose::Claim | Purpose::Probe => {}
+        }
+        let (owner, mode) = (self.inner.owner, LockMode::Share);
+        let Attempt::Granted(look) = shard.rows().acquire(owner, row, mode, WaitPolicy::NoWait) else {
+            return Ok(None);
+        };
+        match self.newest(shard, row, look.flying.clone()) {
+            Ok(Newest { value: Some(_), .. }) => {
+                Ok(Some(Acquired::Granted { flying: look.flying, before: look.before, mode }))
+            }
+            other => {
+                shard.release(owner, row, look.before);
+                other.map(|_| None)
+            }
+        }
+    }
+
+    /// Whether the snapshot shows a row. What is in flight on it counts as one: it may lie below the snapshot.
+    fn was_there(&self, shard: &Shard, row: &RowKey, snapshot: Timestamp) -> Result<bool> {
+        Ok(!shard.is_row_clear(row, snapshot)
+            || shard.segment().view()?.get(row.relation, &row.key, snapshot)?.is_some())
     }
 
     fn held(&self, shard: &Shard, row: &RowKey) -> Option<LockMode> {
@@ -257,25 +453,27 @@ impl Transaction {
         let is_deleted = newest.value.is_none();
         if is_deleted && self.inner.options.isolation != Isolation::Serializable {
             // Deleted after the snapshot; was it there in it?
-            let was_there = shard.segment().view()?.get(relation.storage, key, snapshot)?.is_some();
-            if !was_there {
+            if !self.was_there(shard, &RowKey::new(relation.storage, key), snapshot)? {
                 return Ok(false);
             }
         }
         match self.inner.options.isolation {
             Isolation::ReadCommitted => Ok(true),
             Isolation::RepeatableRead if is_claim => Ok(true),
-            Isolation::RepeatableRead => {
-                let kind = if is_deleted { ConflictKind::Delete } else { ConflictKind::Update };
-                let other = shard.writer_at(newest.ts).map(|owner| owner.0);
-                let key = Some(Bytes::copy_from_slice(key));
-                Err(self.noted(TxnError::Conflict(Box::new(Conflict { kind, relation: relation.storage, key, other }))))
-            }
+            Isolation::RepeatableRead => Err(self.lost_to(shard, &RowKey::new(relation.storage, key), newest)),
             Isolation::Serializable => {
                 self.refresh(relation, key, newest.ts).await?;
                 Ok(true)
             }
         }
+    }
+
+    /// REPEATABLE READ: the first who updates a row wins.
+    fn lost_to(&self, shard: &Shard, row: &RowKey, newest: &Newest) -> TxnError {
+        let kind = if newest.value.is_none() { ConflictKind::Delete } else { ConflictKind::Update };
+        let other = shard.writer_at(newest.ts).map(|owner| owner.0);
+        let key = Some(Bytes::copy_from_slice(&row.key));
+        self.noted(TxnError::Conflict(Box::new(Conflict { kind, relation: row.relation, key, other })))
     }
 
     /// R8: moves the snapshot to now if nothing that was read has changed since.

@@ -130,6 +130,23 @@ impl Part {
         }
     }
 
+    /// Forgets the newest lock, if it is this row's only one and nothing was written there. Whether it was.
+    pub fn pop_lock(&mut self, row: &RowKey) -> bool {
+        let is_it = |held: &HeldLock| held.span.row == *row && held.before.is_none();
+        if !self.locks.last().is_some_and(is_it) || self.buffer.get(row.relation, &row.key, u32::MAX).is_some() {
+            return false;
+        }
+        self.locks.pop();
+        let position = self.locks.len() as u32;
+        if let Ok(found) = self.lock_index.find_entry(row.hash, |other| *other == position) {
+            found.remove();
+        }
+        if let Some((_, count)) = self.lock_counts.iter_mut().find(|(id, _)| *id == row.relation) {
+            *count -= 1;
+        }
+        true
+    }
+
     /// Locks taken since a savepoint, newest first.
     pub fn cut_locks(&mut self, length: usize) -> Vec<HeldLock> {
         let mut cut = self.locks.split_off(length.min(self.locks.len()));

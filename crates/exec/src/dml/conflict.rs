@@ -1,4 +1,7 @@
 //! ON CONFLICT: looks for the row that stands in the way, under the lock of the key both want.
+//!
+//! Keys that are free are locked for the row to be inserted. Below SERIALIZABLE nothing stays locked but the row that is updated:
+//! where another row stands, the keys that were found free go back.
 
 use super::Target;
 use super::foreign_key::Pending;
@@ -6,9 +9,10 @@ use super::target::{LockedRow, StoredRow, image};
 use crate::expr::{EvalContext, Program};
 use crate::run::Run;
 use foldhash::HashSet;
+use smallvec::SmallVec;
 use sql::logical::{ColumnId, ScanColumn};
 use sql::physical::PlanConflict;
-use txn::{LockMode, Locked, Timestamp, Transaction, WaitPolicy};
+use txn::{Isolation, LockMode, Locked, RelationRef, Timestamp, Transaction, WaitPolicy};
 use types::json::Jsonb;
 use types::{Datum, Oid, Result, SqlError, SqlState};
 
@@ -23,6 +27,20 @@ pub(super) struct Conflict {
     existing: Vec<ScanColumn>,
     excluded: Vec<ScanColumn>,
 }
+
+/// How often the row in the way may go before it is locked, until it is said.
+const TRIES: usize = 100;
+
+/// The row in the way.
+struct InTheWay {
+    slot: u16,
+    key: Vec<u8>,
+    /// The unique index (its place in `Target::indexes`) and the entry that led to it; None: its own key.
+    entry: Option<(usize, Vec<u8>)>,
+}
+
+/// Keys that were found free.
+type Claimed = SmallVec<[(RelationRef, Vec<u8>); 2]>;
 
 /// What stands where the new row would.
 pub(super) enum Met {
@@ -70,9 +88,31 @@ impl Conflict {
         proposed: &StoredRow,
         written: &HashSet<Vec<u8>>,
     ) -> Result<Met> {
-        let Some((slot, key)) = self.find(env, txn, target, proposed).await? else { return Ok(Met::Nobody) };
+        for _ in 0..TRIES {
+            if let Some(met) = self.meet_once(env, txn, target, proposed, written).await? {
+                return Ok(met);
+            }
+        }
+        Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, "could not lock the row in the way: it goes and comes"))
+    }
+
+    /// None: the row in the way went before it was locked.
+    async fn meet_once(
+        &self,
+        env: &EvalContext<'_>,
+        txn: &Transaction,
+        target: &Target,
+        proposed: &StoredRow,
+        written: &HashSet<Vec<u8>>,
+    ) -> Result<Option<Met>> {
+        let mut claimed = Claimed::new();
+        let found = self.find(env, txn, target, proposed, &mut claimed).await?;
+        let Some(InTheWay { slot, key, entry }) = found else { return Ok(Some(Met::Nobody)) };
+        for (at, key) in claimed.iter().rev() {
+            txn.give_back(at, key);
+        }
         if !self.updates {
-            return Ok(Met::Nothing);
+            return Ok(Some(Met::Nothing));
         }
         if written.contains(&key) {
             return Err(SqlError::new(
@@ -83,23 +123,28 @@ impl Conflict {
                 "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
             ));
         }
-        let changes_key = self.assignments.iter().any(|(column, _)| target.is_key_column(*column));
-        let mode = if changes_key { LockMode::Update } else { LockMode::NoKeyUpdate };
-        match target.lock(txn, slot, &key, mode).await? {
-            Some(locked) => Ok(Met::Row(locked)),
-            // The lock on the key keeps the row from going: it went before, and the key is free.
-            None => Ok(Met::Nobody),
+        let Some(locked) = target.lock_newest(txn, slot, &key, LockMode::NoKeyUpdate).await? else { return Ok(None) };
+        if let Some((index, entry)) = entry {
+            // It may have got another key before it was locked.
+            let image = target.image(&locked.row)?;
+            let now =
+                target.indexes.get(index).map(|index| index.entry(env, &image, slot, &key)).transpose()?.flatten();
+            if now.is_none_or(|(now, _)| now.key != entry) {
+                return Ok(None);
+            }
         }
+        Ok(Some(Met::Row(locked)))
     }
 
-    /// Slot and key of the row in the way. At REPEATABLE READ one that the snapshot does not show is 40001, as in PostgreSQL.
+    /// The row in the way. At REPEATABLE READ one that the snapshot does not show is 40001, as in PostgreSQL.
     async fn find(
         &self,
         env: &EvalContext<'_>,
         txn: &Transaction,
         target: &Target,
         proposed: &StoredRow,
-    ) -> Result<Option<(u16, Vec<u8>)>> {
+        claimed: &mut Claimed,
+    ) -> Result<Option<InTheWay>> {
         let (values, image) = (&proposed.values, target.image(proposed)?);
         let is_there = |locked: Locked<'_>| match locked {
             Locked::Row { changed, .. } => (true, changed),
@@ -107,15 +152,16 @@ impl Conflict {
         };
         if !target.table.has_hidden_key() && self.arbitrates(target.primary.as_ref().map(|p| p.id)) {
             let (key, slot) = target.place(env, values)?;
-            let (is_row, is_newer) = txn.claim(&target.table.at, slot, &key, is_there).await?;
+            let (is_row, is_newer) = txn.probe(&target.table.at, slot, &key, is_there).await?;
             if is_newer {
-                txn.lock(&target.table.at, slot, &key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+                refuse_newer(txn, &target.table.at, slot, &key).await?;
             }
             if is_row {
-                return Ok(Some((slot, key)));
+                return Ok(Some(InTheWay { slot, key, entry: None }));
             }
+            claimed.push((target.table.at, key));
         }
-        for index in target.indexes.iter().filter(|i| i.shape.is_unique) {
+        for (position, index) in target.indexes.iter().enumerate().filter(|(_, i)| i.shape.is_unique) {
             let shape = &index.shape;
             if !self.arbitrates(Some(shape.index.id)) {
                 continue;
@@ -134,7 +180,7 @@ impl Conflict {
                 Some(slot) => slot,
                 None => target.place(env, values)?.1,
             };
-            let row = txn.claim(&shape.at, slot, &entry.key, |locked| match locked {
+            let row = txn.probe(&shape.at, slot, &entry.key, |locked| match locked {
                 Locked::Row { value, changed, .. } => {
                     let (slot, key) = shape.row_of(&entry.key, value)?;
                     Ok(Some((slot, key.to_vec(), changed)))
@@ -143,10 +189,11 @@ impl Conflict {
             });
             if let Some((row_slot, row_key, is_newer)) = row.await?? {
                 if is_newer {
-                    txn.lock(&shape.at, slot, &entry.key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+                    refuse_newer(txn, &shape.at, slot, &entry.key).await?;
                 }
-                return Ok(Some((row_slot, row_key)));
+                return Ok(Some(InTheWay { slot: row_slot, key: row_key, entry: Some((position, entry.key)) }));
             }
+            claimed.push((shape.at, entry.key));
         }
         Ok(None)
     }
@@ -189,4 +236,12 @@ impl Conflict {
         let new = target.update(env, txn, &existing, values, tail, pending).await?;
         Ok(Some((existing, new)))
     }
+}
+
+/// 40001 at REPEATABLE READ for a row that the snapshot does not show.
+async fn refuse_newer(txn: &Transaction, at: &RelationRef, slot: u16, key: &[u8]) -> Result<()> {
+    if txn.isolation() == Isolation::RepeatableRead {
+        txn.lock(at, slot, key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+    }
+    Ok(())
 }

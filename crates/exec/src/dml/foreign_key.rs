@@ -360,7 +360,7 @@ async fn parent_exists(
         return Ok(false); // as in PostgreSQL, a parent that came after the snapshot is none
     }
     let is_there = |locked: Locked<'_>| matches!(locked, Locked::Row { .. });
-    Ok(txn.lock(&at, slot, &key, LockMode::KeyShare, WaitPolicy::Wait, is_there).await?)
+    Ok(txn.lock_parent(&at, slot, &key, is_there).await?)
 }
 
 pub(super) async fn check_child(
@@ -446,7 +446,7 @@ async fn act(
     )?;
     txn.enter(&shape.child.at).await?;
     for (slot, key) in children {
-        let Some(locked) = target.lock(txn, slot, &key, LockMode::Update).await? else { continue };
+        let Some(locked) = target.lock_newest(txn, slot, &key, LockMode::Update).await? else { continue };
         let row = locked.row;
         if !equal(&shape.child_types, &pick(&row.values, &shape.key.columns), &values) {
             continue;

@@ -68,11 +68,7 @@ impl MergeRows {
     pub fn new(input: Input, plan: &PlanMerge) -> Result<MergeRows> {
         let target = Target::new(&plan.target)?;
         let clauses: Vec<When> = plan.clauses.iter().map(When::new).collect::<Result<_>>()?;
-        let is_strong = clauses.iter().any(|clause| match &clause.action {
-            Action::Delete => true,
-            Action::Update(values) => values.iter().any(|(column, _)| target.is_key_column(*column)),
-            Action::Nothing | Action::Insert(_) => false,
-        });
+        let is_strong = clauses.iter().any(|clause| matches!(clause.action, Action::Delete));
         Ok(MergeRows {
             input,
             row_key: plan.row_key as usize,

@@ -14,12 +14,13 @@ use super::violation;
 use crate::expr::{EvalContext, Program, RowRef};
 use crate::index::{Entry, Holder, WriteIndex};
 use crate::rows::{Table, period_elsewhere, row_key, whole_row};
-use catalog::Index;
+use catalog::{Index, IndexSource, Relation};
 use sql::logical::ScanColumn;
 use sql::physical::PlanTarget;
 use std::borrow::Cow;
 use std::sync::Arc;
 use txn::{LockMode, Locked, Timestamp, Transaction, WaitPolicy};
+use types::compare::compare;
 use types::json::Jsonb;
 use types::{Datum, Result, SqlError, SqlState};
 
@@ -28,6 +29,7 @@ pub(crate) struct Target {
     pub table: Arc<Table>,
     pub indexes: Vec<WriteIndex>,
     pub primary: Option<Arc<Index>>,
+    key_columns: Vec<usize>,
     /// What its expressions read besides attributes: see `image`.
     hidden: Vec<ScanColumn>,
     generated: Vec<(usize, Program)>,
@@ -55,9 +57,11 @@ impl Target {
             checks.iter().map(|(name, e)| Ok((name.clone(), Program::compile(e)?))).collect()
         };
         let secondary = plan.indexes.iter().filter(|i| !i.index.is_primary);
+        let indexes = secondary.map(|i| WriteIndex::new(relation, i)).collect::<Result<Vec<_>>>()?;
         Ok(Target {
             table: Table::new(relation)?,
-            indexes: secondary.map(|i| WriteIndex::new(relation, i)).collect::<Result<_>>()?,
+            key_columns: key_columns(relation, &indexes),
+            indexes,
             hidden: plan.hidden.clone(),
             primary: plan.indexes.iter().find(|i| i.index.is_primary).map(|i| i.index.clone()),
             generated: plan
@@ -273,7 +277,7 @@ impl Target {
         Ok(txn.delete(&shape.at, entry.slot, &entry.key)?)
     }
 
-    /// Replaces a locked row by a completed one.
+    /// Replaces a row that is locked FOR NO KEY UPDATE by a completed one.
     pub async fn update(
         &self,
         env: &EvalContext<'_>,
@@ -283,6 +287,7 @@ impl Target {
         tail: Option<Jsonb>,
         pending: &mut Pending,
     ) -> Result<StoredRow> {
+        self.lock_key(txn, old, &values).await?;
         let row = match self.table.has_hidden_key() {
             true => {
                 let slot = self.table.slot(&old.key, &values);
@@ -342,23 +347,34 @@ impl Target {
         Ok(())
     }
 
-    /// Attributes (n - 1) that some key is made of: changing one takes the stronger lock, as in PostgreSQL.
-    pub fn is_key_column(&self, column: usize) -> bool {
-        let attribute = column as i16 + 1;
-        self.table.relation.key.contains(&attribute)
-            || self.indexes.iter().any(|i| {
-                i.shape.is_unique
-                    && i.predicate.is_none()
-                    && i.shape.index.columns.iter().any(|c| c.source == catalog::IndexSource::Column(attribute))
-            })
+    /// A key that others may name changes: that takes the stronger lock, as in PostgreSQL. (One that is assigned its old value does not.)
+    async fn lock_key(&self, txn: &Transaction, old: &StoredRow, values: &[Datum]) -> Result<()> {
+        let is_same =
+            |column: &usize| match (self.table.types.get(*column), old.values.get(*column), values.get(*column)) {
+                (Some(ty), Some(a), Some(b)) if !a.is_null() && !b.is_null() => compare(*ty, a, b).is_eq(),
+                (_, a, b) => a.is_none_or(Datum::is_null) && b.is_none_or(Datum::is_null),
+            };
+        if self.key_columns.iter().all(is_same) {
+            return Ok(());
+        }
+        Ok(txn.lock(&self.table.at, old.slot, &old.key, LockMode::Update, WaitPolicy::Wait, |_| ()).await?)
     }
 
-    /// Locks a row that a scan found and reads its newest version. None: gone.
+    /// Locks a row that the statement is about and reads its newest version. None: gone, or never seen.
     pub async fn lock(&self, txn: &Transaction, slot: u16, key: &[u8], mode: LockMode) -> Result<Option<LockedRow>> {
-        match self.lock_as(txn, slot, key, mode, WaitPolicy::Wait).await? {
-            Found::Row(row) => Ok(Some(*row)),
-            Found::Gone | Found::Held => Ok(None),
-        }
+        let read = |locked: Locked<'_>| self.found(slot, key, locked);
+        Ok(txn.lock_shown(&self.table.at, slot, key, mode, WaitPolicy::Wait, read).await??.row())
+    }
+
+    /// Locks a row of which the newest version counts, whatever the statement sees. None: gone.
+    pub async fn lock_newest(
+        &self,
+        txn: &Transaction,
+        slot: u16,
+        key: &[u8],
+        mode: LockMode,
+    ) -> Result<Option<LockedRow>> {
+        Ok(self.lock_as(txn, slot, key, mode, WaitPolicy::Wait).await?.row())
     }
 
     /// The same, with a choice of what to do about a lock that another holds.
@@ -370,19 +386,36 @@ impl Target {
         mode: LockMode,
         wait: WaitPolicy,
     ) -> Result<Found> {
-        let table = &self.table;
-        txn.lock(&table.at, slot, key, mode, wait, |locked| match locked {
+        txn.lock(&self.table.at, slot, key, mode, wait, |locked| self.found(slot, key, locked)).await?
+    }
+
+    fn found(&self, slot: u16, key: &[u8], locked: Locked<'_>) -> Result<Found> {
+        match locked {
             Locked::Row { value, ts, changed } => {
-                let (view, layout) = table.view(value)?;
-                let values = (1..=table.types.len() as i16).map(|n| layout.column(&view, n)).collect::<Result<_>>()?;
+                let (view, layout) = self.table.view(value)?;
+                let width = self.table.types.len() as i16;
+                let values = (1..=width).map(|n| layout.column(&view, n)).collect::<Result<_>>()?;
                 let row = StoredRow { slot, key: key.to_vec(), values, tail: view.tail() };
                 Ok(Found::Row(Box::new(LockedRow { row, ts, changed })))
             }
             Locked::Absent { .. } => Ok(Found::Gone),
             Locked::Skipped => Ok(Found::Held),
-        })
-        .await?
+        }
     }
+}
+
+/// Attributes (n - 1) that some key is made of.
+fn key_columns(relation: &Relation, indexes: &[WriteIndex]) -> Vec<usize> {
+    let attributes = (1..).zip(&relation.columns).map(|(attribute, _)| attribute);
+    let is_key = |attribute: &i16| {
+        relation.key.contains(attribute)
+            || indexes.iter().any(|i| {
+                i.shape.is_unique
+                    && i.predicate.is_none()
+                    && i.shape.index.columns.iter().any(|c| c.source == IndexSource::Column(*attribute))
+            })
+    };
+    attributes.filter(is_key).map(|attribute| attribute as usize - 1).collect()
 }
 
 /// A row's attributes, and behind them those of its other parts that are wanted.
@@ -422,6 +455,15 @@ pub(crate) enum Found {
     Gone,
     /// `WaitPolicy::Skip`, and another holds it.
     Held,
+}
+
+impl Found {
+    fn row(self) -> Option<LockedRow> {
+        match self {
+            Found::Row(row) => Some(*row),
+            Found::Gone | Found::Held => None,
+        }
+    }
 }
 
 pub(crate) struct LockedRow {

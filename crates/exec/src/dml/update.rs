@@ -45,7 +45,6 @@ pub(crate) struct UpdateRows {
     tail: Option<Program>,
     recheck: Option<Program>,
     returning: Returning,
-    mode: LockMode,
     /// Rows written by this statement: a join may find one twice, and the second time it stays as it is.
     written: HashSet<Vec<u8>>,
     is_done: bool,
@@ -59,7 +58,6 @@ impl UpdateRows {
             .iter()
             .map(|(a, e)| Ok(((*a as usize).wrapping_sub(1), Program::compile(e)?)))
             .collect::<Result<_>>()?;
-        let changes_key = assignments.iter().any(|(column, _)| target.is_key_column(*column));
         Ok(UpdateRows {
             input,
             row_key: plan.row_key as usize,
@@ -67,7 +65,6 @@ impl UpdateRows {
             tail: Program::compile_option(plan.tail.as_ref())?,
             recheck: Program::compile_option(plan.recheck.as_ref())?,
             returning: Returning::new(&plan.returning)?,
-            mode: if changes_key { LockMode::Update } else { LockMode::NoKeyUpdate },
             written: HashSet::new(),
             is_done: false,
             target,
@@ -112,7 +109,9 @@ impl UpdateRows {
         if self.written.contains(key) {
             return Ok(None);
         }
-        let Some(locked) = self.target.lock(&context.txn, slot, key, self.mode).await? else { return Ok(None) };
+        let Some(locked) = self.target.lock(&context.txn, slot, key, LockMode::NoKeyUpdate).await? else {
+            return Ok(None);
+        };
         if locked.changed {
             self.old_row.replace(&self.target, &locked.row, locked.ts, values)?;
             if let Some(recheck) = &self.recheck

@@ -88,7 +88,7 @@ impl Target {
 
     async fn lock(&self, txn: &Transaction, slot: u16, key: &[u8]) -> Result<Outcome> {
         let reader = &self.reader;
-        txn.lock(&reader.table.at, slot, key, self.mode, self.wait, |locked| match locked {
+        txn.lock_shown(&reader.table.at, slot, key, self.mode, self.wait, |locked| match locked {
             Locked::Row { changed: false, .. } => Ok(Outcome::Same),
             Locked::Row { value, ts, changed: true } => reader.datums(key, value, ts).map(Outcome::Changed),
             Locked::Absent { .. } | Locked::Skipped => Ok(Outcome::Gone),
