@@ -31,7 +31,7 @@ pub(crate) enum Purpose {
     Shown,
     /// A key that is to be inserted.
     Claim,
-    /// The same; below SERIALIZABLE, where a row stands there, no lock is kept.
+    /// The same; where a row stands there, no lock is kept, but at SERIALIZABLE one that keeps it from going.
     Probe,
 }
 
@@ -135,8 +135,8 @@ impl Transaction {
         self.lock_row(relation, key, request, read).await
     }
 
-    /// As `claim`, for who does not mind a row that stands there (ON CONFLICT): below SERIALIZABLE its lock is not kept, as in
-    /// PostgreSQL.
+    /// As `claim`, for who does not mind a row that stands there (ON CONFLICT): its lock is not kept, as in PostgreSQL; at
+    /// SERIALIZABLE one FOR KEY SHARE is, since it counts that the row is there, and nothing else of it.
     pub async fn probe<R>(
         &self,
         relation: &RelationRef,
@@ -246,6 +246,13 @@ impl Transaction {
         if own.is_none() && self.is_below_serializable() && !purpose.keeps(is_there) {
             self.let_go(&shard, &row, before, is_whole);
         } else {
+            let mode = if purpose == Purpose::Probe && is_there && own.is_none() && !is_whole {
+                let least = before.unwrap_or(LockMode::KeyShare);
+                self.let_go(&shard, &row, Some(least), is_whole);
+                least
+            } else {
+                mode
+            };
             self.note_lock(&shard, &row, mode, before, &newest, looked, is_whole);
         }
         if let Some(own) = own {
