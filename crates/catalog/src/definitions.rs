@@ -1,4 +1,4 @@
-//! Definitions of objects as SQL, in the words of PostgreSQL's `pg_get_indexdef`, `pg_get_constraintdef` and `pg_get_viewdef`.
+//! Definitions of objects as SQL, in the words of PostgreSQL's `pg_get_indexdef` and `pg_get_constraintdef`.
 //!
 //! Owns no state. Expressions are stored as text in PostgreSQL's full form, every operation in parentheses; the "pretty" form
 //! needs them parsed, so whoever can (exec) passes a function for that.
@@ -263,12 +263,6 @@ impl Definitions<'_> {
             }
         }
         text
-    }
-
-    /// A view's query, with a semicolon; None for an id that is no view's.
-    pub fn view(&self, id: Oid) -> Option<String> {
-        let view = self.catalog.relation(id)?.view.as_ref()?;
-        Some(format!(" {};", view.query.trim().trim_end_matches(';').trim_end()))
     }
 }
 

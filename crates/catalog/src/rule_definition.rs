@@ -13,10 +13,12 @@ use types::functions::quote_ident;
 pub const VIEW_RULE: &str = "_RETURN";
 
 impl Definitions<'_> {
-    /// None for an id that is no rule's.
-    pub fn rule(&self, id: Oid) -> Option<String> {
+    /// None for an id that is no rule's. `view`: a view's query, as a reader sees it.
+    pub fn rule(&self, id: Oid, view: impl Fn(&Relation) -> Option<String>) -> Option<String> {
         let Some(rule) = self.catalog.rule(id) else {
-            return self.view_rule(view_of_rule(self.catalog, id)?);
+            // The rule that makes a view out of its query.
+            let relation = self.catalog.relation(view_of_rule(self.catalog, id)?)?;
+            return Some(format!("{} DO INSTEAD {}", self.rule_head(VIEW_RULE, "SELECT", relation), view(relation)?));
         };
         let relation = self.catalog.relation(rule.relation)?;
         let mut text = self.rule_head(&rule.name, rule.event.word(), relation);
@@ -34,12 +36,6 @@ impl Definitions<'_> {
             }
         }
         Some(text)
-    }
-
-    /// The rule that makes a view out of its query; None for an id that is no view's.
-    fn view_rule(&self, view: Oid) -> Option<String> {
-        let (relation, query) = (self.catalog.relation(view)?, self.view(view)?);
-        Some(format!("{} DO INSTEAD {query}", self.rule_head(VIEW_RULE, "SELECT", relation)))
     }
 
     fn rule_head(&self, name: &str, event: &str, relation: &Relation) -> String {

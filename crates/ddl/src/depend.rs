@@ -167,7 +167,15 @@ fn describe_used(snapshot: &Snapshot, scope: NameScope<'_>, dependent: Part, on:
     {
         return format!("type {}", names::format_type(snapshot, scope, column.declared().oid, None));
     }
-    if let (Part::Function(_) | Part::Operator(_), Part::Relation(id)) = (dependent, on) {
+    let is_of_body = match dependent {
+        Part::Function(_) => {
+            matches!(on, Part::Relation(id) if bodies_on(snapshot, id).iter().any(|(part, _)| *part == dependent))
+        }
+        _ => false,
+    };
+    if let (Part::Function(_) | Part::Operator(_), Part::Relation(id)) = (dependent, on)
+        && !is_of_body
+    {
         return format!("type {}", names::regclass_text(snapshot, scope, id));
     }
     describe(snapshot, scope, on)
@@ -239,6 +247,7 @@ fn of_function(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
         .chain(rules_using(snapshot, move |(on, _)| on == id))
         .chain(stored_calls(snapshot, function))
         .map(|part| (part, false))
+        .chain(bodies_on(snapshot, id))
         .collect()
 }
 
@@ -276,6 +285,15 @@ fn rules_using<'s>(
     is_used: impl Fn((Oid, AttributeNumber)) -> bool + 's,
 ) -> impl Iterator<Item = Part> + 's {
     snapshot.rules().filter(move |r| r.depends_on.iter().any(|on| is_used(*on))).map(|r| Part::Rule(r.id))
+}
+
+/// Functions whose bodies were bound when they were made, and use the object.
+fn bodies_on(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
+    let uses = |f: &&std::sync::Arc<Function>| match &f.body {
+        FunctionBody::Atomic { depends_on, .. } => f.id != id && depends_on.iter().any(|(on, _)| *on == id),
+        _ => false,
+    };
+    snapshot.functions().filter(uses).map(|f| (Part::Function(f.id), false)).collect()
 }
 
 /// Stored expressions that call the function: of defaults, generated columns, checks, indexes and other functions' parameters.
@@ -356,6 +374,7 @@ fn of_relation(snapshot: &Snapshot, id: Oid) -> Vec<(Part, bool)> {
         let using = snapshot.operators().filter(|o| [o.left, o.right, o.result].into_iter().any(is_of));
         all.extend(using.map(|o| (Part::Operator(o.id), false)));
     }
+    all.extend(bodies_on(snapshot, id));
     for (other, constraint, _) in snapshot.foreign_keys_to(id).filter(|(other, _, _)| other.id != id) {
         all.push((Part::Constraint(other.id, constraint.id), false));
     }

@@ -133,11 +133,15 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateFunction
     }
     context.catalog.put(context.txn, Object::Function(made.clone()))?;
     let text = match &create.body {
-        Some(BodyDefinition::Text(text) | BodyDefinition::Return(text)) => text,
+        Some(BodyDefinition::Text(text) | BodyDefinition::Return(text) | BodyDefinition::Atomic(text)) => text,
         _ => return Ok(()),
     };
     // A body may call the function itself, so that it is checked when the function is there.
     let shown = context.services.check_function(&context.snapshot(), &made, text)?;
+    if matches!(made.body, FunctionBody::Atomic { .. }) {
+        made.body = context.services.store_body(&context.snapshot(), &made)?;
+        return context.catalog.put(context.txn, Object::Function(made));
+    }
     match (shown, &mut made.body) {
         (Some(shown), FunctionBody::Return { expression, .. }) => {
             *expression = shown;
@@ -150,7 +154,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateFunction
 fn check_language(create: &CreateFunction) -> Result<()> {
     let Some(language) = &create.language else {
         return match create.body {
-            Some(BodyDefinition::Return(_)) => Ok(()),
+            Some(BodyDefinition::Return(_) | BodyDefinition::Atomic(_)) => Ok(()),
             _ => Err(invalid("no language specified")),
         };
     };
@@ -163,15 +167,21 @@ fn check_language(create: &CreateFunction) -> Result<()> {
     }
 }
 
+fn search_path(context: &DdlContext<'_>) -> Vec<String> {
+    let snapshot = context.catalog.snapshot();
+    context.search_path.iter().filter_map(|id| snapshot.schema(*id)).map(|s| s.name.clone()).collect()
+}
+
 fn body(context: &DdlContext<'_>, create: &CreateFunction) -> Result<FunctionBody> {
     match &create.body {
         None => Err(invalid("no function body specified")),
         Some(BodyDefinition::Symbols) => Err(invalid("only one AS item needed for language \"sql\"")),
         Some(BodyDefinition::Text(text)) => Ok(FunctionBody::Text(text.text.clone())),
         Some(BodyDefinition::Return(text)) => {
-            let snapshot = context.catalog.snapshot();
-            let path = context.search_path.iter().filter_map(|id| snapshot.schema(*id)).map(|s| s.name.clone());
-            Ok(FunctionBody::Return { expression: text.text.clone(), search_path: path.collect() })
+            Ok(FunctionBody::Return { expression: text.text.clone(), search_path: search_path(context) })
+        }
+        Some(BodyDefinition::Atomic(text)) => {
+            Ok(FunctionBody::Atomic { query: text.text.clone(), search_path: search_path(context), depends_on: vec![] })
         }
     }
 }

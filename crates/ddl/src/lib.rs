@@ -47,7 +47,9 @@ mod user_types;
 mod views;
 
 pub use context::{DdlContext, DdlOutcome};
-pub use services::{BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse, Upkeep};
+pub use services::{
+    BoundExpression, BoundQuery, BoxFuture, DdlServices, ExpressionUse, RenamedQuery, Upkeep, qualified_path,
+};
 
 use routines::Routine;
 use sql::utility::ddl::{Ddl, DropKind};

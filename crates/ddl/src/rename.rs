@@ -6,6 +6,7 @@
 use super::context::{DdlContext, already_exists, check_not_system, error};
 use super::depend;
 use super::mentions;
+use super::services::RenamedQuery;
 use catalog::names;
 use catalog::privileges::{self, Target};
 use catalog::rows::NameSpace;
@@ -53,23 +54,48 @@ async fn move_relation(context: &mut DdlContext<'_>, relation: &Arc<Relation>, s
 
 /// Views over the relation, and rules that use it, after it (or a column of it) has got another name.
 pub(super) async fn rename_in_views(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, relation: Oid) -> Result<()> {
-    let depends =
-        |r: &&Arc<Relation>| r.view.as_ref().is_some_and(|v| v.depends_on.iter().any(|(on, _)| *on == relation));
-    let views: Vec<Arc<Relation>> = before.relations().filter(depends).cloned().collect();
+    retell_views(context, before, |v| v.depends_on.iter().any(|(on, _)| *on == relation)).await?;
+    retell_bodies(context, before, relation).await?;
+    super::rules::check_after_rename(context, relation)
+}
+
+/// Functions' bodies of BEGIN ATOMIC that read the relation or call the function.
+async fn retell_bodies(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, object: Oid) -> Result<()> {
+    let reads = |f: &&Arc<Function>| match &f.body {
+        FunctionBody::Atomic { depends_on, .. } => depends_on.iter().any(|(on, _)| *on == object),
+        FunctionBody::Text(_) | FunctionBody::Return { .. } | FunctionBody::Aggregate(_) => false,
+    };
+    let functions: Vec<Arc<Function>> = before.functions().filter(reads).cloned().collect();
+    for function in functions {
+        let mut changed = Function::clone(&*super::routines::lock(context, function.id).await?);
+        changed.body = context.services.rename_body(before, &context.snapshot(), &function)?;
+        context.catalog.put(context.txn, Object::Function(changed))?;
+    }
+    Ok(())
+}
+
+/// Tells the queries of these views again, with the names of today.
+pub(super) async fn retell_views(
+    context: &mut DdlContext<'_>,
+    before: &Arc<Snapshot>,
+    is_meant: impl Fn(&ViewDefinition) -> bool,
+) -> Result<()> {
+    let views = before.relations().filter(|r| r.view.as_ref().is_some_and(&is_meant));
+    let views: Vec<Arc<Relation>> = views.cloned().collect();
     for view in views {
-        let Some(definition) = &view.view else { continue };
         let after = context.snapshot();
-        let query = context.services.rename_query(before, &after, &definition.query)?;
-        if query == definition.query || context.lock_relation_by_id(view.id).await?.is_none() {
+        let RenamedQuery::Qualified(query) = context.services.rename_query(before, &after, &view)? else { continue };
+        if context.lock_relation_by_id(view.id).await?.is_none() {
             continue;
         }
         context.change_relation(view.id, |v| {
             if let Some(definition) = &mut v.view {
                 definition.query = query;
+                definition.search_path = super::services::qualified_path();
             }
         })?;
     }
-    super::rules::check_after_rename(context, relation)
+    Ok(())
 }
 
 pub(super) async fn set_schema(context: &mut DdlContext<'_>, id: Oid, to: &Name) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What DDL needs of the binder and of the executor.
 
-use catalog::{Function, Index, Relation, Snapshot};
+use catalog::{Function, FunctionBody, Index, Relation, Snapshot};
 use sql::utility::ddl::SqlText;
 use sql::{ResultColumn, RuleTexts, RuleUses};
 use std::future::Future;
@@ -59,6 +59,17 @@ pub enum Upkeep {
     ByExclusion,
 }
 
+/// The search path of a stored text in which everything that is not `pg_catalog`'s is qualified.
+pub fn qualified_path() -> Vec<String> {
+    vec!["pg_catalog".to_owned()]
+}
+
+/// A view's query after something in it got another name.
+pub enum RenamedQuery {
+    Qualified(String),
+    AsWritten,
+}
+
 /// Implemented over `sql` and the operators. All of it happens in the statement's transaction.
 pub trait DdlServices: Send + Sync {
     /// Binds what follows with this schema in front of the search path, or without: for the elements of CREATE SCHEMA.
@@ -91,8 +102,17 @@ pub trait DdlServices: Send + Sync {
     /// A stored expression over `old` as it reads over `new`: same attributes, other names.
     fn rename_expression(&self, catalog: &Arc<Snapshot>, old: &Relation, new: &Relation, text: &str) -> Result<String>;
 
-    /// A stored view query, bound against `old`, as it reads against `new`.
-    fn rename_query(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, text: &str) -> Result<String>;
+    /// A query as text that means the same wherever it is bound; None for one that can be kept as it was written alone.
+    fn store_query(&self, catalog: &Arc<Snapshot>, query: &BoundQuery) -> Option<String>;
+
+    /// A function's body of BEGIN ATOMIC in the same way, with what it depends on.
+    fn store_body(&self, catalog: &Arc<Snapshot>, function: &Function) -> Result<FunctionBody>;
+
+    /// A function's body, bound against `old`, as it reads against `new`.
+    fn rename_body(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, function: &Function) -> Result<FunctionBody>;
+
+    /// The query of `view`, bound against `old`, as it reads against `new`: with every name qualified, or as it was written.
+    fn rename_query(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, view: &Relation) -> Result<RenamedQuery>;
 
     /// The value of a stored expression without columns.
     fn evaluate<'a>(&'a self, catalog: &'a Arc<Snapshot>, text: &'a str, ty: SqlType) -> BoxFuture<'a, Result<Datum>>;

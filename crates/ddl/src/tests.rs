@@ -95,8 +95,22 @@ impl DdlServices for Services {
     fn check_function(&self, _: &Arc<Snapshot>, _: &catalog::Function, _: &SqlText) -> Result<Option<String>> {
         Ok(None)
     }
-    fn rename_query(&self, _: &Arc<Snapshot>, _: &Arc<Snapshot>, text: &str) -> Result<String> {
-        Ok(text.to_owned())
+    fn store_body(&self, _: &Arc<Snapshot>, function: &catalog::Function) -> Result<catalog::FunctionBody> {
+        Ok(function.body.clone())
+    }
+    fn rename_body(
+        &self,
+        _: &Arc<Snapshot>,
+        _: &Arc<Snapshot>,
+        function: &catalog::Function,
+    ) -> Result<catalog::FunctionBody> {
+        Ok(function.body.clone())
+    }
+    fn store_query(&self, _: &Arc<Snapshot>, _: &BoundQuery) -> Option<String> {
+        None
+    }
+    fn rename_query(&self, _: &Arc<Snapshot>, _: &Arc<Snapshot>, _: &Relation) -> Result<RenamedQuery> {
+        Ok(RenamedQuery::AsWritten)
     }
     fn evaluate<'a>(&'a self, _: &'a Arc<Snapshot>, text: &'a str, ty: SqlType) -> BoxFuture<'a, Result<Datum>> {
         Box::pin(async move { types::io::input(ty, text, &FormatSettings::default()) })

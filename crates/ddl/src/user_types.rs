@@ -253,7 +253,8 @@ async fn move_type(context: &mut DdlContext<'_>, ty: &Arc<Relation>, schema: Oid
         mentions::rename_index_mentions(&mut index, &old, &new);
         context.catalog.put(context.txn, Object::Index(index))?;
     }
-    Ok(())
+    let old_name = ty.name.clone();
+    super::rename::retell_views(context, &before, |view| view.query.contains(&old_name)).await
 }
 
 // --- enums

@@ -2,7 +2,7 @@
 
 use super::columns;
 use super::context::{DdlContext, already_exists, check_kind, error};
-use super::services::BoundQuery;
+use super::services::{BoundQuery, qualified_path};
 use catalog::privileges::Target;
 use catalog::*;
 use sql::utility::ddl::{CreateTableAs, CreateView, Name, ObjectName, Options, RelationWord};
@@ -64,14 +64,13 @@ pub(super) fn follow_options(view: &mut Relation) {
 }
 
 fn definition(context: &DdlContext<'_>, query: &BoundQuery) -> ViewDefinition {
-    let snapshot = context.catalog.snapshot();
-    let path = context.search_path.iter().filter_map(|id| snapshot.schema(*id)).map(|s| s.name.clone());
-    ViewDefinition {
-        query: query.text.clone(),
-        search_path: path.collect(),
-        check_option: None,
-        depends_on: query.depends_on.clone(),
+    let snapshot = context.snapshot();
+    let depends_on = query.depends_on.clone();
+    if let Some(query) = context.services.store_query(&snapshot, query) {
+        return ViewDefinition { query, search_path: qualified_path(), check_option: None, depends_on };
     }
+    let path = context.search_path.iter().filter_map(|id| snapshot.schema(*id)).map(|s| s.name.clone());
+    ViewDefinition { query: query.text.clone(), search_path: path.collect(), check_option: None, depends_on }
 }
 
 pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateView) -> Result<()> {

@@ -19,6 +19,7 @@ pub mod physical;
 pub mod plan;
 mod rules;
 mod stats;
+pub mod tree;
 pub mod utility;
 
 use catalog::Snapshot;
@@ -30,7 +31,7 @@ use types::{FormatSettings, Oid, SqlType};
 pub use attributes::used_attributes;
 pub use bind::{
     RuleTexts, RuleUses, SEQUENCE_ROW, StoredUse, bind, bind_stored, check_function, check_rule, coerce_arguments,
-    parse_bind_expr, require_updatable, updatable_columns, volatility,
+    parse_bind_expr, require_updatable, updatable_columns, volatility, written, written_body,
 };
 pub use deparse::{Deparser, PlanNames, Shown};
 pub use expr::{Expr, ExprKind};

@@ -511,6 +511,8 @@ pub struct Subquery {
     pub output: Vec<ColumnId>,
     /// Columns of enclosing queries used inside.
     pub correlated: Vec<ColumnId>,
+    /// How it was written, where the statement is bound to be told again.
+    pub tree: Option<Arc<crate::tree::QueryTree>>,
 }
 
 impl Subquery {

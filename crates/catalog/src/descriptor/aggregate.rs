@@ -40,7 +40,7 @@ impl Function {
     pub fn aggregate(&self) -> Option<&AggregateDefinition> {
         match &self.body {
             FunctionBody::Aggregate(definition) => Some(definition),
-            FunctionBody::Text(_) | FunctionBody::Return { .. } => None,
+            FunctionBody::Text(_) | FunctionBody::Return { .. } | FunctionBody::Atomic { .. } => None,
         }
     }
 }

@@ -58,6 +58,8 @@ pub enum FunctionBody {
     Return { expression: String, search_path: Vec<String> },
     /// No function but an aggregate.
     Aggregate(Box<super::AggregateDefinition>),
+    /// BEGIN ATOMIC … END of one query: with every name qualified, or as it was written, with the search path that it was made with.
+    Atomic { query: String, search_path: Vec<String>, depends_on: Vec<(Oid, super::AttributeNumber)> },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]

@@ -64,6 +64,12 @@ struct Edges<'a, 's> {
 }
 
 impl Edges<'_, '_> {
+    /// On a relation or function.
+    fn add_object(&mut self, from: Place, object: Oid, column: AttributeNumber) {
+        let class = if self.scan.catalog.function(object).is_some() { PG_PROC } else { PG_CLASS };
+        self.add(from, (class, object, column), 'n');
+    }
+
     fn add(&mut self, from: Place, to: Place, kind: char) {
         let scan = &mut *self.scan;
         let is_wanted = scan.wants(1, from.0) && scan.wants(2, from.1) && scan.wants(4, to.0) && scan.wants(5, to.1);
@@ -84,8 +90,29 @@ fn pg_depend(scan: &mut Scan<'_>) {
     for ty in types {
         of_scalar_type(&mut edges, ty);
     }
+    let functions: Vec<_> = edges.scan.functions().collect();
+    for function in functions {
+        of_function(&mut edges, function);
+    }
     for operator in edges.scan.operators() {
         of_operator(&mut edges, operator);
+    }
+}
+
+/// On its schema and on users' types in its signature.
+fn of_function(edges: &mut Edges<'_, '_>, f: &Function) {
+    let this = (PG_PROC, f.id, 0);
+    edges.add(this, (PG_NAMESPACE, f.schema, 0), 'n');
+    let mut types: Vec<Oid> = f.parameters.iter().map(|p| p.ty).chain([f.result]).collect();
+    types.sort_unstable();
+    types.dedup();
+    for ty in types.into_iter().filter(|ty| edges.scan.catalog.relation_of_type(*ty).is_some()) {
+        edges.add(this, (PG_TYPE, ty, 0), 'n');
+    }
+    if let FunctionBody::Atomic { depends_on, .. } = &f.body {
+        for (object, column) in depends_on {
+            edges.add_object(this, *object, *column);
+        }
     }
 }
 
@@ -133,7 +160,7 @@ fn of_relation(edges: &mut Edges<'_, '_>, r: &Relation) {
         // A generated column does not outlive its expression.
         let kind = if column.is_generated { 'i' } else { 'a' };
         edges.add(default, (PG_CLASS, r.id, column.number), kind);
-        if let Some(sequence) = owned_by_default(edges.scan, r, column) {
+        for sequence in sequences_in(edges.scan, column.default.as_deref().unwrap_or_default()) {
             edges.add(default, (PG_CLASS, sequence, 0), 'n');
         }
     }
@@ -153,12 +180,7 @@ fn of_relation(edges: &mut Edges<'_, '_>, r: &Relation) {
         let rule = (PG_REWRITE, rule_oid(r.id), 0);
         edges.add(rule, class, 'i');
         for (object, column) in &view.depends_on {
-            let class = match (edges.scan.catalog.function(*object), edges.scan.catalog.operator(*object)) {
-                (Some(_), _) => PG_PROC,
-                (None, Some(_)) => PG_OPERATOR,
-                (None, None) => PG_CLASS,
-            };
-            edges.add(rule, (class, *object, *column), 'n');
+            edges.add_object(rule, *object, *column);
         }
     }
 }
@@ -174,12 +196,20 @@ fn of_rules(edges: &mut Edges<'_, '_>, r: &Relation) {
     }
 }
 
-/// The sequence that a column's default draws from, where the column owns it.
-fn owned_by_default(scan: &Scan<'_>, r: &Relation, column: &Column) -> Option<Oid> {
-    column.default.as_ref().filter(|d| d.starts_with("nextval("))?;
-    let owner = (r.id, column.number);
-    let owned = |s: &SequenceDefinition| s.owned_by == Some(owner) && !s.is_identity;
-    scan.catalog.relations().find(|s| s.sequence.as_ref().is_some_and(owned)).map(|s| s.id)
+/// The sequences that a stored expression names as `'schema.name'::regclass`.
+fn sequences_in(scan: &Scan<'_>, text: &str) -> Vec<Oid> {
+    let mut found = vec![];
+    for (end, _) in text.match_indices("'::regclass") {
+        let Some((_, literal)) = text.get(..end).and_then(|before| before.rsplit_once('\'')) else { continue };
+        let Ok(name) = crate::names::parse_qualified(literal) else { continue };
+        if let Ok(relation) = crate::names::relation(scan.catalog, scan.context.scope, &name)
+            && relation.kind == RelationKind::Sequence
+            && !found.contains(&relation.id)
+        {
+            found.push(relation.id);
+        }
+    }
+    found
 }
 
 fn of_constraint(edges: &mut Edges<'_, '_>, r: &Relation, constraint: &Constraint) {

@@ -39,7 +39,7 @@ fn pg_views(scan: &mut Scan<'_>) {
         let schema = scan.schema_name(r.schema);
         if scan.wants_text(1, schema) && scan.wants_text(2, &r.name) {
             let owner = scan.role_name(r.owner);
-            let definition = definitions(scan).view(r.id);
+            let definition = (scan.context.view)(r);
             scan.push(row![schema, &r.name, owner, definition]);
         }
     }
@@ -50,7 +50,7 @@ fn pg_matviews(scan: &mut Scan<'_>) {
         let schema = scan.schema_name(r.schema);
         if scan.wants_text(1, schema) && scan.wants_text(2, &r.name) {
             let owner = scan.role_name(r.owner);
-            let definition = definitions(scan).view(r.id);
+            let definition = (scan.context.view)(r);
             scan.push(row![schema, &r.name, owner, (), !r.indexes.is_empty(), true, definition]);
         }
     }
@@ -64,7 +64,7 @@ fn pg_rules(scan: &mut Scan<'_>) {
             continue;
         }
         for rule in scan.catalog.rules_of(relation.id) {
-            let definition = definitions(scan).rule(rule.id);
+            let definition = definitions(scan).rule(rule.id, |_| None);
             scan.push(row![schema, &relation.name, &rule.name, definition]);
         }
     }

@@ -31,6 +31,7 @@ mod databases;
 pub(crate) mod dependencies;
 mod fixed;
 mod information_schema;
+mod initial;
 mod listings;
 mod roles;
 mod routines;
@@ -63,6 +64,8 @@ pub struct VirtualContext<'a> {
     pub last_value: &'a dyn Fn(&Relation) -> Option<i64>,
     /// For each of a view's columns whether a value can be given to it; None: the view is not updatable.
     pub updatable: &'a dyn Fn(&Arc<Relation>) -> Option<Vec<bool>>,
+    /// A view's query as pg_get_viewdef tells it.
+    pub view: &'a dyn Fn(&Relation) -> Option<String>,
     /// Start of the statement, microseconds since 2000-01-01 UTC.
     pub now: i64,
     /// The live state behind pg_stat_activity, pg_locks, pg_settings, …; None where there is no server (tests).
@@ -170,6 +173,7 @@ fn rows_of(schema: Oid, name: &str) -> RowsOf {
             constraints::RELATIONS,
             databases::RELATIONS,
             dependencies::RELATIONS,
+            initial::RELATIONS,
             listings::RELATIONS,
             roles::RELATIONS,
             routines::RELATIONS,

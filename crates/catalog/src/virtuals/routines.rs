@@ -38,6 +38,7 @@ fn function(scan: &Scan<'_>, f: &Function) -> Vec<Datum> {
         FunctionBody::Text(text) => (text.as_str(), None),
         FunctionBody::Return { expression, .. } => ("", Some(format!("RETURN {expression}"))),
         FunctionBody::Aggregate(_) => ("aggregate_dummy", None),
+        FunctionBody::Atomic { query, .. } => ("", Some(format!("BEGIN ATOMIC {query}; END"))),
     };
     row![
         f.id,

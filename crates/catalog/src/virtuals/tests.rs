@@ -99,6 +99,7 @@ fn read(catalog: &Arc<Snapshot>, id: Oid, equal: &[(AttributeNumber, Datum)]) ->
         size: &|_| (3, 100),
         last_value: &|_| None,
         updatable: &|_| None,
+        view: &|_| None,
         now: 0,
         source: None,
     };

@@ -281,7 +281,7 @@ fn push(scan: &mut Scan<'_>, e: Entry<'_>) {
         e.base.1,
         0i32,
         e.collation,
-        (),
+        e.default,
         e.default,
         e.acl,
     ]);

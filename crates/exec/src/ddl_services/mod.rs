@@ -16,8 +16,8 @@ use crate::rows::Table;
 use crate::run::{Execution, Prepared, execute};
 use crate::stored;
 use catalog::user_types::TypesInScope;
-use catalog::{ConstraintKind, Function, Index, IndexSource, Relation, Snapshot};
-use ddl::{BoundExpression, BoundQuery, DdlServices, ExpressionUse, Upkeep};
+use catalog::{ConstraintKind, Function, FunctionBody, Index, IndexSource, Relation, Snapshot};
+use ddl::{BoundExpression, BoundQuery, DdlServices, ExpressionUse, RenamedQuery, Upkeep};
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::utility::ddl::SqlText;
 use sql::{
@@ -54,7 +54,7 @@ fn shared<'r>(relations: impl IntoIterator<Item = &'r Relation>) -> Vec<Relation
 }
 
 impl SqlServices {
-    fn bind_context(&self, catalog: &Arc<Snapshot>) -> BindContext {
+    pub(super) fn bind_context(&self, catalog: &Arc<Snapshot>) -> BindContext {
         let search_path = self.search_path();
         BindContext { catalog: catalog.clone(), format: self.format(catalog), search_path, ..self.bind.clone() }
     }
@@ -95,13 +95,13 @@ impl SqlServices {
     }
 
     /// A query, and the ids of what it names: relations and users' functions.
-    pub(super) fn query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<(sql::logical::Query, Vec<Oid>)> {
+    pub(super) fn query(&self, context: &BindContext, text: &SqlText) -> Result<(sql::logical::Query, Vec<Oid>)> {
         let inside = |e| text.relocate(e);
         let statements = sql::parse(&text.text, true).map_err(inside)?;
         let Some(statement) = statements.first().filter(|s| s.is_select()) else {
             return Err(SqlError::internal("a query was expected"));
         };
-        let bound = sql::bind(statement, &self.bind_context(catalog), &[]).map_err(inside)?;
+        let bound = sql::bind(statement, context, &[]).map_err(inside)?;
         if !bound.parameters.is_empty() {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
@@ -112,6 +112,46 @@ impl SqlServices {
             }
             BoundKind::Utility(_) | BoundKind::Rewritten(_) => Err(SqlError::internal("a query was expected")),
         }
+    }
+
+    /// What a view's query was bound with.
+    fn view_context(&self, catalog: &Arc<Snapshot>, definition: &catalog::ViewDefinition) -> BindContext {
+        let context = self.bind_context(catalog);
+        let schemas = definition.search_path.iter().filter_map(|s| catalog.schema_by_name(context.database, s));
+        BindContext { search_path: schemas.map(|s| s.id).collect(), ..context }
+    }
+
+    /// The query told with the names of `catalog`, if that text means the same: these objects and columns of these types.
+    fn retold(
+        &self,
+        text: &str,
+        context: &BindContext,
+        catalog: &Arc<Snapshot>,
+        (depends_on, types): (&[(Oid, i16)], &[SqlType]),
+    ) -> Option<String> {
+        let written = sql::written(text, context).ok()?;
+        let text = Deparser::new(catalog).view(&written, &[], 0).ok()?;
+        let text = SqlText { text, position: 0 };
+        let (query, named) = self.query(&self.stored_context(catalog), &text).ok()?;
+        let is_same = query.result.iter().map(|c| c.ty).eq(types.iter().copied());
+        (is_same && dependencies(&query, &named) == depends_on).then_some(text.text)
+    }
+
+    /// A body of BEGIN ATOMIC told with the names of `new`, which must mean something; if it cannot be told, it must do so as it is.
+    fn retold_body(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, function: &Function) -> Result<FunctionBody> {
+        let FunctionBody::Atomic { query, search_path, .. } = &function.body else { return Ok(function.body.clone()) };
+        let written = sql::written_body(function, &self.bind_context(old));
+        let depends_on =
+            written.as_ref().map_or_else(|_| vec![], |w| w.relations.iter().chain(&w.functions).copied().collect());
+        let told = written.and_then(|written| Deparser::new(new).body(&written, function));
+        let depends_on: Vec<(Oid, i16)> = depends_on.into_iter().map(|id| (id, 0)).collect();
+        let (told, path) = match told {
+            Ok(told) => (told, ddl::qualified_path()),
+            Err(_) => (query.clone(), search_path.clone()),
+        };
+        let body = FunctionBody::Atomic { query: told, search_path: path, depends_on };
+        let again = Function { body: body.clone(), ..function.clone() };
+        sql::check_function(&again, &self.stored_context(new)).map(|_| body)
     }
 
     /// Keeps everybody else from writing to relations whose rows are read for their definition's sake; what is read while
@@ -261,6 +301,17 @@ pub(super) fn not_unique(mut error: SqlError) -> SqlError {
     error
 }
 
+/// What a query uses that can be dropped: (object, attribute or 0).
+fn dependencies(query: &sql::logical::Query, named: &[Oid]) -> Vec<(Oid, i16)> {
+    let mut depends_on: Vec<(Oid, i16)> = named.iter().map(|id| (*id, 0)).collect();
+    depends_on.extend(sql::used_attributes(query));
+    depends_on.sort_unstable();
+    depends_on.dedup();
+    // Virtual relations cannot be dropped.
+    depends_on.retain(|(id, _)| *id >= types::oid::FIRST_USER_OID);
+    depends_on
+}
+
 fn stored_use<'a>(usage: ExpressionUse, column: &'a str) -> StoredUse<'a> {
     match usage {
         ExpressionUse::Default(ty) => StoredUse::Default { column, ty },
@@ -320,7 +371,7 @@ impl DdlServices for SqlServices {
             false
         });
         columns.sort_unstable();
-        let text = Deparser { catalog, relation, shown: None, plan: None }.expr(&expr)?;
+        let text = Deparser::new(catalog).over(relation).expr(&expr)?;
         // Kept are operators in a row as parentheses inside each other: what is too deep to be read again is refused here, and not
         // by each statement that needs it.
         let reading = sql::bind_stored(&text, relation, &self.stored_context(catalog), stored_use(usage, column));
@@ -339,13 +390,8 @@ impl DdlServices for SqlServices {
     }
 
     fn bind_query(&self, catalog: &Arc<Snapshot>, text: &SqlText) -> Result<BoundQuery> {
-        let (query, named) = self.query(catalog, text)?;
-        let mut depends_on: Vec<(Oid, i16)> = named.iter().map(|id| (*id, 0)).collect();
-        depends_on.extend(sql::used_attributes(&query));
-        depends_on.sort_unstable();
-        depends_on.dedup();
-        // Virtual relations cannot be dropped.
-        depends_on.retain(|(id, _)| *id >= types::oid::FIRST_USER_OID);
+        let (query, named) = self.query(&self.bind_context(catalog), text)?;
+        let depends_on = dependencies(&query, &named);
         Ok(BoundQuery { text: text.text.clone(), columns: query.result, depends_on })
     }
 
@@ -367,20 +413,39 @@ impl DdlServices for SqlServices {
         let column = |(number, p): (i16, &catalog::Parameter)| catalog::new_column(number, &p.name, SqlType::new(p.ty));
         inputs.columns = (1..).zip(function.inputs()).map(column).collect();
         let is_named = inputs.columns.iter().all(|c| !c.name.is_empty());
-        let deparser = Deparser { catalog, relation: Some(&inputs), shown: None, plan: None };
+        let deparser = Deparser::new(catalog).over(Some(&inputs));
         Ok(expr.filter(|_| is_named).and_then(|expr| deparser.expr(&expr).ok()))
     }
 
     fn rename_expression(&self, catalog: &Arc<Snapshot>, old: &Relation, new: &Relation, text: &str) -> Result<String> {
         let expr = sql::bind_stored(text, Some(old), &self.stored_context(catalog), StoredUse::Any)?;
-        Deparser { catalog, relation: Some(new), shown: None, plan: None }.expr(&expr)
+        Deparser::new(catalog).over(Some(new)).expr(&expr)
     }
 
-    /// Views are kept as they were written: one that still binds is none the worse, any other keeps the rename from happening.
-    fn rename_query(&self, _: &Arc<Snapshot>, new: &Arc<Snapshot>, text: &str) -> Result<String> {
-        let text = SqlText { text: text.to_owned(), position: 0 };
-        match self.query(new, &text) {
-            Ok(_) => Ok(text.text),
+    fn store_query(&self, catalog: &Arc<Snapshot>, query: &BoundQuery) -> Option<String> {
+        let types: Vec<SqlType> = query.columns.iter().map(|c| c.ty).collect();
+        self.retold(&query.text, &self.bind_context(catalog), catalog, (&query.depends_on, &types))
+    }
+
+    fn store_body(&self, catalog: &Arc<Snapshot>, function: &Function) -> Result<FunctionBody> {
+        self.retold_body(catalog, catalog, function)
+    }
+
+    fn rename_body(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, function: &Function) -> Result<FunctionBody> {
+        self.retold_body(old, new, function)
+    }
+
+    fn rename_query(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, view: &Relation) -> Result<RenamedQuery> {
+        let Some(definition) = &view.view else { return Ok(RenamedQuery::AsWritten) };
+        let context = self.view_context(old, definition);
+        let types: Vec<SqlType> = view.live_columns().map(|c| c.ty.into()).collect();
+        if let Some(query) = self.retold(&definition.query, &context, new, (&definition.depends_on, &types)) {
+            return Ok(RenamedQuery::Qualified(query));
+        }
+        // As it was written it may still bind.
+        match self.query(&self.view_context(new, definition), &SqlText { text: definition.query.clone(), position: 0 })
+        {
+            Ok(_) => Ok(RenamedQuery::AsWritten),
             Err(_) => Err(SqlError::unsupported("renaming what a view is made from is not supported")
                 .hint("Drop the view, rename, and create the view again.")),
         }
@@ -402,7 +467,7 @@ impl DdlServices for SqlServices {
         upkeep: Upkeep,
     ) -> BoxFuture<'a, Result<Option<Vec<Datum>>>> {
         Box::pin(async move {
-            let (query, named) = self.query(catalog, &SqlText { text: query, position: 0 })?;
+            let (query, named) = self.query(&self.bind_context(catalog), &SqlText { text: query, position: 0 })?;
             let relations = named.iter().filter_map(|id| catalog.relation(*id));
             let relations = relations.map(|relation| &**relation);
             let _newest = match upkeep {
@@ -517,7 +582,7 @@ impl DdlServices for SqlServices {
         query: &'a SqlText,
     ) -> BoxFuture<'a, Result<u64>> {
         Box::pin(async move {
-            let (query, _) = self.query(catalog, query)?;
+            let (query, _) = self.query(&self.bind_context(catalog), query)?;
             let context = self.statement_context(catalog);
             let target = self.target(catalog, relation)?;
             let mut execution = self.start(catalog, &query)?;

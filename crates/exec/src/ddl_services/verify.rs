@@ -91,7 +91,7 @@ impl SqlServices {
             name_of(catalog, target),
             equal.join(" AND ")
         );
-        let (query, _) = self.query(catalog, &SqlText { text, position: 0 })?;
+        let (query, _) = self.query(&self.bind_context(catalog), &SqlText { text, position: 0 })?;
         let count = self.start(catalog, &query)?.next().await?.and_then(|batch| batch.row(0).into_iter().next());
         Ok(match count {
             Some(Datum::Int8(count)) if count > 0 => Some(format!(

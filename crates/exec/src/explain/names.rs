@@ -75,7 +75,7 @@ pub(super) struct Scope<'a> {
 impl Scope<'_> {
     /// An expression as PostgreSQL writes it; what has no spelling is told by its kind, for a plan is always shown.
     pub fn text(&self, expr: &Expr) -> String {
-        let deparser = Deparser { catalog: self.catalog, relation: None, shown: None, plan: Some(self) };
+        let deparser = Deparser::new(self.catalog).of_plan(self);
         deparser.expr(expr).unwrap_or_else(|_| "(expression)".to_owned())
     }
 

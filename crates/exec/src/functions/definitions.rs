@@ -21,13 +21,13 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     }),
     ("pg_get_constraintdef", |env, _, args| Ok(tell(env, false, |d| d.constraint(arg_oid(args, 0))))),
     ("pg_get_constraintdef_ext", |env, _, args| Ok(tell(env, is_true(args, 1), |d| d.constraint(arg_oid(args, 0))))),
-    ("pg_get_ruledef", |env, _, args| Ok(tell(env, false, |d| d.rule(arg_oid(args, 0))))),
-    ("pg_get_ruledef_ext", |env, _, args| Ok(tell(env, is_true(args, 1), |d| d.rule(arg_oid(args, 0))))),
-    ("pg_get_viewdef", |env, _, args| Ok(view(env, arg_oid(args, 0)))),
-    ("pg_get_viewdef_ext", |env, _, args| Ok(view(env, arg_oid(args, 0)))),
-    ("pg_get_viewdef_wrap", |env, _, args| Ok(view(env, arg_oid(args, 0)))),
-    ("pg_get_viewdef_name", |env, _, args| view_by_name(env, arg_str(args, 0))),
-    ("pg_get_viewdef_name_ext", |env, _, args| view_by_name(env, arg_str(args, 0))),
+    ("pg_get_ruledef", |env, _, args| Ok(rule(env, arg_oid(args, 0), PLAIN))),
+    ("pg_get_ruledef_ext", |env, _, args| Ok(rule(env, arg_oid(args, 0), pretty(args)))),
+    ("pg_get_viewdef", |env, _, args| Ok(view(env, arg_oid(args, 0), PLAIN))),
+    ("pg_get_viewdef_ext", |env, _, args| Ok(view(env, arg_oid(args, 0), pretty(args)))),
+    ("pg_get_viewdef_wrap", |env, _, args| Ok(view(env, arg_oid(args, 0), wrapped(args)))),
+    ("pg_get_viewdef_name", |env, _, args| view_by_name(env, arg_str(args, 0), PLAIN)),
+    ("pg_get_viewdef_name_ext", |env, _, args| view_by_name(env, arg_str(args, 0), pretty(args))),
 ];
 
 fn is_true(args: &[Datum], index: usize) -> bool {
@@ -38,8 +38,8 @@ fn is_true(args: &[Datum], index: usize) -> bool {
 fn shown(env: &EvalContext<'_>, relation: &Relation, text: &str, pretty: bool) -> Option<String> {
     let expr = crate::stored::expression(env, relation, text).ok()?;
     with_scope(env.session, |scope| {
-        let shown = Some(Shown { scope, pretty });
-        Deparser { catalog: env.catalog, relation: Some(relation), shown, plan: None }.expr(&expr).ok()
+        let shown = Some(Shown { scope, pretty, format: env.format });
+        Deparser::new(env.catalog).over(Some(relation)).shown(shown).expr(&expr).ok()
     })
 }
 
@@ -48,7 +48,9 @@ fn get_expr(env: &EvalContext<'_>, _: &CallContext<'_>, args: &[Datum]) -> Resul
     let Some(Datum::Text(text)) = args.first() else { return Ok(Datum::Null) };
     let id = arg_oid(args, 1);
     let index = env.catalog.index(id).map(|i| i.relation);
-    let Some(relation) = env.catalog.relation(index.unwrap_or(id)) else { return Ok(Datum::Null) };
+    // 0: of no relation.
+    let none = (id == 0).then(|| std::sync::Arc::new(catalog::new_relation(0, "", RelationKind::Virtual)));
+    let Some(relation) = env.catalog.relation(index.unwrap_or(id)).or(none.as_ref()) else { return Ok(Datum::Null) };
     // Rules are queries, not expressions.
     if matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView) {
         return Ok(Datum::Text(text.clone()));
@@ -66,11 +68,56 @@ fn tell(env: &EvalContext<'_>, pretty: bool, f: impl FnOnce(&Definitions<'_>) ->
     })
 }
 
-fn view(env: &EvalContext<'_>, id: Oid) -> Datum {
-    tell(env, false, |d| d.view(id))
+/// How PostgreSQL lays out a view's query.
+#[derive(Clone, Copy)]
+struct Form {
+    pretty: bool,
+    /// Characters of a line; 0: a line for each column.
+    wrap: i64,
 }
 
-fn view_by_name(env: &EvalContext<'_>, name: &str) -> Result<Datum> {
+const PLAIN: Form = Form { pretty: false, wrap: 0 };
+
+fn pretty(args: &[Datum]) -> Form {
+    Form { pretty: is_true(args, 1), wrap: 0 }
+}
+
+fn wrapped(args: &[Datum]) -> Form {
+    Form { pretty: true, wrap: args.get(1).map_or(0, Datum::as_i64) }
+}
+
+/// A view's query with a semicolon, as a reader sees it; None for what is no view. A query that cannot be told any other way is
+/// shown as it is kept.
+pub(crate) fn view_text(env: &EvalContext<'_>, view: &Relation, pretty: bool, wrap: usize) -> Option<String> {
+    let definition = view.view.as_ref()?;
+    let mut context = crate::stored::bind_context(env);
+    let path = definition.search_path.iter();
+    context.search_path =
+        path.filter_map(|s| context.catalog.schema_by_name(context.database, s).map(|s| s.id)).collect();
+    context.role = view.owner;
+    let columns: Vec<String> = view.live_columns().map(|c| c.name.clone()).collect();
+    let told = sql::written(&definition.query, &context).and_then(|written| {
+        with_scope(env.session, |scope| {
+            Deparser::new(env.catalog)
+                .shown(Some(Shown { scope, pretty, format: env.format }))
+                .view(&written, &columns, wrap)
+        })
+    });
+    let as_kept = || format!(" {}", definition.query.trim().trim_end_matches(';').trim_end());
+    Some(told.unwrap_or_else(|_| as_kept()) + ";")
+}
+
+fn rule(env: &EvalContext<'_>, id: Oid, form: Form) -> Datum {
+    tell(env, form.pretty, |d| d.rule(id, |view| view_text(env, view, form.pretty, 0)))
+}
+
+fn view(env: &EvalContext<'_>, id: Oid, form: Form) -> Datum {
+    let wrap = usize::try_from(form.wrap).unwrap_or(usize::MAX);
+    let text = env.catalog.relation(id).and_then(|relation| view_text(env, relation, form.pretty, wrap));
+    text.map_or(Datum::Null, Datum::text)
+}
+
+fn view_by_name(env: &EvalContext<'_>, name: &str, form: Form) -> Result<Datum> {
     let id = with_scope(env.session, |scope| names::regclass(env.catalog, scope, name))?;
-    Ok(view(env, id))
+    Ok(view(env, id, form))
 }

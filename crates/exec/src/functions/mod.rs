@@ -15,6 +15,8 @@ mod sequence;
 mod session;
 mod sizes;
 
+pub(crate) use definitions::view_text;
+
 use crate::context::BoxFuture;
 use crate::expr::EvalContext;
 use foldhash::HashMap;

@@ -7,6 +7,7 @@ use super::{SessionFn, arg_oid};
 use crate::expr::EvalContext;
 use catalog::names::{self, NameScope};
 use catalog::{Function, FunctionBody, FunctionVolatility, Snapshot};
+use sql::{Deparser, Shown};
 use std::borrow::Cow;
 use types::builtin::{self, Proc, ProcKind, Volatility};
 use types::functions::quote_ident;
@@ -80,11 +81,30 @@ fn of(env: &EvalContext<'_>, args: &[Datum], tell: impl FnOnce(&Routine<'_>) -> 
     let id = arg_oid(args, 0);
     with_scope(env.session, |scope| {
         let routine = match env.catalog.function(id) {
-            Some(function) => Some(Routine::of_user(env.catalog, scope, function)),
+            Some(function) => {
+                let mut routine = Routine::of_user(env.catalog, scope, function);
+                routine.body = shown_body(env, scope, function);
+                Some(routine)
+            }
             None => builtin::proc_by_oid(id).map(|proc| Routine::builtin(env.catalog, scope, proc)),
         };
         routine.and_then(|routine| tell(&routine)).map_or(Datum::Null, Datum::text)
     })
+}
+
+/// A body with names as a reader sees them.
+fn shown_body<'f>(env: &EvalContext<'_>, scope: NameScope<'_>, function: &'f Function) -> Cow<'f, FunctionBody> {
+    let told = sql::written_body(function, &crate::stored::bind_context(env)).and_then(|written| {
+        Deparser::new(env.catalog)
+            .shown(Some(Shown { scope, pretty: false, format: env.format }))
+            .body(&written, function)
+    });
+    match (&function.body, told) {
+        (FunctionBody::Atomic { .. }, Ok(query)) => {
+            Cow::Owned(FunctionBody::Atomic { query, search_path: vec![], depends_on: vec![] })
+        }
+        (body, _) => Cow::Borrowed(body),
+    }
 }
 
 impl<'a> Routine<'a> {
@@ -212,6 +232,7 @@ impl<'a> Routine<'a> {
     fn sql_body(&self) -> Option<String> {
         match &*self.body {
             FunctionBody::Return { expression, .. } => Some(format!("RETURN {expression}")),
+            FunctionBody::Atomic { query, .. } => Some(format!("BEGIN ATOMIC\n{query};\nEND")),
             FunctionBody::Text(_) | FunctionBody::Aggregate(_) => None,
         }
     }
@@ -255,7 +276,10 @@ impl<'a> Routine<'a> {
             out.push_str(&format!(" {}\n", traits.join(" ")));
         }
         match &*self.body {
-            FunctionBody::Return { expression, .. } => out.push_str(&format!("RETURN {expression}\n")),
+            FunctionBody::Return { .. } | FunctionBody::Atomic { .. } => {
+                out.extend(self.sql_body());
+                out.push('\n');
+            }
             // Asked for by nobody: `pg_get_functiondef` refuses aggregates.
             FunctionBody::Aggregate(_) => {}
             FunctionBody::Text(text) => {

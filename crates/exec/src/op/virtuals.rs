@@ -74,6 +74,7 @@ impl VirtualScan {
             size: &size,
             last_value: &|sequence| last_values.get(&sequence.id).copied(),
             updatable: &|view| crate::stored::updatable_columns(&context.env(), view),
+            view: &|view| crate::functions::view_text(&context.env(), view, false, 0),
             now: context.session.statement_time(),
             source: source.as_deref(),
         };

@@ -12,6 +12,7 @@ use crate::aggregate::AggregateFunction;
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{AggregateCall, ColumnId, SortKey};
 use crate::plan::columns;
+use crate::tree::Made;
 use sqlparser::ast;
 use types::builtin::Proc;
 use types::{Datum, Result, SqlError, SqlState, SqlType};
@@ -110,6 +111,7 @@ impl Binder<'_> {
         let output = self.new_column(function.name(), ty, 0, 0);
         let AggregateParts { args, direct, distinct, order_by, filter } = parts;
         let call = AggregateCall { function, args, direct, distinct, order_by, filter, output, ty };
+        self.record_made(call.output, || Made::Aggregate(call.clone()));
         let output = match self.known_aggregate(depth, &call) {
             Some(known) => known,
             None => {
@@ -261,6 +263,7 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
         }
         let output = self.new_column("grouping", SqlType::INT4, 0, 0);
+        self.record_made(output, || Made::Grouping(args.clone()));
         if let Some(scope) = self.scopes.get_mut(depth) {
             scope.groupings.push(GroupingCall { output, args });
         }

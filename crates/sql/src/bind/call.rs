@@ -317,7 +317,7 @@ impl Binder<'_> {
             _ => return Err(unsupported(name, position)),
         };
         let chosen = self.function(function, &[], position)?;
-        let value = self.plain_call(&chosen, vec![], position)?;
+        let value = self.complete_call(&chosen, vec![], CallForm::SqlSyntax, position)?;
         match cast {
             // More digits than there are mean all of them.
             Some(ty) => {

@@ -426,7 +426,7 @@ impl Binder<'_> {
         let bound = bound?;
         let output = bound.columns.iter().map(|c| c.id).collect();
         let (plan, correlated) = (bound.node, bound.correlated);
-        let subquery = Subquery { kind: SubqueryKind::Row, plan, output, correlated };
+        let subquery = Subquery { kind: SubqueryKind::Row, plan, output, correlated, tree: None };
         Ok(Expr::new(ExprKind::Subquery(Box::new(subquery)), SqlType::RECORD, position))
     }
 

@@ -6,6 +6,7 @@ use crate::expr::{Expr, ExprKind};
 use crate::logical::{JoinKind, Node, PrivilegeCheck, Scan, ScanColumn, Until};
 use crate::parse::as_of;
 use crate::plan::columns;
+use crate::tree::{FromTree, Source};
 use catalog::{Relation, RelationKind};
 use sqlparser::ast::{self, ObjectName, Query, Spanned, TableAlias, TableFactor, TableVersion, TableWithJoins};
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use types::{Result, SqlError, SqlState, SqlType, oid};
 pub(super) struct Factor {
     pub(super) node: Node,
     pub(super) columns: Vec<Name>,
+    /// Under a record.
+    pub(super) tree: Option<FromTree>,
 }
 
 impl Binder<'_> {
@@ -24,7 +27,8 @@ impl Binder<'_> {
         let mut node = None;
         for item in items {
             let start = self.scope()?.items.len();
-            let right = self.with_joins(item)?.node;
+            let Factor { node: right, tree, .. } = self.with_joins(item)?;
+            self.scope()?.from_trees.extend(tree);
             self.check_names(0, start)?;
             for item in self.scope()?.items.iter_mut().skip(start) {
                 (item.lateral_only, item.lateral_allowed) = (true, true);
@@ -78,7 +82,9 @@ impl Binder<'_> {
             _ => return Err(unsupported("this kind of FROM item", position)),
         };
         let columns = self.scope()?.items.iter().skip(start).flat_map(|i| i.listed().to_vec()).collect();
-        Ok(Factor { node, columns })
+        let (alias, is_lateral) = named(factor);
+        let tree = self.item_tree(alias, is_lateral, start)?;
+        Ok(Factor { node, columns, tree })
     }
 
     /// `AS OF SYSTEM TIME` on a table, or a span of system time.
@@ -86,6 +92,10 @@ impl Binder<'_> {
         let (Node::Scan(mut scan), TableVersion::ForSystemTimeAsOf(time)) = (node, version) else {
             return Err(unsupported("AS OF SYSTEM TIME on this kind of FROM item", position));
         };
+        // A tree has no place for it: the query stays as it was written.
+        if self.is_recording() {
+            return Err(unsupported("AS OF SYSTEM TIME in a query that is told again", position));
+        }
         if scan.relation.kind == RelationKind::Virtual || scan.relation.is_temporary {
             let what = format!("AS OF SYSTEM TIME on \"{}\", which keeps no history,", scan.relation.name);
             return Err(unsupported(&what, position));
@@ -147,14 +157,21 @@ impl Binder<'_> {
 
     fn derived(&mut self, subquery: &Query, lateral: bool, alias: &TableAlias) -> Result<Node> {
         let name = fold(&alias.name);
-        let locks = self.locks_of(&name)?;
+        let mut locks = self.locks_of(&name)?;
         if !locks.is_empty() && matches!(*subquery.body, sqlparser::ast::SetExpr::Values(_)) {
             locking::refuse(&locks, "VALUES")?;
+        }
+        // The subquery is told as it was written, without locks that reach into it.
+        if self.is_recording() {
+            locks.clear();
         }
         let active = std::mem::replace(&mut self.scope()?.lateral_active, lateral);
         let bound = self.query_locked(subquery, locks);
         self.scope()?.lateral_active = active;
-        let bound = bound?;
+        let mut bound = bound?;
+        if let Some(tree) = bound.tree.take() {
+            self.record_source(|| Source::Query(tree));
+        }
         self.add_item(&name, bound.columns, Some(alias))?;
         Ok(bound.node)
     }
@@ -197,6 +214,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn put_item(&mut self, item: Item) -> Result<()> {
+        let item = self.with_row(item);
         let relation = item.relation.as_ref().map_or(0, |r| r.id);
         let scope = self.scope()?;
         scope.mentioned.push((item.alias.clone(), relation));
@@ -261,7 +279,15 @@ impl Binder<'_> {
         if !locks.is_empty() {
             self.need(&relation, catalog::privilege::UPDATE);
         }
+        let attributes = || relation.live_columns().map(|c| c.number).collect();
+        self.record_source(|| Source::Relation(relation.id, attributes()));
         match relation.kind {
+            RelationKind::View if self.is_recording() => {
+                let names = self.row_of(&relation);
+                let columns = names.iter().map(|n| n.id).collect();
+                self.add_item(&alias_name, names, alias)?;
+                Ok(Node::Values { rows: vec![], columns })
+            }
             RelationKind::View => self.view(&relation, &alias_name, alias, locks, position),
             RelationKind::Table | RelationKind::MaterializedView | RelationKind::Virtual | RelationKind::Collection => {
                 let (mut scan, names) = self.scan(&relation, &alias_name);
@@ -336,6 +362,17 @@ impl Binder<'_> {
             column.name.clone_from(&shown.name);
         }
         Ok((bound.node, columns))
+    }
+}
+
+/// The name that a FROM item is given, and whether it says LATERAL.
+fn named(factor: &TableFactor) -> (Option<&TableAlias>, bool) {
+    match factor {
+        TableFactor::Table { alias, .. } | TableFactor::UNNEST { alias, .. } => (alias.as_ref(), false),
+        TableFactor::Function { alias, lateral, .. } | TableFactor::Derived { alias, lateral, .. } => {
+            (alias.as_ref(), *lateral)
+        }
+        _ => (None, false),
     }
 }
 

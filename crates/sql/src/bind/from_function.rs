@@ -11,6 +11,7 @@ use crate::logical::{
     Frame, FrameBound, FrameExclusion, FrameUnits, FunctionCallItem, Node, WindowCall, WindowFunction, WindowSpec,
 };
 use crate::parse::forms;
+use crate::tree::{FunctionsTree, Source};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableAliasColumnDef, TableFactor};
 use types::builtin::{Proc, ProcKind};
 use types::{Oid, Result, SqlError, SqlState, SqlType, oid};
@@ -119,6 +120,7 @@ impl Binder<'_> {
         let definitions = alias.map(|a| a.columns.as_slice()).unwrap_or_default();
         let is_defined = definitions.iter().any(|c| c.data_type.is_some());
         let (mut names, mut calls) = (vec![], vec![]);
+        self.record_functions(&called, with_ordinality, alias, position)?;
         if let [Called { what: CalledFunction::User(_), .. }] = called.as_slice() {
             return self.user_item(called, &item, with_ordinality, alias, position);
         }
@@ -144,6 +146,26 @@ impl Binder<'_> {
         }
         self.put_item(Item::new(&item, names))?;
         Ok(Node::Functions { calls, ordinality })
+    }
+
+    fn record_functions(
+        &mut self,
+        called: &[Called],
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+        position: u32,
+    ) -> Result<()> {
+        if !self.is_recording() {
+            return Ok(());
+        }
+        let calls = called.iter().map(|c| match &c.what {
+            CalledFunction::Builtin { call, .. } => call.clone(),
+            CalledFunction::User(call) => self.recorded_call(call),
+        });
+        let calls = calls.collect();
+        let definitions = self.definition_types(alias, position)?;
+        self.record_source(|| Source::Functions(FunctionsTree { calls, with_ordinality, definitions }));
+        Ok(())
     }
 
     /// One user's function.

@@ -19,7 +19,7 @@ const RETURN_PREFIX: u32 = 7;
 pub fn check_function(function: &Function, context: &BindContext) -> Result<Option<Expr>> {
     // Positions are told in the expression alone.
     let before = match &function.body {
-        FunctionBody::Text(_) | FunctionBody::Aggregate(_) => 0,
+        FunctionBody::Text(_) | FunctionBody::Atomic { .. } | FunctionBody::Aggregate(_) => 0,
         FunctionBody::Return { .. } => RETURN_PREFIX,
     };
     let within = |mut error: SqlError| {

@@ -10,6 +10,7 @@ use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, Node, ScanColumn, SortKey};
 use crate::parse::forms;
 use crate::plan::columns;
+use crate::tree::GroupTree;
 use sqlparser::ast::{self, GroupByExpr};
 use types::{Result, SqlError, SqlState, SqlType};
 
@@ -42,6 +43,10 @@ pub(super) struct Groups {
     exprs: Vec<Expr>,
     sets: Option<Vec<Vec<usize>>>,
     pub(super) is_written: bool,
+    /// GROUP BY DISTINCT.
+    pub(super) is_distinct: bool,
+    /// Under a record: the items.
+    pub(super) trees: Vec<GroupTree>,
 }
 
 /// Whether two expressions are the same but for where they stand. Subqueries never are.
@@ -111,12 +116,17 @@ impl Binder<'_> {
                 continue;
             }
             let alternatives = self.group_item(item, groups, names, exprs)?;
+            if self.is_recording() {
+                let tree = self.group_tree(item, groups, names, exprs)?;
+                groups.trees.push(tree);
+            }
             if sets.len().saturating_mul(alternatives.len()) > SETS_MAX {
                 let message = format!("too many grouping sets present (maximum {SETS_MAX})");
                 return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message).at(self.group_position(item)));
             }
             sets = sets.iter().flat_map(|set| alternatives.iter().map(|more| union(set, more))).collect();
         }
+        groups.is_distinct = is_distinct;
         if is_distinct {
             let mut kept: Vec<Vec<usize>> = vec![];
             for set in sets {
@@ -174,12 +184,11 @@ impl Binder<'_> {
             ast::Expr::GroupingSets(sets) => {
                 let mut all = vec![];
                 for set in sets {
-                    match set.as_slice() {
-                        [ast::Expr::Function(call)] if is_nested_sets(call) => {
-                            let inner = nested_sets(call)?;
+                    match (inner_sets(set)?, set.as_slice()) {
+                        (Some(inner), _) => {
                             all.extend(self.group_item(&inner, groups, names, exprs)?);
                         }
-                        parts => {
+                        (None, parts) => {
                             let mut index = vec![];
                             for part in parts {
                                 let at = self.group(part, groups, names, exprs)?;
@@ -195,6 +204,18 @@ impl Binder<'_> {
             }
             one => Ok(vec![vec![self.group(one, groups, names, exprs)?]]),
         }
+    }
+
+    /// The same as an expression.
+    pub(super) fn group_value(
+        &mut self,
+        syntax: &ast::Expr,
+        groups: &mut Groups,
+        names: &[Name],
+        exprs: &[(ColumnId, Expr)],
+    ) -> Result<Expr> {
+        let number = self.group(syntax, groups, names, exprs)?;
+        groups.exprs.get(number).cloned().ok_or_else(|| SqlError::internal("a group has an expression"))
     }
 
     /// The number of a grouping expression among the different ones.
@@ -441,6 +462,14 @@ fn joined<'s>(sets: impl Iterator<Item = &'s Vec<usize>>) -> Vec<usize> {
 fn is_nested_sets(call: &ast::Function) -> bool {
     let name = call.name.0.last().and_then(|p| p.as_ident());
     name.is_some_and(|n| n.quote_style.is_none() && matches!(n.value.to_lowercase().as_str(), "rollup" | "cube"))
+}
+
+/// ROLLUP and its like as one of several grouping sets.
+pub(super) fn inner_sets(set: &[ast::Expr]) -> Result<Option<ast::Expr>> {
+    match set {
+        [ast::Expr::Function(call)] if is_nested_sets(call) => nested_sets(call).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn nested_sets(call: &ast::Function) -> Result<ast::Expr> {

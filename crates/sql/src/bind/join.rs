@@ -5,6 +5,7 @@ use super::scope::{Clause, Item, Name, fold};
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, JoinKind, Node};
+use crate::tree::{FromTree, JoinTree};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, Spanned, TableAlias, TableWithJoins};
 use types::builtin::CastContext;
 use types::{Result, SqlError, SqlState, SqlType};
@@ -32,12 +33,17 @@ impl Binder<'_> {
         let mut factor = self.with_joins(join)?;
         let Some(alias) = alias else { return Ok(factor) };
         let name = fold(&alias.name);
+        let number = self.next_item();
         factor.columns = self.renamed(&name, factor.columns, Some(alias))?;
         // An alias hides what stands inside.
         for item in self.scope()?.items.iter_mut().skip(start) {
             (item.columns_visible, item.name_visible) = (false, false);
         }
         self.put_item(Item::new(&name, factor.columns.clone()))?;
+        if let Some(FromTree::Join(join)) = &mut factor.tree {
+            join.alias = Some((name, alias.columns.len(), number));
+            join.columns = factor.columns.iter().map(|c| (c.name.clone(), c.id)).collect();
+        }
         Ok(factor)
     }
 
@@ -95,6 +101,7 @@ impl Binder<'_> {
         middle: usize,
     ) -> Result<Factor> {
         let (mut left, mut right) = (left, right);
+        let trees = left.tree.take().zip(right.tree.take());
         let lateral = reads(&right.node, &left.node);
         let scope = self.scope()?;
         if matches!(kind, JoinKind::Left | JoinKind::Full) {
@@ -128,6 +135,15 @@ impl Binder<'_> {
         let mut columns = merged.columns.clone();
         columns.extend(sides.left.iter().filter(is_merged).cloned());
         columns.extend(sides.right.iter().filter(is_merged).cloned());
+        let tree = trees.map(|(left, right)| {
+            let using_alias = match constraint {
+                JoinConstraint::UsingAlias(_, alias) => Some(fold(alias)),
+                _ => None,
+            };
+            let columns = columns.iter().map(|c| (c.name.clone(), c.id)).collect();
+            let (kind, on, using) = (sides.kind, merged.on.clone(), names.clone());
+            FromTree::Join(Box::new(JoinTree { kind, left, right, on, using, using_alias, alias: None, columns }))
+        });
         let scope = self.scope()?;
         scope.items.iter_mut().skip(sides.start).for_each(|item| item.columns_visible = false);
         scope.push(Item { name_visible: false, ..Item::new("", columns.clone()) });
@@ -141,7 +157,7 @@ impl Binder<'_> {
         if !merged.computed.is_empty() {
             node = Node::Project { input: Box::new(node), exprs: merged.computed };
         }
-        Ok(Factor { node, columns })
+        Ok(Factor { node, columns, tree })
     }
 
     /// A side that will be padded, with the whole rows of its items as columns: padded, these are NULL and no rows of NULLs.

@@ -45,6 +45,11 @@ fn order(wait: WaitPolicy) -> u8 {
     }
 }
 
+/// The one of several waits that holds.
+pub(super) fn strictest(wishes: &[LockWish]) -> WaitPolicy {
+    wishes.iter().map(|w| w.wait).max_by_key(|w| order(*w)).unwrap_or(WaitPolicy::Wait)
+}
+
 /// The error for a named item that has no rows to lock; one that was not named is passed over.
 pub(super) fn refuse(wishes: &[LockWish], what: &str) -> Result<()> {
     match wishes.iter().find_map(|w| w.named_at.map(|at| (w, at))) {
@@ -152,7 +157,7 @@ impl Binder<'_> {
     /// Makes a scan yield its rows' keys, and notes them as to be locked by the strongest of the wishes.
     pub(super) fn lock_scan(&mut self, scan: &mut Scan, wishes: &[LockWish]) -> Result<()> {
         let Some(mode) = wishes.iter().map(|w| w.mode).max() else { return Ok(()) };
-        let wait = wishes.iter().map(|w| w.wait).max_by_key(|w| order(*w)).unwrap_or(WaitPolicy::Wait);
+        let wait = strictest(wishes);
         let columns = scan.columns.clone();
         let row_key = self.new_column("row key", SqlType::BYTEA, 0, 0);
         scan.columns.push((ScanColumn::RowKey, row_key));

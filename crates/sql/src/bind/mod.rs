@@ -1,7 +1,7 @@
 //! From syntax to meaning: names become ids, every expression gets its type, parameters are inferred.
 //!
 //! One `Binder` per statement. `expr`, `sugar`, `row`, `array`, `subquery` and `call` bind expressions, `resolve` chooses operators and functions, `coerce` converts
-//! types, `scope` finds columns; `rules` says what CREATE RULE makes of a write; `query`, `select`, `from`, `join`, `with`, `group`, `window`, `set_returning` and `locking` make the
+//! types, `scope` finds columns, `record` keeps how a query was written; `rules` says what CREATE RULE makes of a write; `query`, `select`, `from`, `join`, `with`, `group`, `window`, `set_returning` and `locking` make the
 //! relational tree, `insert` and `change` the writes, `document` and `fields` those of open collections, `utility` the rest.
 //! What is not done is refused with 0A000, with its position.
 
@@ -37,6 +37,7 @@ mod operator;
 mod output_name;
 mod polymorphic;
 mod query;
+mod record;
 mod resolve;
 mod rights;
 mod row;
@@ -61,6 +62,7 @@ mod window;
 mod with;
 
 pub use function_check::check_function;
+pub use record::{written, written_body};
 pub use rules::{RuleTexts, RuleUses, check_rule};
 pub use sequence::SEQUENCE_ROW;
 pub use stored::{StoredUse, bind_stored, volatility};
@@ -130,6 +132,8 @@ pub(crate) struct Binder<'a> {
     negated: Vec<Arc<rules::Fired>>,
     /// The relation whose rules take over from the statement that is bound next: its target, or a view below that.
     rule_target: Option<Oid>,
+    /// How the query was written, where that is to be told.
+    record: Option<Box<record::Record>>,
 }
 
 /// Binds one statement. `parameter_types` are those that the client gave; the others are inferred.
@@ -189,6 +193,7 @@ impl<'a> Binder<'a> {
             rule_rows: None,
             negated: vec![],
             rule_target: None,
+            record: None,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, Node, SetOperation, SortKey};
 use crate::parse::rows;
 use crate::plan::columns;
+use crate::tree::{Body, QueryTree, ValuesTree};
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned};
 use std::borrow::Cow;
 use types::builtin::CastContext;
@@ -21,11 +22,13 @@ pub(super) struct BoundQuery {
     pub(super) positions: Vec<u32>,
     /// Columns of enclosing queries that it uses.
     pub(super) correlated: Vec<ColumnId>,
+    /// Under a record: how it was written.
+    pub(super) tree: Option<Box<QueryTree>>,
 }
 
 impl BoundQuery {
     pub(super) fn new(node: Node, columns: Vec<Name>, positions: Vec<u32>) -> BoundQuery {
-        BoundQuery { node, columns, positions, correlated: vec![] }
+        BoundQuery { node, columns, positions, correlated: vec![], tree: None }
     }
 }
 
@@ -66,8 +69,13 @@ impl Binder<'_> {
         let rows = self.rule_rows.take();
         let with = self.with(query.with.as_ref(), at_top);
         self.rule_rows = rows;
-        let bound = with.and_then(|()| self.body(query, locks));
+        let mut bound = with.and_then(|()| self.body(query, locks));
         self.query_depth -= 1;
+        if let Ok(BoundQuery { tree: Some(tree), .. }) = &mut bound
+            && let Some(with) = &query.with
+        {
+            (tree.with, tree.is_recursive) = (self.with_trees(in_view), with.recursive);
+        }
         self.with_queries.truncate(in_view);
         bound
     }
@@ -156,6 +164,7 @@ impl Binder<'_> {
         let limited = self.limited(node, &tail);
         self.scopes.pop();
         bound.node = limited?;
+        bound.tell_limit(&tail);
         Ok(bound)
     }
 
@@ -218,10 +227,13 @@ impl Binder<'_> {
         let position = self.at(name.span());
         self.scopes.push(Scope::default());
         let node = self.table(&name, None, position);
+        let from = self.item_tree(None, false, 0);
         let scope = self.scopes.pop().unwrap_or_default();
+        let (node, from) = (node?, from?);
         let columns: Vec<Name> = scope.items.into_iter().flat_map(|i| i.columns).collect();
         let positions = vec![position; columns.len()];
-        Ok(BoundQuery::new(node?, columns, positions))
+        let tree = self.table_tree(from, &columns);
+        Ok(BoundQuery { tree, ..BoundQuery::new(node, columns, positions) })
     }
 
     /// The columns' types of a set operation.
@@ -263,6 +275,10 @@ impl Binder<'_> {
                 self.require_equality(column.ty, *position)?;
             }
         }
+        let tree = match (left.tree.take(), right.tree.take()) {
+            (Some(left), Some(right)) => self.tree_of(|| Body::SetOperation { operation, all, left, right }, &columns),
+            _ => None,
+        };
         let ids = |names: &[Name]| names.iter().map(|n| n.id).collect::<Vec<_>>();
         let node = Node::SetOp {
             operation,
@@ -273,7 +289,7 @@ impl Binder<'_> {
             left: Box::new(left.node),
             right: Box::new(right.node),
         };
-        Ok(BoundQuery::new(node, columns, left.positions))
+        Ok(BoundQuery { tree, ..BoundQuery::new(node, columns, left.positions) })
     }
 
     /// 42883 for a type whose values can not be compared for equality.
@@ -288,7 +304,7 @@ impl Binder<'_> {
 
     /// Casts a query's columns to these types where they differ. A literal of unknown type is read as its column's type in place.
     pub(super) fn convert(&mut self, query: &mut BoundQuery, types: &[SqlType], what: &str) -> Result<()> {
-        let mut exprs = vec![];
+        let (mut exprs, mut retold) = (vec![], vec![]);
         for ((column, ty), position) in query.columns.iter_mut().zip(types).zip(&query.positions) {
             if column.ty == *ty || column.ty.oid == ty.oid && ty.typmod < 0 {
                 column.ty = *ty;
@@ -299,9 +315,14 @@ impl Binder<'_> {
             {
                 let literal = std::mem::replace(place, Expr::constant(types::Datum::Null, *ty));
                 *place = self.implicit_as(literal, *ty, what)?;
+                let told = self.is_recording().then(|| place.clone());
                 column.ty = *ty;
                 if let Some(info) = self.columns.get_mut(column.id.0 as usize) {
                     info.ty = *ty;
+                }
+                if let Some(told) = told {
+                    let id = column.id;
+                    retold.push((id, told));
                 }
                 continue;
             }
@@ -310,6 +331,9 @@ impl Binder<'_> {
             column.id = self.new_column(&column.name, *ty, 0, 0);
             column.ty = *ty;
             exprs.push((column.id, expr));
+        }
+        for (column, expr) in retold {
+            query.retold(column, &expr);
         }
         if !exprs.is_empty() {
             let input = Box::new(std::mem::replace(&mut query.node, Node::OneRow));
@@ -336,7 +360,9 @@ impl Binder<'_> {
             }
         }
         let columns = names.iter().map(|n| n.id).collect();
-        Ok(BoundQuery::new(Node::Values { rows: by_row, columns }, names, positions))
+        let number = self.next_item();
+        let tree = self.tree_of(|| Body::Values(ValuesTree { number, rows: by_row.clone() }), &names);
+        Ok(BoundQuery { tree, ..BoundQuery::new(Node::Values { rows: by_row, columns }, names, positions) })
     }
 
     fn value_columns(&mut self, rows: &[&[ast::Expr]], width: usize, position: u32) -> Result<Vec<Vec<Expr>>> {
@@ -363,7 +389,9 @@ impl Binder<'_> {
         let mut keys = vec![];
         for by in order_by {
             let position = self.at(by.expr.span());
-            let Some(column) = self.output_column(&by.expr, &bound.columns, "ORDER BY")? else {
+            let syntax = values_column(&by.expr);
+            let syntax = syntax.as_ref().unwrap_or(&by.expr);
+            let Some(column) = self.output_column(syntax, &bound.columns, "ORDER BY")? else {
                 // A name that means nothing is an error of its own.
                 self.scopes.push(Scope::of(Clause::OrderBy));
                 self.scope()?.push(super::scope::Item::new("*SELECT*", bound.columns.clone()));
@@ -380,6 +408,7 @@ impl Binder<'_> {
             keys.push(self.sort_key(expr, &by.options, position)?);
         }
         if !keys.is_empty() {
+            bound.tell_order(&keys);
             bound.node = Node::Sort { input: Box::new(bound.node), keys };
         }
         Ok(bound)
@@ -541,6 +570,18 @@ impl Binder<'_> {
         let Some(position) = found else { return Ok(()) };
         let message = format!("argument of {what} must not contain variables");
         Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position))
+    }
+}
+
+/// `"*VALUES*".column1`, as PostgreSQL tells a column that VALUES is ordered by.
+fn values_column(syntax: &ast::Expr) -> Option<ast::Expr> {
+    match syntax {
+        ast::Expr::Prefixed { value, .. } => values_column(value),
+        ast::Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [item, column] if item.value == "*VALUES*" => Some(ast::Expr::Identifier(column.clone())),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

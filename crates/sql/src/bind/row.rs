@@ -172,6 +172,12 @@ impl Binder<'_> {
         let row = self.spelled_out(row);
         let ty = row.ty;
         let start = row.position;
+        if self.is_recording()
+            && let ExprKind::Row { fields, names } = &row.kind
+            && let Some(column) = names.iter().position(|n| n == name).and_then(|i| fields.get(i))
+        {
+            return Ok(column.clone());
+        }
         let fields = match self.fields_of_type(ty) {
             Some(fields) => Some(fields),
             None => self.fields_of_record(&row)?.filter(|fields| fields.iter().any(|(field, _)| field == name)),
@@ -234,7 +240,11 @@ impl Binder<'_> {
     fn spelled_out(&self, row: Expr) -> Expr {
         let ExprKind::Column(id) = row.kind else { return row };
         let items = self.scopes.iter().rev().flat_map(|s| &s.items);
-        let Some(item) = items.into_iter().find(|i| i.padded_row.is_some_and(|(row, _)| row == id)) else { return row };
+        let is_row_of = |i: &&super::scope::Item| {
+            let has_none = self.is_recording() && i.hidden.iter().any(|h| h.what == ScanColumn::WholeRow && h.id == id);
+            has_none || i.padded_row.is_some_and(|(row, _)| row == id)
+        };
+        let Some(item) = items.into_iter().find(is_row_of) else { return row };
         let names = item.columns.iter().map(|c| c.name.clone()).collect();
         let fields = item.columns.iter().map(|c| Expr { position: row.position, ..Expr::column(c.id, c.ty) }).collect();
         Expr { kind: ExprKind::Row { fields, names }, ..row }
@@ -374,10 +384,11 @@ impl Binder<'_> {
                 continue;
             };
             if let Some(row) = item.hidden.iter().find(|h| h.what == ScanColumn::WholeRow)
-                && item
-                    .relation
-                    .as_ref()
-                    .is_some_and(|r| r.live_columns().zip(&item.columns).all(|(a, b)| a.name == b.name))
+                && (self.is_recording()
+                    || item
+                        .relation
+                        .as_ref()
+                        .is_some_and(|r| r.live_columns().zip(&item.columns).all(|(a, b)| a.name == b.name)))
             {
                 return Ok(Some(Expr { position, ..Expr::column(row.id, row.ty) }));
             }

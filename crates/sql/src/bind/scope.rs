@@ -8,6 +8,7 @@ use super::set_returning::SetCall;
 use super::window::BoundWindow;
 use crate::expr::Expr;
 use crate::logical::{AggregateCall, ColumnId, LockTarget};
+use crate::tree::{FromTree, LockTree, WindowTree};
 use catalog::Relation;
 use sqlparser::ast::{Ident, NamedWindowDefinition};
 use std::sync::Arc;
@@ -191,6 +192,10 @@ pub(super) struct Scope {
     pub(super) lock_targets: Vec<LockTarget>,
     /// Reads the working table of a recursive query.
     pub(super) reads_itself: bool,
+    /// Under a record: FROM, the WINDOW clause and the row locks as written.
+    pub(super) from_trees: Vec<FromTree>,
+    pub(super) window_trees: Vec<(String, WindowTree)>,
+    pub(super) lock_trees: Vec<LockTree>,
 }
 
 impl Scope {

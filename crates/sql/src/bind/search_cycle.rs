@@ -17,6 +17,7 @@ use super::scope::{Name, fold};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Node};
 use crate::parse::search_cycle::{Cycle, Search, SearchCycle};
+use crate::tree::{CycleTree, SearchTree};
 use sqlparser::ast::{self, Ident, SelectItem, SetExpr, TableFactor};
 use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
 
@@ -42,6 +43,25 @@ struct CycleColumns {
     on: Expr,
     off: Expr,
     position: u32,
+}
+
+impl Growth {
+    /// The clauses over the query's columns, to be told.
+    pub(super) fn trees(&self, names: &[Name]) -> (Option<SearchTree>, Option<CycleTree>) {
+        let listed = |places: &[usize]| places.iter().filter_map(|p| names.get(*p)).map(|n| n.name.clone()).collect();
+        let search = self.search.as_ref().map(|search| SearchTree {
+            is_depth_first: search.is_depth_first,
+            columns: listed(&search.by),
+            sequence: search.name.clone(),
+        });
+        let cycle = self.cycle.as_ref().map(|cycle| CycleTree {
+            columns: listed(&cycle.of),
+            mark: cycle.mark.clone(),
+            values: (cycle.on.clone(), cycle.off.clone()),
+            path: cycle.path.clone(),
+        });
+        (search, cycle)
+    }
 }
 
 fn wrong(code: SqlState, message: String, position: u32) -> SqlError {

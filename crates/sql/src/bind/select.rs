@@ -8,6 +8,7 @@ use super::from::conjuncts;
 use super::locking;
 use super::output_name::output_name;
 use super::query::{BoundQuery, Tail};
+use super::record::SelectParts;
 use super::rules::with_rule_rows;
 use super::scope::{Clause, Item, Name, Scope, fold};
 use super::set_returning::expanded;
@@ -15,6 +16,7 @@ use super::window::{has_windows, windowed};
 use super::{Binder, group, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Node, SortKey};
+use crate::tree::DistinctTree;
 use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind as Qualified, Spanned};
 use types::{Result, SqlError, SqlState};
 
@@ -33,6 +35,16 @@ enum Distinct {
     No,
     All,
     On(Vec<ColumnId>),
+}
+
+impl Distinct {
+    fn tree(&self) -> DistinctTree {
+        match self {
+            Distinct::No => DistinctTree::No,
+            Distinct::All => DistinctTree::All,
+            Distinct::On(columns) => DistinctTree::On(columns.clone()),
+        }
+    }
 }
 
 impl Binder<'_> {
@@ -76,6 +88,15 @@ impl Binder<'_> {
         self.scope()?.clause = Clause::Select;
         self.check_named_windows()?;
         self.check_locking(&tail, select, groups.is_written)?;
+        let tree = self.select_tree(&SelectParts {
+            names: &outputs.names,
+            exprs: &outputs.exprs,
+            distinct: distinct.tree(),
+            filter: &predicate,
+            groups: &groups,
+            having: having.as_ref(),
+            keys: &keys,
+        })?;
         if !predicate.is_empty() {
             node = Node::Filter { input: Box::new(node), predicate };
         }
@@ -93,7 +114,9 @@ impl Binder<'_> {
         node = expanded(windowed(node, windows), &set_calls);
         node = self.finished(node, &outputs, distinct, keys)?;
         let node = self.limited(node, &tail)?;
-        Ok(BoundQuery::new(node, outputs.names, outputs.positions))
+        let mut bound = BoundQuery { tree, ..BoundQuery::new(node, outputs.names, outputs.positions) };
+        bound.tell_limit(&tail);
+        Ok(bound)
     }
 
     /// The select list over the rows, DISTINCT and ORDER BY. Rows that are to be locked are ordered and locked before anything

@@ -7,6 +7,7 @@ use super::scope::Scope;
 use super::{Binder, group, volatility};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Node};
+use crate::tree::Made;
 use types::builtin::Volatility;
 use types::{Result, SqlError};
 
@@ -47,6 +48,7 @@ impl Binder<'_> {
                 self.records.push((output, fields));
             }
         }
+        self.record_made(output, || Made::Set(call.clone()));
         self.scope()?.set_calls.push(SetCall { output, call, level });
         Ok(Expr { position, ..Expr::column(output, ty) })
     }

@@ -19,15 +19,15 @@ use super::function_result::Shape;
 use super::query::BoundQuery;
 use super::scope::{Clause, Name};
 use super::{Binder, unsupported, volatility, walk};
-use crate::Statement;
 use crate::expr::{CallForm, Expr, ExprKind, Inlined};
 use crate::logical::{ColumnId, JoinKind, Node, Query, Subquery, SubqueryKind};
 use crate::parse::{self, Lines};
 use crate::plan::columns;
+use crate::{BindContext, Statement};
 use catalog::{Function, FunctionBody};
 use sqlparser::ast;
 use types::builtin::Volatility;
-use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
+use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
 
 /// Functions inside of functions' bodies.
 const EXPANSIONS_MAX: usize = 40;
@@ -59,6 +59,9 @@ impl Binder<'_> {
         }
         if self.is_checked(&call.function) {
             return Ok(Expr::new(ExprKind::Const(Datum::Null), call.result, call.position));
+        }
+        if self.is_recording() {
+            return self.recorded_value(&call);
         }
         if call.function.returns_set {
             return self.user_set(call);
@@ -103,7 +106,7 @@ impl Binder<'_> {
             false => with_arguments(&call.function, Body { query: first_row(body.query), ..body }),
         };
         let correlated = columns::free(&plan).into_iter().collect();
-        let subquery = Subquery { kind, plan, output, correlated };
+        let subquery = Subquery { kind, plan, output, correlated, tree: None };
         let value = Expr::new(ExprKind::Subquery(Box::new(subquery)), ty, call.position);
         Ok(if is_void { void_of(value, call.position) } else { value })
     }
@@ -149,7 +152,7 @@ impl Binder<'_> {
             oid::RECORD => SqlType::new(oid::RECORD_ARRAY),
             _ => self.array_of(element, call.position)?,
         };
-        let subquery = Subquery { kind: SubqueryKind::Array, plan, output, correlated };
+        let subquery = Subquery { kind: SubqueryKind::Array, plan, output, correlated, tree: None };
         let array = Expr::new(ExprKind::Subquery(Box::new(subquery)), array, call.position);
         let unnest = self.function("unnest", &[oid::ANYARRAY], call.position)?;
         let args = vec![array];
@@ -178,14 +181,18 @@ impl Binder<'_> {
             _ => item.to_owned(),
         };
         let is_value = matches!(shape, Shape::Value(_) | Shape::Void);
-        if is_value && !call.function.returns_set {
+        if is_value && !call.function.returns_set && !self.is_recording() {
             let expr = self.user_value(call)?;
             let (id, ty) = (self.new_column(&column_name, expr.ty, 0, 0), expr.ty);
             let node = Node::Project { input: Box::new(Node::OneRow), exprs: vec![(id, expr)] };
             return Ok((node, vec![Name { name: column_name, id, ty }]));
         }
-        if self.is_checked(&call.function) {
-            return Ok(self.checked_rows(&shape));
+        if self.is_checked(&call.function) || self.is_recording() {
+            let (node, mut names) = self.checked_rows(&shape);
+            if is_value {
+                names.iter_mut().for_each(|n| n.name.clone_from(&column_name));
+            }
+            return Ok((node, names));
         }
         let body = self.function_body(&call)?;
         let mut names = body.query.columns.clone();
@@ -247,10 +254,8 @@ impl Binder<'_> {
         if function.security_definer {
             context.role = function.owner;
         }
-        if let FunctionBody::Return { search_path, .. } = &function.body {
-            let path = search_path.iter();
-            context.search_path =
-                path.filter_map(|s| context.catalog.schema_by_name(context.database, s).map(|s| s.id)).collect();
+        if let Some(path) = search_path_of(&context, &function.body) {
+            context.search_path = path;
         }
         self.expanding.push(function.id);
         let query = self.inside(&context, Lines::default(), |inner| inner.function_query(function, scope, &shape));
@@ -318,6 +323,15 @@ pub(super) fn body_alone(expr: &mut Expr) {
     expr.children_mut().into_iter().for_each(body_alone);
 }
 
+/// Where names in a body are looked up that was bound when the function was made.
+pub(super) fn search_path_of(context: &BindContext, body: &FunctionBody) -> Option<Vec<Oid>> {
+    let path = match body {
+        FunctionBody::Text(_) | FunctionBody::Aggregate(_) => return None,
+        FunctionBody::Return { search_path, .. } | FunctionBody::Atomic { search_path, .. } => search_path.iter(),
+    };
+    Some(path.filter_map(|s| context.catalog.schema_by_name(context.database, s).map(|s| s.id)).collect())
+}
+
 /// The body as statements.
 pub(super) fn source(body: &FunctionBody) -> String {
     match body {
@@ -325,6 +339,7 @@ pub(super) fn source(body: &FunctionBody) -> String {
         FunctionBody::Return { expression, .. } => format!("SELECT {expression}"),
         // Never asked for.
         FunctionBody::Aggregate(_) => String::new(),
+        FunctionBody::Atomic { query, .. } => query.clone(),
     }
 }
 

@@ -29,7 +29,8 @@ impl Binder<'_> {
         let bound = bound?;
         let types = bound.columns.iter().map(|c| c.ty).collect();
         let output = bound.columns.iter().map(|c| c.id).collect();
-        Ok((Subquery { kind, plan: bound.node, output, correlated: bound.correlated }, types))
+        let tree = bound.tree.map(|tree| std::sync::Arc::new(*tree));
+        Ok((Subquery { kind, plan: bound.node, output, correlated: bound.correlated, tree }, types))
     }
 
     pub(super) fn exists(&mut self, query: &ast::Query, position: u32) -> Result<Expr> {

@@ -14,6 +14,7 @@ use crate::logical::{
     Frame, FrameBound, FrameExclusion, FrameUnits, Node, SortKey, WindowCall, WindowFunction, WindowSpec,
 };
 use crate::parse::forms;
+use crate::tree::{Made, Over, WindowTree};
 use sqlparser::ast::{self, NamedWindowExpr, Spanned, WindowFrameBound, WindowFrameUnits, WindowType};
 use types::builtin::{self, CastContext, Proc, ProcKind};
 use types::{Result, SqlError, SqlState, SqlType, oid};
@@ -96,6 +97,8 @@ struct Definition {
     partition_by: Vec<Expr>,
     order_by: Vec<SortKey>,
     frame: Option<Frame>,
+    /// Under a record: what it says itself.
+    tree: WindowTree,
 }
 
 impl Binder<'_> {
@@ -152,9 +155,10 @@ impl Binder<'_> {
             return Err(SqlError::unsupported(message).at(position));
         }
         self.check_window_place(&parts.args, position)?;
-        let window = self.window_of(over)?;
+        let (window, over) = self.window_of(over)?;
         let output = self.new_column(name, ty, 0, 0);
         let call = WindowCall { function, args: parts.args, filter: parts.filter, output, ty };
+        self.record_made(output, || Made::Window(call.clone(), over));
         let scope = self.scope()?;
         match scope.windows.iter_mut().find(|w| w.is_like(&window)) {
             Some(known) => known.calls.push(call),
@@ -190,15 +194,12 @@ impl Binder<'_> {
         Err(windowing(format!("window functions are not allowed in {}", scope.clause.window_place())).at(position))
     }
 
-    fn window_of(&mut self, over: &WindowType) -> Result<BoundWindow> {
-        let definition = match over {
-            WindowType::NamedWindow(name) => {
-                let named = self.named_window(name, usize::MAX)?;
-                Definition { frame: named.frame, ..named }
-            }
-            WindowType::WindowSpec(spec) => self.window_definition(spec, usize::MAX)?,
+    fn window_of(&mut self, over: &WindowType) -> Result<(BoundWindow, Over)> {
+        let (definition, name) = match over {
+            WindowType::NamedWindow(name) => (self.named_window(name, usize::MAX)?, Some(fold(name))),
+            WindowType::WindowSpec(spec) => (self.window_definition(spec, usize::MAX)?, None),
         };
-        let Definition { partition_by, order_by, frame } = definition;
+        let Definition { partition_by, order_by, frame, tree } = definition;
         let frame = frame.unwrap_or(Frame {
             units: FrameUnits::Range,
             start: FrameBound::UnboundedPreceding,
@@ -206,7 +207,8 @@ impl Binder<'_> {
             exclusion: FrameExclusion::None,
             in_range: None,
         });
-        Ok(BoundWindow { partition_by, order_by, frame, calls: vec![] })
+        let over = name.map_or_else(|| Over::Window(tree), Over::Named);
+        Ok((BoundWindow { partition_by, order_by, frame, calls: vec![] }, over))
     }
 
     /// All windows of a WINDOW clause, used or not, must be right.
@@ -218,7 +220,8 @@ impl Binder<'_> {
                 let message = format!("window \"{name}\" is already defined");
                 return Err(windowing(message).at(self.at(window.0.span)));
             }
-            self.named_window(&window.0, number + 1)?;
+            let definition = self.named_window(&window.0, number + 1)?;
+            self.scope()?.window_trees.push((name, definition.tree));
         }
         Ok(())
     }
@@ -256,7 +259,10 @@ impl Binder<'_> {
         self.enter(Clause::WindowOrder);
         let order_by = self.window_order(&spec.order_by);
         self.enter(clause);
-        let mut definition = Definition { partition_by: partition_by?, order_by: order_by?, frame: None };
+        let mut definition =
+            Definition { partition_by: partition_by?, order_by: order_by?, frame: None, tree: WindowTree::default() };
+        let own = self.is_recording().then(|| (definition.partition_by.clone(), definition.order_by.clone()));
+        let base_name = base.as_ref().map(|(name, ..)| name.clone());
         if let Some((name, base, at)) = base {
             definition = on_top(&name, base, definition, spec).map_err(|e| e.at(at))?;
         }
@@ -264,6 +270,11 @@ impl Binder<'_> {
             definition.frame = Some(self.frame(frame, exclusion, &definition, place)?);
         } else if exclusion != FrameExclusion::None {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at or near \"EXCLUDE\""));
+        }
+        if let Some((partition_by, order_by)) = own {
+            let is_between = spec.window_frame.as_ref().is_some_and(|f| f.end_bound.is_some());
+            let frame = definition.frame.clone().map(|frame| (frame, is_between));
+            definition.tree = WindowTree { base: base_name, partition_by, order_by, frame };
         }
         Ok(definition)
     }
@@ -431,7 +442,7 @@ fn on_top(name: &str, base: Definition, own: Definition, spec: &ast::WindowSpec)
         return Err(if is_bare { error.hint("Omit the parentheses in this OVER clause.") } else { error });
     }
     let order_by = if base.order_by.is_empty() { own.order_by } else { base.order_by };
-    Ok(Definition { partition_by: base.partition_by, order_by, frame: None })
+    Ok(Definition { partition_by: base.partition_by, order_by, frame: None, tree: WindowTree::default() })
 }
 
 fn check_bounds(start: &WindowFrameBound, end: &WindowFrameBound) -> Result<()> {

@@ -13,6 +13,7 @@ use super::{Binder, locking, unsupported};
 use crate::logical::{ColumnId, Cte, CteId, Node};
 use crate::parse::search_cycle::{self, SearchCycle};
 use crate::plan::columns;
+use crate::tree::{Body, CycleTree, SearchTree, Source, WithTree};
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias};
 use std::sync::Arc;
 use types::{Result, SqlError, SqlState, SqlType, oid, typename};
@@ -38,6 +39,9 @@ pub(super) struct WithQuery {
     in_view: usize,
     growth: Option<Arc<SearchCycle>>,
     state: State,
+    /// Under a record: its SEARCH and CYCLE, and then all of it.
+    grown: (Option<SearchTree>, Option<CycleTree>),
+    tree: Option<Box<WithTree>>,
 }
 
 #[derive(Clone)]
@@ -149,6 +153,8 @@ impl Binder<'_> {
             in_view,
             growth,
             state: State::Unbound,
+            grown: (None, None),
+            tree: None,
         });
     }
 
@@ -195,7 +201,12 @@ impl Binder<'_> {
         self.binding.push(index);
         let bound = self.body_of(index);
         self.binding.pop();
-        let bound = bound?;
+        let mut bound = bound?;
+        if let Some(tree) = bound.tree.take() {
+            let entry = self.entry(index)?;
+            let grown = std::mem::take(&mut entry.grown);
+            entry.tree = Some(Box::new(Self::with_tree(&name, &syntax, *tree, grown)));
+        }
         let columns = self.with_columns(&name, bound.columns, &syntax.alias, position)?;
         let is_in_place = !columns::free(&bound.node).is_empty() || self.reads_working_table(&bound.node);
         let state = match is_in_place {
@@ -225,6 +236,11 @@ impl Binder<'_> {
         };
         self.entry(index)?.state = state;
         Ok(())
+    }
+
+    /// The trees of the queries in view from `start` on.
+    pub(super) fn with_trees(&mut self, start: usize) -> Vec<WithTree> {
+        self.with_queries.iter_mut().skip(start).filter_map(|q| q.tree.take()).map(|tree| *tree).collect()
     }
 
     /// Whether each working table was read so far. A text that is bound again reads it anew, which is no second reference.
@@ -307,9 +323,13 @@ impl Binder<'_> {
                 let all = matches!(set_quantifier, SetQuantifier::All);
                 let in_view = binder.with_queries.len();
                 binder.entry(index)?.state = State::Before;
-                let bound = binder
+                let mut bound = binder
                     .with(query.with.as_ref(), false)
                     .and_then(|()| binder.recursive_union(index, query, left, right, all));
+                if let Ok(BoundQuery { tree: Some(tree), .. }) = &mut bound {
+                    (tree.with, tree.is_recursive) =
+                        (binder.with_trees(in_view), query.with.as_ref().is_some_and(|w| w.recursive));
+                }
                 binder.with_queries.truncate(in_view);
                 bound
             }
@@ -341,6 +361,9 @@ impl Binder<'_> {
         let width = names.len();
         let clauses = self.entry(index)?.growth.clone();
         let growth = clauses.map(|clauses| self.growth(&clauses, [left, right], &names)).transpose()?;
+        if let Some(growth) = growth.as_ref().filter(|_| self.is_recording()) {
+            self.entry(index)?.grown = growth.trees(&names);
+        }
         let added = growth.as_ref().map_or(vec![], |growth| self.grown_names(growth));
         names.extend(added.iter().cloned());
         let unlisted = added.len();
@@ -366,6 +389,7 @@ impl Binder<'_> {
         let name = self.entry(index)?.name.clone();
         let own = step.columns.len().saturating_sub(unlisted);
         let behind: Vec<Name> = step.columns.drain(own..).collect();
+        step.without_targets(own);
         let types = self.union_types("UNION", &base, &step)?;
         if !all && types.iter().any(|ty| !is_hashable(ty.oid)) {
             return Err(SqlError::unsupported("could not implement recursive UNION")
@@ -384,6 +408,13 @@ impl Binder<'_> {
             step.columns.extend(behind);
             step = self.grow_step(growth, step, width)?;
         }
+        let tree = match (base.tree.take(), step.tree.take()) {
+            (Some(left), Some(right)) => {
+                let operation = crate::logical::SetOperation::Union;
+                self.tree_of(|| Body::SetOperation { operation, all, left, right }, &names)
+            }
+            _ => None,
+        };
         let ids = |names: &[Name]| names.iter().map(|n| n.id).collect::<Vec<_>>();
         let node = Node::RecursiveUnion {
             cte,
@@ -394,7 +425,7 @@ impl Binder<'_> {
             base: Box::new(base.node),
             step: Box::new(step.node),
         };
-        Ok(BoundQuery::new(node, names, base.positions))
+        Ok(BoundQuery { tree, ..BoundQuery::new(node, names, base.positions) })
     }
 
     /// ORDER BY and its like have no meaning for rows that are still to grow.
@@ -430,6 +461,7 @@ impl Binder<'_> {
         let name = alias.map_or_else(|| entry.name.clone(), |a| fold(&a.name));
         let locks = self.locks_of(&name)?;
         locking::refuse(&locks, "a WITH query")?;
+        self.record_source(|| Source::With(entry.name.clone()));
         match entry.state.clone() {
             State::Unbound => Err(SqlError::internal("a WITH query was bound")),
             State::Plain => {
@@ -488,6 +520,8 @@ impl Binder<'_> {
         self.binding.push(index);
         let bound = self.body_of(index);
         self.binding.pop();
+        // What was recorded of the text inside is not of this item.
+        self.record_source(|| Source::With(entry.name.clone()));
         self.readings(Some(&before));
         self.entry(index)?.state = entry.state.clone();
         if let State::InPlace { uses, .. } = &mut self.entry(index)?.state {

@@ -50,6 +50,8 @@ pub enum BodyDefinition {
     /// AS 'file', 'symbol'.
     Symbols,
     Return(SqlText),
+    /// BEGIN ATOMIC … END of one query.
+    Atomic(SqlText),
 }
 
 #[derive(Clone, Debug)]

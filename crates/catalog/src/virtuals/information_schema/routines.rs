@@ -70,7 +70,7 @@ impl<'a> Routine<'a> {
             is_sql: true,
             source: match &f.body {
                 FunctionBody::Text(text) => Some(text),
-                FunctionBody::Return { .. } | FunctionBody::Aggregate(_) => None,
+                FunctionBody::Return { .. } | FunctionBody::Atomic { .. } | FunctionBody::Aggregate(_) => None,
             },
             is_immutable: f.volatility == FunctionVolatility::Immutable,
             strict: f.strict,

@@ -1,7 +1,7 @@
 //! Tables, views, their columns and the types of these.
 
+use super::super::Scan;
 use super::super::row::row;
-use super::super::{Scan, listings};
 use super::type_facts::{self, Facts};
 use super::{Viewer, nulls, yes_or_no};
 use crate::descriptor::*;
@@ -90,7 +90,7 @@ pub(super) fn views(scan: &mut Scan<'_>) {
         if !is_view(r) || !viewer.sees(r, privilege::ALL_TABLE, privilege::ALL_COLUMN) {
             continue;
         }
-        let definition = viewer.is(r.owner).then(|| listings::definitions(scan).view(r.id)).flatten();
+        let definition = viewer.is(r.owner).then(|| (scan.context.view)(r)).flatten();
         let check = r.view.as_ref().and_then(|v| v.check_option.as_deref());
         let abilities = abilities(scan, r);
         scan.push(row![

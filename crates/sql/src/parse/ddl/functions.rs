@@ -149,8 +149,11 @@ impl Cursor<'_, '_> {
             set(&mut create.body, BodyDefinition::Return(self.expression()?), position)?;
             self.expect_end()?;
         } else if self.accept(&["begin", "atomic"]) {
-            self.skip_atomic()?;
-            return Ok(Some("a function body of BEGIN ATOMIC"));
+            match self.atomic_query()? {
+                Some(query) => set(&mut create.body, BodyDefinition::Atomic(query), position)?,
+                None => return Ok(Some("a function body of BEGIN ATOMIC that is not one query")),
+            }
+            self.expect_end()?;
         } else if self.accept_word("set") {
             return Ok(Some("a function with SET"));
         } else if self.accept_word("transform") {
@@ -179,6 +182,19 @@ impl Cursor<'_, '_> {
             return Ok(BodyDefinition::Symbols);
         }
         Ok(BodyDefinition::Text(SqlText { text, position }))
+    }
+
+    /// The body of BEGIN ATOMIC, behind END; None where it is not one query.
+    fn atomic_query(&mut self) -> Result<Option<SqlText>> {
+        let is_query = ["select", "with", "values", "table"].iter().any(|word| self.peek(word));
+        if is_query || self.peek_token(&Token::LParen) {
+            let query = self.query()?;
+            if self.accept_token(&Token::SemiColon) && self.accept_word("end") {
+                return Ok(Some(query));
+            }
+        }
+        self.skip_atomic()?;
+        Ok(None)
     }
 
     /// Up to the END of BEGIN ATOMIC, over its semicolons.

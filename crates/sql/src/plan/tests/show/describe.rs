@@ -128,7 +128,7 @@ impl Describer<'_> {
 
     fn text(&self, expr: &Expr, inputs: &[String]) -> String {
         let names = Names { describer: self, inputs };
-        let deparser = Deparser { catalog: self.catalog, relation: None, shown: None, plan: Some(&names) };
+        let deparser = Deparser::new(self.catalog).of_plan(&names);
         deparser.expr(expr).unwrap_or_else(|_| "(expression)".to_owned())
     }
 
