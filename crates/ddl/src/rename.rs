@@ -80,7 +80,9 @@ pub(super) async fn retell_views(
     before: &Arc<Snapshot>,
     is_meant: impl Fn(&ViewDefinition) -> bool,
 ) -> Result<()> {
-    let views = before.relations().filter(|r| r.view.as_ref().is_some_and(&is_meant));
+    // Those of other databases mean other objects.
+    let is_here = |r: &Relation| before.schema(r.schema).is_some_and(|s| s.database == context.database);
+    let views = before.relations().filter(|r| r.view.as_ref().is_some_and(&is_meant) && is_here(r));
     let views: Vec<Arc<Relation>> = views.cloned().collect();
     for view in views {
         let after = context.snapshot();
