@@ -6,10 +6,13 @@
 //! - A1  Only the first read of a read-write block at SERIALIZABLE does so, while it holds and has read nothing: its snapshot can
 //!   still move, and no cycle of waits goes through it.
 //! - A2  It waits for `WAIT` at most and then reads as if nothing had been, and it passes no closed gate.
-//! - A3  A lock that the block has not made its own within `HOLD` goes back: who reads and then thinks must not keep writers waiting.
-//!   The span that the lock left stays, and is validated at the commit like any other (R9).
+//! - A3  A lock that the block has not made its own within `HOLD`, or by `HOLD_STATEMENTS` statements, goes back: who reads and then
+//!   thinks, or reads on, must not keep writers waiting. The span that the lock left stays, and is validated at the commit like any
+//!   other (R9).
+//! - A4  A guess that was wrong (the lock was not used by then, or by the commit) is not repeated until the row is met changed again.
 
 use crate::lock::{Purpose, Request};
+use crate::state::{Ahead, State};
 use crate::transaction::{Inner, Locked, Transaction};
 use crate::{Home, LockMode, RelationRef, Result, TxnError, WaitPolicy};
 use shard::locks::RowKey;
@@ -21,6 +24,8 @@ use std::time::Duration;
 const WAIT: Duration = Duration::from_millis(200);
 /// How long it is kept for a block that has not written or locked the row by itself.
 const HOLD: Duration = Duration::from_secs(1);
+/// How many statements it is kept for: reads of some rows, and then the write.
+const HOLD_STATEMENTS: u8 = 4;
 /// How long a row counts as contended after a block met it changed.
 const CONTENDED: Duration = Duration::from_secs(5);
 /// Rows that are remembered; the newer of two with one place stays.
@@ -53,6 +58,16 @@ impl Contended {
     pub fn note(&self, hash: u64, now: Duration) {
         self.place(hash).store(tagged(hash, millis(now)), Ordering::Relaxed);
         self.is_any.store(1, Ordering::Relaxed);
+    }
+
+    /// The guess was wrong.
+    pub fn forget(&self, hash: u64) {
+        let place = self.place(hash);
+        let found = place.load(Ordering::Relaxed);
+        if found == tagged(hash, found & ((1 << WHEN_BITS) - 1)) {
+            // Whoever noted another row meanwhile stays.
+            let _ = place.compare_exchange(found, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     fn contains(&self, hash: u64, now: Duration) -> bool {
@@ -118,19 +133,34 @@ impl Transaction {
         state.newest.is_none() && state.savepoints.is_empty() && state.parts.iter().all(is_new)
     }
 
+    /// A3. One more statement begins.
+    pub(crate) fn count_ahead(&self, state: &mut State) {
+        let Some(ahead) = &mut state.ahead else { return };
+        ahead.statements += 1;
+        if ahead.statements < HOLD_STATEMENTS {
+            return;
+        }
+        if let (Some(ahead), Some(shard)) = (state.ahead.take(), self.inner.gateway.shard(Home::Data)) {
+            self.inner.gateway.contended().forget(ahead.row.hash);
+            // Under the mutex: who asks for the lock now takes it anew.
+            shard.release(self.inner.owner, &ahead.row, None);
+        }
+    }
+
     /// A3. The lock goes, the span that it left stays.
     fn give_back_later(&self, row: RowKey) {
-        self.state().ahead = Some(row);
+        self.state().ahead = Some(Ahead { row, statements: 0 });
         let inner: Weak<Inner> = Arc::downgrade(&self.inner);
         let task = async move {
             host::clock::sleep(HOLD).await;
             let Some(inner) = inner.upgrade() else { return };
             let mut state = inner.state.lock();
-            if let (false, Some(row), Some(shard)) =
+            if let (false, Some(ahead), Some(shard)) =
                 (state.is_over, state.ahead.take(), inner.gateway.shard(Home::Data))
             {
+                inner.gateway.contended().forget(ahead.row.hash);
                 // Under the mutex: who asks for the lock now takes it anew.
-                shard.release(inner.owner, &row, None);
+                shard.release(inner.owner, &ahead.row, None);
             }
         };
         self.inner.gateway.spawn().spawn("lock ahead", Box::pin(task));

@@ -114,6 +114,9 @@ pub async fn commit(txn: Transaction) -> Result<Timestamp> {
         state.is_over = true;
         taken
     };
+    if let Some(ahead) = &state.ahead {
+        gateway.contended().forget(ahead.row.hash);
+    }
     drop(txn);
     let mut ending = Ending { gateway: gateway.clone(), owner: inner.owner, state };
     let answer = run(&mut ending, inner.options.isolation, inner.options.session).await;

@@ -182,7 +182,7 @@ impl Transaction {
             if state.is_over {
                 return Err(TxnError::Over);
             }
-            if state.ahead.as_ref() == Some(&row) {
+            if state.ahead.as_ref().is_some_and(|ahead| ahead.row == row) {
                 state.ahead = None; // the block's own from now on
             }
             let snapshot = state.newest.or(state.snapshot).ok_or(TxnError::Over)?;

@@ -178,6 +178,13 @@ impl Part {
     }
 }
 
+/// A row whose lock is held on the guess that it will be written.
+pub struct Ahead {
+    pub row: RowKey,
+    /// Statements begun since.
+    pub statements: u8,
+}
+
 pub struct Savepoint {
     pub id: u32,
     pub writes: [usize; 3],
@@ -205,7 +212,7 @@ pub struct State {
     pub next_savepoint: u32,
     pub fences: Vec<SchemaVersion>,
     /// The row that was locked ahead of its read, as long as the transaction has not asked for its lock by itself.
-    pub ahead: Option<RowKey>,
+    pub ahead: Option<Ahead>,
     pub deadline: Option<Duration>,
     pub lock_timeout: Option<Duration>,
     pub cancel: CancelFlag,

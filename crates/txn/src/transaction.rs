@@ -116,6 +116,7 @@ impl Transaction {
                 return Err(TxnError::Over);
             }
             state.command = next_command(state.command)?;
+            self.count_ahead(&mut state);
             match state.snapshot {
                 Some(snapshot)
                     if inner.options.isolation != Isolation::ReadCommitted || inner.options.as_of.is_some() =>

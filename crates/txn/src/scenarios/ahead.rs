@@ -57,6 +57,24 @@ async fn who_reads_and_thinks_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn who_reads_on_keeps_nobody_waiting_and_is_not_guessed_at_again() {
+    let node = contended().await;
+    let reader = block(&node).await;
+    assert_eq!(get(&reader, "n").await.expect("locked ahead"), Some("2".into()));
+    let writer = node.serializable().await;
+    for statement in 2..=5 {
+        let refused = lock_as(&writer, "n", LockMode::NoKeyUpdate, WaitPolicy::NoWait).await;
+        assert!(refused.is_err(), "held before statement {statement}");
+        reader.begin_statement().await.expect("begins");
+        assert_eq!(get(&reader, "other").await.expect("read"), Some("1".into()));
+    }
+    lock_as(&writer, "n", LockMode::NoKeyUpdate, WaitPolicy::NoWait).await.expect("given back");
+    let next = block(&node).await;
+    let mut reads = pin!(get(&next, "n"));
+    assert_eq!(poll(reads.as_mut()).expect("does not wait").expect("read"), Some("2".into()));
+}
+
+#[tokio::test]
 async fn a_lock_that_the_block_has_asked_for_stays() {
     let node = contended().await;
     let owner = block(&node).await;
