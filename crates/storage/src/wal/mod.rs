@@ -8,8 +8,8 @@
 //!
 //! Owns the folder `log`. Files of 64 MB are zeroed ahead and recycled, so that a sync writes data alone. A record
 //! (`record`) is an entry, a truncation, a purge or a small state of a group (its vote, …); one that does not fit
-//! into what is left of a file goes on in the next. Every file begins with all groups' states, so that older files
-//! are needed for entries alone.
+//! into what is left of a file goes on in the next. Every file begins with all groups' states, and the first write after a
+//! start has them again (a crash may have cut off a file's first write), so that older files are needed for entries alone.
 //!
 //! I1  `append` returns, or a `submit`'s callback is called with `Ok`, when the records are on disk.
 //! I2  Recovery gives back every record of I1 and, of what was being written, a prefix; never a hole.

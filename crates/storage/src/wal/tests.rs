@@ -226,6 +226,58 @@ fn purged_files_are_used_again_and_states_outlive_them() {
     assert!(kept.first().is_some_and(|first| *first <= 380) && kept.last() == Some(&399));
 }
 
+/// The states stand at a file's beginning. Where its first write was cut off, and the log goes on in it, they must not go with
+/// the older file.
+#[test]
+fn states_outlive_a_cut_in_the_first_write_of_a_file() {
+    let disk = Arc::new(Disk::default());
+    let (wal, _) = open(&disk);
+    let vote = Body::State { number: 0, payload: "v".into() };
+    wal.append(&[LogRecord { group: 1, index: 0, term: 0, body: vote }]).unwrap();
+    let mut index = 0;
+    let second = PathBuf::from("log/00000000000000000002.log");
+    while !disk.files.lock().contains_key(&second) {
+        wal.append(&[entry(1, index, 500)]).unwrap();
+        index += 1;
+    }
+    drop(wal);
+    // No sector of the second file's first write has outlived the cut.
+    let content = disk.files.lock()[&second].clone();
+    *content.lock() = Content { durable: vec![0; FILE_BYTES as usize], current: vec![0; FILE_BYTES as usize] };
+    let (wal, found) = open(&disk);
+    let next = indexes(&found, 1).last().map_or(0, |last| last + 1);
+    assert!((1..index).contains(&next), "what the second file had is gone, and nothing else");
+    wal.append(&[entry(1, next, 100)]).unwrap();
+    wal.purge(1, next, 1).unwrap();
+    assert!(!disk.files.lock().contains_key(Path::new("log/00000000000000000001.log")), "the older file is dropped");
+    wal.append(&[entry(1, next + 1, 100)]).unwrap();
+    let (_, found) = open(&disk);
+    assert_eq!(found[&1].states[0].as_deref(), Some(&b"v"[..]));
+    assert_eq!(indexes(&found, 1), [next + 1]);
+}
+
+/// A sound record behind what a crash cut off: when the log has grown up to it again, it must not be read.
+#[test]
+fn remains_of_a_torn_write_are_never_records_again() {
+    let disk = Arc::new(Disk::default());
+    let (wal, _) = open(&disk);
+    wal.append(&[entry(1, 0, 100)]).unwrap();
+    // The second record of the write begins with a sector of its own, and that one is kept.
+    let size = 2 * SECTOR - record::size_of(100) - record::HEADER;
+    *disk.fails.lock() = Some((disk.calls.load(Ordering::SeqCst) + 1, libc::EIO));
+    assert!(wal.append(&[entry(1, 1, size), entry(1, 2, 600)]).is_err());
+    let mut sectors = 0;
+    let disk = disk.crash(|| {
+        sectors += 1;
+        sectors > 2
+    });
+    let (wal, found) = open(&disk);
+    assert_eq!(indexes(&found, 1), [0]);
+    wal.append(&[entry(1, 1, size)]).unwrap();
+    let (_, found) = open(&disk.crash(|| true));
+    assert_eq!(indexes(&found, 1), [0, 1]);
+}
+
 /// `traps.md`: torn_tail_or_bit_rot.
 #[test]
 fn torn_tail_or_bit_rot() {
@@ -322,6 +374,8 @@ fn the_log_thread_answers_in_order_and_appends_overtake_nothing() {
 enum Step {
     Append(Vec<(u8, u16)>),
     Truncate(u8),
+    /// A small state of the first group, and of the second.
+    State(u8, u16),
     Purge,
 }
 
@@ -330,6 +384,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => prop::collection::vec((0..2_u8, size), 1..5).prop_map(Step::Append),
         1 => (0..4_u8).prop_map(Step::Truncate),
+        1 => (0..2_u8, 0..600_u16).prop_map(|(group, size)| Step::State(group, size)),
         1 => Just(Step::Purge),
     ];
     prop::collection::vec(step, 1..30)
@@ -341,6 +396,7 @@ struct Model {
     entries: BTreeMap<u64, LogRecord>,
     next: u64,
     purged: u64,
+    state: Option<Bytes>,
 }
 
 fn records(step: &Step, models: &mut BTreeMap<u64, Model>) -> Vec<LogRecord> {
@@ -366,10 +422,19 @@ fn records(step: &Step, models: &mut BTreeMap<u64, Model>) -> Vec<LogRecord> {
                 records.push(LogRecord { group: *group, index: keep + 1, term: 0, body: Body::Truncate });
             }
         }
+        Step::State(group, size) => {
+            let model = models.entry(u64::from(*group)).or_default();
+            let payload = Bytes::from(vec![*group + 1; usize::from(*size)]);
+            model.state = Some(payload.clone());
+            let body = Body::State { number: STATE, payload };
+            records.push(LogRecord { group: u64::from(*group), index: 0, term: 0, body });
+        }
         Step::Purge => {}
     }
     records
 }
+
+const STATE: u8 = 1;
 
 fn check_found(found: &BTreeMap<u64, GroupLog>, states: &[BTreeMap<u64, Model>]) -> Result<usize, String> {
     // The log is as it was after some record of the last batch, or after an earlier sync and all that.
@@ -391,9 +456,11 @@ fn check_found(found: &BTreeMap<u64, GroupLog>, states: &[BTreeMap<u64, Model>])
             let purged_next = if model.purged > 0 { model.purged + 1 } else { 0 };
             let has_all =
                 first <= purged_next.max(model.entries.keys().next().copied().unwrap_or(0)) || model.entries.is_empty();
-            has_all && got.get(id).cloned().unwrap_or_default() == expected
+            let state = found.get(id).and_then(|log| log.states[usize::from(STATE)].clone());
+            has_all && state == model.state && got.get(id).cloned().unwrap_or_default() == expected
         });
-        let knows_all = got.iter().all(|(id, entries)| entries.is_empty() || state.contains_key(id));
+        let is_empty = |log: &GroupLog| log.entries.is_empty() && log.states[usize::from(STATE)].is_none();
+        let knows_all = found.iter().all(|(id, log)| is_empty(log) || state.contains_key(id));
         if is_this && knows_all {
             return Ok(place);
         }
@@ -451,7 +518,8 @@ fn run_life(steps: &[Step], crash_at: u64, seed: u64) -> Result<(), String> {
                         model.entries.retain(|index, _| *index < record.index);
                         model.next = record.index;
                     }
-                    _ => {
+                    Body::State { payload, .. } => model.state = Some(payload.clone()),
+                    Body::Entry { .. } => {
                         model.entries.insert(record.index, record.clone());
                         model.next = record.index + 1;
                     }

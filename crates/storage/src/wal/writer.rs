@@ -113,6 +113,9 @@ struct Writer {
     spares: Vec<u64>,
     spare_next: u64,
     groups: BTreeMap<u64, Group>,
+    /// The states at the beginning of the current file may have been lost with a write that a crash cut off: they are written
+    /// again with the first records, or they would go with the older files.
+    owes_states: bool,
     /// Encoded, to be written at `offset`.
     buffer: Vec<u8>,
 }
@@ -430,7 +433,7 @@ impl Writer {
             let groups = BTreeMap::new();
             let buffer = Vec::new();
             return Ok((
-                Writer { file, offset: 0, synced, files, spares, spare_next, groups, buffer },
+                Writer { file, offset: 0, synced, files, spares, spare_next, groups, owes_states: false, buffer },
                 BTreeMap::new(),
             ));
         };
@@ -457,12 +460,14 @@ impl Writer {
             spare_next,
             groups: found.groups.iter().map(|(id, group)| (*id, state(group))).collect(),
             files: found.files.into(),
+            owes_states: true,
             buffer: Vec::new(),
         };
         Ok((writer, found.groups))
     }
 
     fn make_room(&mut self, folder: &Folder, size: u64) -> Result<()> {
+        let size = size + if self.owes_states { self.checkpoint_size() } else { 0 };
         let here = folder.file_bytes - self.offset;
         self.file.zero_to(folder.file_bytes.min(self.offset + size))?;
         if size <= here {
@@ -491,6 +496,7 @@ impl Writer {
 
     /// There is room (`make_room`). Written and synced on return.
     fn write(&mut self, folder: &Folder, batches: &[&[LogRecord]]) -> Result<()> {
+        self.pay_states(folder)?;
         for record in batches.iter().flat_map(|records| records.iter()) {
             self.put(folder, record)?;
         }
@@ -613,6 +619,7 @@ impl Writer {
     }
 
     fn put_states(&mut self) {
+        self.owes_states = false;
         let (file, synced) = (self.file.number, self.synced);
         for (id, group) in &self.groups {
             let header =
@@ -629,11 +636,23 @@ impl Writer {
         }
     }
 
+    fn pay_states(&mut self, folder: &Folder) -> Result<()> {
+        if !self.owes_states {
+            return Ok(());
+        }
+        if self.checkpoint_size() > self.room(folder) as u64 {
+            return self.next_file(folder);
+        }
+        self.put_states();
+        Ok(())
+    }
+
     fn purge_records(&self) -> Vec<(u64, u64, u64)> {
         self.groups.iter().filter_map(|(id, group)| group.purged.map(|(index, term)| (*id, index, term))).collect()
     }
 
     fn write_purges(&mut self, folder: &Folder, purges: &[(u64, u64, u64)]) -> Result<()> {
+        self.pay_states(folder)?;
         for (group, index, term) in purges.iter().copied() {
             let record = LogRecord { group, index, term, body: Body::Truncate };
             let header = self.header(&record, record::KIND_PURGE, 0);
