@@ -6,7 +6,7 @@ use crate::Snapshot;
 use crate::descriptor::*;
 use txn::{Gateway, StorageId, Timestamp};
 use types::datetime::Interval;
-use types::{Datum, FormatSettings, SqlError, SqlState, SqlType, io, oid};
+use types::{Datum, FormatSettings, Oid, SqlError, SqlState, SqlType, io, oid};
 
 const OPTION: &str = "history";
 /// Longest history, in days: timestamps of a century ago are still told apart.
@@ -59,11 +59,16 @@ pub(crate) fn follow(gateway: &Gateway, before: &Snapshot, after: &Snapshot, key
     keep(gateway, after, relation, micros);
 }
 
-/// All that the catalog asks for, when it is first read.
-pub(crate) fn follow_all(gateway: &Gateway, snapshot: &Snapshot) {
+/// All that the catalog asks for, when it is first read; `replaced`: relations whose rows began anew, and when.
+pub(crate) fn follow_all(gateway: &Gateway, snapshot: &Snapshot, replaced: &[(Oid, Timestamp)]) {
     for relation in snapshot.relations().filter(|r| r.has_rows()) {
         if let Some(micros) = of(relation) {
             keep(gateway, snapshot, relation, micros);
+        }
+    }
+    for (id, ts) in replaced {
+        if let Some(relation) = snapshot.relation(*id) {
+            gateway.note_replaced(StorageId(relation.storage), *ts);
         }
     }
 }

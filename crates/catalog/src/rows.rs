@@ -4,6 +4,7 @@
 //! StorageId(1)  descriptors and names; the node's cache follows its commits
 //!   key   [kind u8][id u32 be]                       value [02][postcard of Object]
 //!   key   [20][name space u8][scope u32 be][name]    value [02][id u32 be]
+//!   key   [21][relation id u32 be]                   value [02]; its timestamp is when the relation got its present storage
 //! StorageId(2)  counters, changed by commits of their own
 //!   key   [00]                                       value [01][next oid u32 be]
 //!   key   [01][storage id u32 be]                    value [01][last i64 be][called u8][epoch u64 be]
@@ -25,6 +26,7 @@ pub const COUNTERS: StorageId = StorageId(2);
 /// 2: users' types (decision 0006). Clusters of format 1 were never released.
 const FORMAT: u8 = 2;
 const NAME_TAG: u8 = 0x20;
+const REPLACED_TAG: u8 = 0x21;
 
 /// How a transaction addresses the two system relations: they are never changed by DDL.
 pub const DESCRIPTOR_ROWS: RelationRef =
@@ -63,6 +65,24 @@ pub fn name_key(space: NameSpace, scope: Oid, name: &str) -> Vec<u8> {
     bytes.extend_from_slice(&scope.to_be_bytes());
     bytes.extend_from_slice(name.as_bytes());
     bytes
+}
+
+/// Of the row that is written when a relation's rows go to other storage (TRUNCATE, a rewrite): nothing in there is older than
+/// that commit, and what was before can not be read.
+pub fn replaced_key(relation: Oid) -> Vec<u8> {
+    let mut bytes = vec![REPLACED_TAG];
+    bytes.extend_from_slice(&relation.to_be_bytes());
+    bytes
+}
+
+/// The relation of such a key.
+pub fn parse_replaced_key(key: &[u8]) -> Option<Oid> {
+    let [REPLACED_TAG, id @ ..] = key else { return None };
+    Some(u32::from_be_bytes(id.try_into().ok()?))
+}
+
+pub fn replaced_value() -> Vec<u8> {
+    vec![FORMAT]
 }
 
 pub fn sequence_key(storage: u32) -> Vec<u8> {

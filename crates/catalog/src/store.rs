@@ -65,9 +65,9 @@ impl Catalog {
                 catalog.follow(ts, mutations);
             }
         }));
-        let (snapshot, read_at) = catalog.read_all().await?;
+        let (snapshot, replaced, read_at) = catalog.read_all().await?;
         let mut follower = catalog.follower.lock();
-        crate::retention::follow_all(&catalog.gateway, &snapshot);
+        crate::retention::follow_all(&catalog.gateway, &snapshot, &replaced);
         catalog.current.store(Arc::new(snapshot));
         for (ts, mutations) in std::mem::take(&mut follower.backlog) {
             if ts > read_at {
@@ -79,15 +79,16 @@ impl Catalog {
         Ok(catalog)
     }
 
-    async fn read_all(&self) -> Result<(Snapshot, Timestamp), SqlError> {
+    /// All objects, the relations whose rows began anew and when, and as of when that is.
+    async fn read_all(&self) -> Result<(Snapshot, Vec<(Oid, Timestamp)>, Timestamp), SqlError> {
         let txn = self.gateway.begin(TxnOptions { read_only: true, ..TxnOptions::default() });
         txn.begin_statement().await?;
-        let mut snapshot = Snapshot::with_builtins();
+        let (mut snapshot, mut replaced) = (Snapshot::with_builtins(), Vec::new());
         let mut scan = txn.scan(&rows::DESCRIPTOR_ROWS, Some(rows::SLOT), KeyRange::all(), Direction::Forward);
         let mut failed = Ok(());
         loop {
             let visited = scan
-                .next(LOAD_CHUNK, |key, value, ts| match load_row(&mut snapshot, key, value, ts) {
+                .next(LOAD_CHUNK, |key, value, ts| match load_row(&mut snapshot, &mut replaced, key, value, ts) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(error) => {
                         failed = Err(error);
@@ -104,7 +105,7 @@ impl Catalog {
         txn.rollback();
         snapshot.version = self.next_version();
         snapshot.as_of = read_at;
-        Ok((snapshot, read_at))
+        Ok((snapshot, replaced, read_at))
     }
 
     /// The meta shard has committed these rows.
@@ -229,7 +230,14 @@ impl Catalog {
     }
 }
 
-fn load_row(snapshot: &mut Snapshot, key: &[u8], value: &[u8], ts: Timestamp) -> Result<(), SqlError> {
+fn load_row(
+    snapshot: &mut Snapshot,
+    replaced: &mut Vec<(Oid, Timestamp)>,
+    key: &[u8],
+    value: &[u8],
+    ts: Timestamp,
+) -> Result<(), SqlError> {
+    replaced.extend(rows::parse_replaced_key(key).map(|relation| (relation, ts)));
     if rows::parse_object_key(key).is_none() {
         return Ok(());
     }

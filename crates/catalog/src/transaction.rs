@@ -249,6 +249,7 @@ impl TransactionCatalog {
             }
             txn.delete(relation, rows::SLOT, &rows::object_key(key))?;
             if let Object::Relation(old) = &old {
+                txn.delete(relation, rows::SLOT, &rows::replaced_key(old.id))?;
                 self.fences.push((old.id, old.schema_version + 1));
             }
         }
@@ -265,6 +266,15 @@ impl TransactionCatalog {
     /// Storage whose rows go when the transaction commits.
     pub fn drop_storage(&mut self, home: Home, storage: u32) {
         self.dropped.push((home, StorageId(storage)));
+    }
+
+    /// A relation's rows begin anew in other storage. That outlives the node: it must be told from a past without rows.
+    pub fn note_replaced(&self, txn: &Transaction, relation: &Relation) -> Result<(), SqlError> {
+        if relation.is_temporary {
+            return Ok(());
+        }
+        let row = rows::replaced_key(relation.id);
+        Ok(txn.put(&rows::DESCRIPTOR_ROWS, rows::SLOT, &row, &rows::replaced_value())?)
     }
 
     /// Storage that this transaction has made.

@@ -332,6 +332,7 @@ pub(super) async fn new_storage(context: &mut DdlContext<'_>, relation: &Relatio
     context.note_created_storage(home, storage);
     let current = context.relation(relation.id)?.storage;
     context.catalog.drop_storage(home, current);
+    context.catalog.note_replaced(context.txn, relation)?;
     for index in relation.indexes.clone() {
         let mut index = Index::clone(&*context.lock_index_by_id(index).await?);
         if index.is_primary {
