@@ -3,7 +3,7 @@
 //! ```text
 //! hyrax-data/
 //!   lock        held by the running process
-//!   identity    format, cluster, node: written once
+//!   identity    format, cluster, node, and a CRC-32 of these lines: written once
 //!   log/        the write-ahead log
 //!   meta/ data/ the segments
 //!   spill/      what statements put aside; emptied at start
@@ -31,6 +31,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
 const FIRST_SHARD: &str = "meta";
+const KEYS: &[&str] = &["format", "cluster", "node"];
+/// How the identity's last line begins.
+const SUM: &str = "sum = \"";
 /// What may lie in a folder that is still empty: the lock of an earlier attempt, a torn identity, and what file systems
 /// put at their root.
 const NOT_DATA: &[&str] = &[LOCK, "identity.part", "lost+found"];
@@ -181,13 +184,30 @@ pub fn show_cluster(id: &[u8; 16]) -> String {
 
 fn show(identity: &Identity) -> String {
     let cluster = show_cluster(&identity.cluster_id);
-    format!("format = {FORMAT}\ncluster = \"{cluster}\"\nnode = {}\n", identity.node_id)
+    let lines = format!("format = {FORMAT}\ncluster = \"{cluster}\"\nnode = {}\n", identity.node_id);
+    let sum = show_sum(&lines);
+    lines + &sum
+}
+
+fn show_sum(lines: &str) -> String {
+    format!("{SUM}{:08x}\"\n", crc32fast::hash(lines.as_bytes()))
+}
+
+/// The lines that the sum is of; None where it is another's. Folders of before it was written have none.
+fn without_sum(text: &str) -> Option<&str> {
+    match text.rfind(SUM) {
+        Some(at) => text.split_at_checked(at).filter(|(lines, sum)| *sum == show_sum(lines)).map(|(lines, _)| lines),
+        None => Some(text),
+    }
 }
 
 fn parse(folder: &Path, bytes: &[u8]) -> Result<Identity, FolderError> {
     let damaged = || FolderError::Damaged(folder.to_owned());
-    let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
-    let table: toml::Table = text.parse().map_err(|_| damaged())?;
+    let lines = std::str::from_utf8(bytes).ok().and_then(without_sum).ok_or_else(damaged)?;
+    let table: toml::Table = lines.parse().map_err(|_| damaged())?;
+    if table.keys().any(|name| !KEYS.contains(&name.as_str())) {
+        return Err(damaged());
+    }
     let number = |name: &str| table.get(name).and_then(toml::Value::as_integer);
     match number("format") {
         Some(found) if found == i64::from(FORMAT) => {}
@@ -259,6 +279,23 @@ mod tests {
             write("identity", damaged);
             assert!(open(folder.path()).err().unwrap().contains("identity"), "{damaged}");
         }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_in_the_identity_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::real();
+        drop(open(folder.path()).unwrap());
+        let file = folder.path().join(IDENTITY);
+        let bytes = host.files.read(&file).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let parsed = parse(folder.path(), &bytes);
+            assert!(matches!(parsed, Err(FolderError::Damaged(_))), "bit {bit}: {parsed:?}");
+        }
+        let (lines, _) = bytes.split_at(bytes.len() - show_sum("").len());
+        assert!(parse(folder.path(), lines).is_ok(), "a folder of before there was a sum");
     }
 
     #[test]

@@ -62,6 +62,64 @@ fn what_was_committed_is_there_after_a_restart() {
     });
 }
 
+/// What was before TRUNCATE is not there to be read; that must not look like a table that was empty.
+#[test]
+fn the_past_before_a_truncate_is_refused_after_a_restart_too() {
+    let mut node = Node::start(&[]);
+    run(async {
+        let client = connect(&node.config()).await;
+        client.batch_execute("CREATE TABLE t (a int) WITH (history = '1 hour'); INSERT INTO t VALUES (1), (2)").await?;
+        client.batch_execute("CREATE TABLE before AS SELECT clock_timestamp() AS at").await?;
+        client.batch_execute("SELECT pg_sleep(0.01); TRUNCATE t; INSERT INTO t VALUES (3)").await?;
+        // A later change of the table changes nothing about that.
+        client.batch_execute("CREATE TABLE after AS SELECT clock_timestamp() AS at").await?;
+        client.batch_execute("SELECT pg_sleep(0.01); DELETE FROM t; ALTER TABLE t RENAME TO u").await
+    })
+    .expect("done");
+    assert_eq!(node.stop(Duration::from_secs(5)), Exit::Clean);
+    node.start_again();
+    run(async {
+        let client = connect(&node.config()).await;
+        let at = |table: &'static str| {
+            let client = &client;
+            async move { value(client, &format!("SELECT at FROM {table}")).await }
+        };
+        let (before, after) = (at("before").await, at("after").await);
+        let count = |at: &str| format!("SELECT count(*) FROM u AS OF SYSTEM TIME '{at}'");
+        assert_eq!(support::code(client.simple_query(&count(&before)).await), "72000 snapshot too old");
+        assert_eq!(value(&client, &count(&after)).await, "1");
+    });
+}
+
+/// The statement's result, when it is at last as it is wanted.
+async fn at_last(client: &tokio_postgres::Client, sql: &str, is_refused: bool) -> String {
+    loop {
+        let result = client.batch_execute(sql).await;
+        if result.is_err() == is_refused {
+            return support::code(result);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// `traps.md`: map_full_wrapped_error, seen by a client.
+#[test]
+fn data_at_max_segment_size_is_53100_by_name_and_deleting_heals_it() {
+    let node = Node::start(&[("max_segment_size", "16MB")]);
+    run(async {
+        let client = connect(&node.config()).await;
+        client.batch_execute("CREATE TABLE t (a int, b text) WITH (history = '1 second')").await.expect("made");
+        let fill = "INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(1, 2000) n";
+        let refused = at_last(&client, fill, true).await;
+        assert_eq!(refused, "53100 could not extend storage: the data has reached \"max_segment_size\"");
+        let rows: u64 = value(&client, "SELECT count(*) FROM t").await.parse().expect("reads go on");
+        assert!(rows >= 2000 && rows.is_multiple_of(2000), "{rows}");
+        client.batch_execute("DELETE FROM t").await.expect("what makes room is taken");
+        at_last(&client, "INSERT INTO t VALUES (0, 'again')", false).await;
+        assert_eq!(value(&client, "SELECT b FROM t").await, "again");
+    });
+}
+
 #[test]
 fn a_folder_in_use_is_refused() {
     let node = Node::start(&[]);

@@ -175,6 +175,15 @@ fn damage_of_each_kind_is_found() {
     stopped.flip("data/data.mdb", b"note-of-thing-77");
     stopped.finds("damaged row in relation");
 
+    // Of rows that were deleted since the history alone has something.
+    let stopped = Stopped::new();
+    stopped.flip("data/data.mdb", b"note-of-thing-495");
+    stopped.finds("damaged row in relation");
+
+    let stopped = Stopped::new();
+    stopped.flip("meta/data.mdb", b"thing_even");
+    stopped.finds("damaged row in relation");
+
     let stopped = Stopped::new();
     let log = "log/00000000000000000001.log";
     stopped.flip(log, b"note-of-thing-77");
