@@ -4,15 +4,22 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use host::{Clock, RealClock};
 use sim::{Cut, Options, Report, SCENARIOS};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 
 const LONG_ABOUT: &str = "\
-Runs whole nodes, with their disk and clocks simulated, in one thread: clients work, the power goes, disks fail and fill,
+Runs whole nodes, with their disk and clocks simulated, each in one thread: clients work, the power goes, disks fail and fill,
 clocks jump, and after every start and at the end all that was answered must be there. A seed is a history: the same
 seed gives the same trace hash, everywhere. Exits with 1 where a promise was broken, and prints the command that shows it
 again.";
 
 /// A promise was broken.
 const BROKEN: u8 = 1;
+/// Seeds that run at the same time, at most.
+const JOBS_MAX: u64 = 256;
+/// Of a thread that waits for one run after the other: each has a thread and a stack of its own.
+const JOB_STACK: usize = 256 << 10;
 
 pub fn command() -> Command {
     let number = |name: &'static str, value: &'static str, default: &'static str, help: &'static str| {
@@ -27,6 +34,10 @@ pub fn command() -> Command {
         .arg(number("seed", "N", "1", "The first seed").value_parser(value_parser!(u64)))
         .arg(number("seeds", "K", "1", "How many seeds, one after the other").value_parser(value_parser!(u64)))
         .arg(number("minutes", "M", "5", "Simulated minutes of each").value_parser(value_parser!(f64)))
+        .arg(
+            number("jobs", "N", "1", "Seeds that run at the same time, each on a thread of its own")
+                .value_parser(value_parser!(u64).range(1..=JOBS_MAX)),
+        )
         .arg(
             Arg::new("scenario")
                 .long("scenario")
@@ -59,57 +70,111 @@ fn with_bugs(command: Command) -> Command {
 
 pub fn run(arguments: &ArgMatches) -> ExitCode {
     let number = |name: &str| arguments.get_one::<u64>(name).copied().unwrap_or(1);
-    let bug = bug(arguments);
     let (first, count) = (number("seed"), number("seeds"));
-    for seed in first..first.saturating_add(count) {
-        let options = Options {
-            seed,
+    let bug = bug(arguments);
+    let plan = Arc::new(Plan {
+        options: Options {
+            seed: first,
             minutes: arguments.get_one::<f64>("minutes").copied().unwrap_or(5.0),
             scenario: arguments.get_one::<String>("scenario").cloned(),
             cut: cut_of(arguments),
             bug: bug.map(|(_, bug)| bug),
             is_printed: arguments.get_flag("trace"),
-        };
-        let name = bug.map(|(name, _)| name);
-        let is_kept = match arguments.get_flag("each") {
-            true => each(&options, name),
-            false => one(&options, name, arguments.get_flag("twice")),
-        };
-        if !is_kept {
+        },
+        bug: bug.map(|(name, _)| name),
+        is_each: arguments.get_flag("each"),
+        is_twice: arguments.get_flag("twice"),
+        next: AtomicU64::new(first),
+        end: first.saturating_add(count),
+        is_over: AtomicBool::new(false),
+    });
+    let (tell, told) = mpsc::channel();
+    for _ in 0..number("jobs").min(count) {
+        let (plan, tell) = (plan.clone(), tell.clone());
+        let job = host::spawn::thread("simulations", JOB_STACK, move || plan.work(&tell));
+        if let Err(error) = job {
+            eprintln!("hyrax: a thread can not be had: {error}");
             return ExitCode::from(BROKEN);
         }
     }
-    ExitCode::SUCCESS
+    drop(tell);
+    // What each seed says, in the order in which they end.
+    let mut code = ExitCode::SUCCESS;
+    for verdict in told {
+        print!("{}", verdict.text);
+        if !verdict.is_kept {
+            code = ExitCode::from(BROKEN);
+        }
+    }
+    code
 }
 
-/// One run; false where a promise was broken.
-fn one(options: &Options, bug: Option<&str>, is_twice: bool) -> bool {
+/// What is to be run. Threads take one seed after the other from it, until one has broken a promise.
+struct Plan {
+    options: Options,
+    bug: Option<&'static str>,
+    is_each: bool,
+    is_twice: bool,
+    next: AtomicU64,
+    end: u64,
+    is_over: AtomicBool,
+}
+
+/// What came of a seed.
+struct Verdict {
+    text: String,
+    is_kept: bool,
+}
+
+impl Plan {
+    fn work(&self, tell: &mpsc::Sender<Verdict>) {
+        while !self.is_over.load(Ordering::Acquire) {
+            let seed = self.next.fetch_add(1, Ordering::AcqRel);
+            if seed >= self.end {
+                return;
+            }
+            let options = Options { seed, ..self.options.clone() };
+            let verdict = match self.is_each {
+                true => each(&options, self.bug),
+                false => one(&options, self.bug, self.is_twice),
+            };
+            if !verdict.is_kept {
+                self.is_over.store(true, Ordering::Release);
+            }
+            if tell.send(verdict).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// One run, or two of the same seed.
+fn one(options: &Options, bug: Option<&str>, is_twice: bool) -> Verdict {
     let clock = RealClock::new();
     let Some(report) = sim::run(options) else {
-        eprintln!("hyrax: seed {}: the simulation itself has ended in a panic", options.seed);
-        return false;
+        let text = format!("seed {}: the simulation itself has ended in a panic\n", options.seed);
+        return Verdict { text, is_kept: false };
     };
     let took = clock.monotonic().as_secs_f64();
-    println!("seed {}: {}", options.seed, line(&report, took));
-    let again = if is_twice { sim::run(options) } else { Some(report.clone()) };
-    let is_same = again.is_some_and(|again| again.hash == report.hash);
+    let mut text = format!("seed {}: {}\n", options.seed, line(&report, took));
+    let is_same = !is_twice || sim::run(options).is_some_and(|again| again.hash == report.hash);
     if !is_same {
-        println!("  a second run of the same seed went another way");
+        text.push_str("  a second run of the same seed went another way\n");
     }
     let is_kept = is_same && report.findings.is_empty();
     if !is_kept {
-        report.findings.iter().for_each(|finding| println!("  {finding}"));
-        println!("  again: {}", replay(options, bug));
+        report.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
+        text.push_str(&format!("  again: {}\n", replay(options, bug)));
     }
-    is_kept
+    Verdict { text, is_kept }
 }
 
 /// The power goes at each place of a short run in turn.
-fn each(options: &Options, bug: Option<&str>) -> bool {
+fn each(options: &Options, bug: Option<&str>) -> Verdict {
     let whole = Options { cut: Some(Cut::Never), ..options.clone() };
-    let Some(whole) = sim::run(&whole) else { return false };
+    let Some(whole) = sim::run(&whole) else { return one(options, bug, false) };
     let (operations, steps) = whole.first_life;
-    println!("seed {}: {operations} operations, {steps} steps", options.seed);
+    let text = format!("seed {}: {operations} operations, {steps} steps\n", options.seed);
     // Steps are many, and most of them alike: every so many.
     let stride = steps.div_ceil(operations.max(1)).max(1);
     let cuts = (1..=operations).map(Cut::Operation);
@@ -119,12 +184,12 @@ fn each(options: &Options, bug: Option<&str>) -> bool {
         match sim::run(&options) {
             Some(report) if report.findings.is_empty() => {}
             _ => {
-                println!("  cut at {cut:?}:");
-                return one(&options, bug, false);
+                let broken = one(&options, bug, false);
+                return Verdict { text: format!("{text}  cut at {cut:?}:\n{}", broken.text), ..broken };
             }
         }
     }
-    true
+    Verdict { text, is_kept: true }
 }
 
 fn cut_of(arguments: &ArgMatches) -> Option<Cut> {

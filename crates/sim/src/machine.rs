@@ -29,8 +29,8 @@ use txn::{Gateway, GatewayOptions, TxnError};
 
 /// The wall clock at the beginning: 2026-01-01 00:00 UTC.
 const WALL_START: Micros = 1_767_225_600_000_000;
-/// Small, so that files are changed and used again often.
-const LOG_FILE_BYTES: u64 = 256 << 10;
+/// Small, so that files are changed and used again often; one of these in a run.
+const LOG_FILE_BYTES: &[u64] = &[32 << 10, 64 << 10, 256 << 10];
 const LOG_FIRST_ZEROED: u64 = 64 << 10;
 const STATEMENT_MEMORY: usize = 256 << 20;
 const CLUSTER: [u8; 16] = *b"simulated hyrax!";
@@ -73,6 +73,7 @@ pub struct Machine {
     pub disk: Disk,
     pub trace: Trace,
     pub stores: [Arc<MemoryStore>; 2],
+    log_file_bytes: u64,
     clock: Arc<SimClock>,
     random: Arc<SimRandom>,
     findings: Arc<Mutex<Vec<String>>>,
@@ -112,6 +113,7 @@ impl Machine {
             disk,
             trace,
             stores,
+            log_file_bytes: Dice::of(seed, "log").pick(LOG_FILE_BYTES).copied().unwrap_or(64 << 10),
             clock: Arc::new(SimClock { offset: AtomicI64::new(0) }),
             random: Arc::new(SimRandom(Mutex::new(Dice::of(seed, "host")))),
             findings: Arc::default(),
@@ -211,7 +213,7 @@ impl Machine {
     fn node_options(&self, spawn: Arc<dyn Spawn>) -> NodeOptions {
         let power = self.power.clone();
         let wal = WalOptions {
-            file_bytes: LOG_FILE_BYTES,
+            file_bytes: self.log_file_bytes,
             first_zeroed: LOG_FIRST_ZEROED,
             threads: false,
             fatal: Arc::new(move |error| power.cut(&format!("the node stops: {error}"))),

@@ -8,6 +8,9 @@ use sim::Options;
 const SEEDS: u64 = 200;
 const MINUTES: f64 = 0.1;
 
+/// Shows with the log thread alone, and so with several nodes (`docs/simulator.md`); `storage::wal::tests` has it until then.
+const WITH_THE_CLUSTER: &[&str] = &["remains_kept"];
+
 /// Where a bug shows in one workload alone, that one: the seeds of others would be spent for nothing.
 fn scenario_of(name: &str) -> Option<String> {
     let scenario = match name {
@@ -23,7 +26,7 @@ fn scenario_of(name: &str) -> Option<String> {
 #[ignore = "minutes in a release build, hours in others"]
 fn every_bug_is_found() {
     let mut missed = Vec::new();
-    for (name, bug) in host::bugs::ALL {
+    for (name, bug) in host::bugs::ALL.iter().filter(|(name, _)| !WITH_THE_CLUSTER.contains(name)) {
         let found = (1..=SEEDS).find_map(|seed| {
             let scenario = scenario_of(name);
             let options = Options { seed, minutes: MINUTES, scenario, cut: None, bug: Some(*bug), is_printed: false };

@@ -5,6 +5,9 @@
 //! last element read), *rw* (the reader of what the next element's writer changed), and *time* (one had been answered
 //! before the other began). A cycle is a history that no order of transactions explains.
 //!
+//! What a client was shown counts even where its transaction came to nothing: rows are not sent before they are durable, so
+//! every list ever read is the beginning of what the list is now.
+//!
 //! `register` is the same one operation at a time, without BEGIN: a linearizable register per key.
 
 use super::graph::Graph;
@@ -104,10 +107,16 @@ impl Append {
                 };
                 // Before it is sent: nobody knows what becomes of it.
                 self.note(at, Operation::Append { key, element });
-                client.run_in(&self.append_text(key, element), &[]).await?;
+                // Its answer shows what was read under the lock, perhaps of a transaction that is not durable yet.
+                let is_shown = client.dice.percent(50);
+                let returning = if is_shown { " RETURNING k, v" } else { "" };
+                let rows = client.run_in(&format!("{}{returning}", self.append_text(key, element)), &[]).await?;
+                if is_shown {
+                    self.note_reads(client, key..key + 1, &rows, at);
+                }
             }
             4..7 => {
-                let lock = if !self.is_single && client.dice.percent(20) { " FOR UPDATE" } else { "" };
+                let lock = if client.dice.percent(20) { " FOR UPDATE" } else { "" };
                 let rows = client.run_in(&format!("SELECT k, v FROM {table} WHERE k = {key}{lock}"), &[]).await?;
                 self.note_reads(client, key..key + 1, &rows, at);
             }
@@ -193,10 +202,33 @@ impl Append {
                 counts.push(at);
             }
         }
-        if let Err(what) = explain(&history.transactions, &counts, lists, &writers) {
+        let explained = shown(&history.transactions, lists);
+        let explained = explained.and_then(|()| explain(&history.transactions, &counts, lists, &writers));
+        if let Err(what) = explained {
             find(what);
         }
     }
+}
+
+/// What transactions without an effect have read, their own appends aside, is there.
+fn shown(transactions: &[Transaction], lists: &BTreeMap<u64, Vec<u64>>) -> Result<(), String> {
+    for transaction in transactions.iter().filter(|transaction| transaction.fate != Fate::Committed) {
+        let mut own: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for operation in &transaction.operations {
+            match operation {
+                Operation::Append { key, element } => own.entry(*key).or_default().push(*element),
+                Operation::Read { key, list } => {
+                    let own = own.get(key).map_or(&[][..], |own| &own[..]);
+                    let seen = list.strip_suffix(own).unwrap_or(list);
+                    let whole = lists.get(key).map_or(&[][..], |list| &list[..]);
+                    if !whole.starts_with(seen) {
+                        return Err(format!("list {key} is {whole:?} and was shown otherwise: {transaction}"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Orders the transactions in `counts`, or says why there is no order.
@@ -372,5 +404,14 @@ mod tests {
         assert_eq!(verdict(&lost, &[(1, &[1, 2])]), "no order explains");
         let other = [transaction(0, 1, &[append(1, 1)]), transaction(2, 3, &[read(1, &[7])])];
         assert_eq!(verdict(&other, &[(1, &[1])]), "list 1 is");
+    }
+
+    #[test]
+    fn what_was_shown_to_a_transaction_that_came_to_nothing_must_be_there() {
+        let lists = BTreeMap::from([(1, vec![1, 2])]);
+        let aborted = |operations: &[Operation]| Transaction { fate: Fate::Aborted, ..transaction(0, 1, operations) };
+        let own = aborted(&[append(1, 3), read(1, &[1, 3])]);
+        assert_eq!(shown(&[own, aborted(&[read(1, &[1, 2])])], &lists), Ok(()));
+        assert!(shown(&[aborted(&[read(1, &[1, 2, 3])])], &lists).is_err(), "3 was never there");
     }
 }
