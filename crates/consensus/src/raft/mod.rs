@@ -245,12 +245,15 @@ pub(crate) fn batch_of(group: u64, entry: storage::wal::LogEntry) -> Result<Opti
     })
 }
 
-/// What is flushed must be in the log or purged from it: a log that ends before it is not this segment's.
+/// What is flushed must be in the log or just purged from it: a log that ends before it is not this segment's, and where one begins
+/// behind it entries are missing (a segment whose file was removed or cut off has nothing).
 pub(crate) fn reaches(group: u64, flushed: u64, purged: u64, last: u64) -> Result<()> {
-    if flushed == 0 || (purged..=last).contains(&flushed) {
+    if (purged..=last).contains(&flushed) {
         return Ok(());
     }
-    Err(damaged(group, &format!("the segment has entry {flushed}, the log has {purged} to {last}")))
+    let what =
+        format!("the segment has entry {flushed}, the log has {purged} to {last}: restore the folder from a backup");
+    Err(damaged(group, &what))
 }
 
 /// Timings of a group alone: it is elected at once when it starts and nobody waits for its heartbeats, so the clock

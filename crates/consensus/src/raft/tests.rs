@@ -173,6 +173,24 @@ fn the_log_is_purged_up_to_the_flushed_index() {
 }
 
 /// `performance.md` §4.4: the switch to the log thread falls into running work.
+/// `reaches`, both ways: what is missing between segment and log is told, never taken for nothing.
+#[test]
+fn a_segment_that_the_log_does_not_reach_is_refused() {
+    for (flushed, purged, last, is_sound) in [
+        (0, 0, 0, true),
+        (0, 0, 7, true),
+        (5, 5, 5, true),
+        (6, 5, 9, true),
+        (5, 0, 4, false),
+        (0, 5, 9, false),
+        (4, 5, 9, false),
+        (10, 5, 9, false),
+    ] {
+        let answer = super::reaches(2, flushed, purged, last);
+        assert_eq!(answer.is_ok(), is_sound, "{flushed} of {purged}..={last}: {answer:?}");
+    }
+}
+
 #[test]
 fn the_switch_to_the_log_thread_under_load_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
