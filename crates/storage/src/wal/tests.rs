@@ -256,6 +256,20 @@ fn states_outlive_a_cut_in_the_first_write_of_a_file() {
     assert_eq!(indexes(&found, 1), [next + 1]);
 }
 
+/// A leader's first entry has no payload. What is written behind a file's end is not read again.
+#[test]
+fn an_entry_without_payload_never_lies_across_a_files_end() {
+    for left in [0, 8, 40, 48, 56, 64] {
+        let disk = Arc::new(Disk::default());
+        let (wal, _) = open(&disk);
+        wal.append(&[entry(1, 0, FILE_BYTES as usize - record::HEADER - left)]).unwrap();
+        wal.append(&[entry(1, 1, 0)]).unwrap();
+        wal.append(&[entry(1, 2, 100)]).unwrap();
+        let (_, found) = open(&disk);
+        assert_eq!(indexes(&found, 1), [0, 1, 2], "{left} bytes were left");
+    }
+}
+
 /// A sound record behind what a crash cut off: when the log has grown up to it again, it must not be read.
 #[test]
 fn remains_of_a_torn_write_are_never_records_again() {

@@ -546,7 +546,8 @@ impl Writer {
         loop {
             let room = self.room(folder);
             let piece = record::payload_that_fits(room).min(rest.len());
-            if piece < rest.len() && piece < PIECE_MIN {
+            // An entry without a payload needs its header's room, too.
+            if room < HEADER || piece < rest.len() && piece < PIECE_MIN {
                 self.next_file(folder)?;
                 continue;
             }
