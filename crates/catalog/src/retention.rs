@@ -48,7 +48,8 @@ pub(crate) fn follow(gateway: &Gateway, before: &Snapshot, after: &Snapshot, key
     };
     let Some(relation) = after.relation(id).filter(|r| r.has_rows()) else { return };
     if before.relation(id).is_some_and(|old| old.storage != relation.storage) {
-        gateway.note_replaced(StorageId(relation.storage), ts);
+        let indexes = after.indexes_of(relation).filter(|index| !index.is_primary).map(|index| index.storage);
+        indexes.chain([relation.storage]).for_each(|storage| gateway.note_replaced(StorageId(storage), ts));
     }
     let had = before.relation(id).is_some_and(|r| of(r).is_some());
     let micros = match of(relation) {

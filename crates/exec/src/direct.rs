@@ -16,7 +16,7 @@ use catalog::layout::{LayoutVersion, Source};
 use sql::logical::ScanColumn;
 use sql::physical::Direct;
 use std::sync::Arc;
-use txn::{Facet, LockMode, Locked, Timestamp, Transaction, WaitPolicy};
+use txn::{Facet, Isolation, LockMode, Locked, Timestamp, Transaction, WaitPolicy};
 use types::key::{self, KeyOrder};
 use types::row::RowView;
 use types::{Datum, Result, SqlError, SqlType};
@@ -195,11 +195,18 @@ impl Get {
             None => Ok(0),
         };
         if let Some((mode, wait)) = self.lock {
-            let locked = transaction(context)?.lock_shown(&table.at, slot, &key, mode, wait, |locked| match locked {
-                Locked::Row { value, ts, .. } => read(Some(value), ts),
-                Locked::Absent { .. } | Locked::Skipped => Ok(0),
+            let txn = transaction(context)?;
+            // Who updates the row and leaves its key alone is not kept out: what the row says is read like anything else.
+            let is_read =
+                |changed| mode == LockMode::KeyShare && !(changed && txn.isolation() == Isolation::ReadCommitted);
+            let locked = txn.lock_shown(&table.at, slot, &key, mode, wait, |locked| match locked {
+                Locked::Row { changed, .. } if is_read(changed) => Ok(None),
+                Locked::Row { value, ts, .. } => read(Some(value), ts).map(Some),
+                Locked::Absent { .. } | Locked::Skipped => Ok(Some(0)),
             });
-            return locked.await.map_err(|e| lock_error(e, &table.relation.name))?;
+            if let Some(count) = locked.await.map_err(|e| lock_error(e, &table.relation.name))?? {
+                return Ok(count);
+            }
         }
         match context.txn {
             Some(txn) => txn.get_facet(&table.at, slot, &key, self.facet.as_ref(), read).await?,

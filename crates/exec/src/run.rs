@@ -165,6 +165,8 @@ pub struct Execution {
     root: Option<Box<dyn Operator>>,
     output: Vec<u32>,
     is_done: bool,
+    /// Rows are locked as they are handed out.
+    locks: bool,
     /// A data-modifying statement's rows are all computed before the first is handed out, as PostgreSQL's portals do.
     started: bool,
 }
@@ -189,14 +191,20 @@ impl Execution {
         let plan = prepared.plan.clone();
         crate::admit::admit(&plan, &context.catalog, context.txn.is_read_only())?;
         let mut run = Run::new(plan.clone(), context, measured);
-        let (mut root, mut output) = (None, vec![]);
+        let (mut root, mut output, mut locks) = (None, vec![], false);
         if let PlanBody::Tree(tree) = &plan.body {
             run.subplans = tree.subplans.iter().map(SubPlanState::new).collect();
             run.ctes = tree.ctes.iter().map(|cte| CteState::new(cte, measured)).collect::<Result<_>>()?;
             root = Some(op::build(&tree.root, measured)?);
+            locks = op::locks_at_the_end(&tree.root);
             output = tree.output.clone();
         }
-        Ok(Execution { run, prepared: prepared.clone(), root, output, is_done: false, started: false })
+        Ok(Execution { run, prepared: prepared.clone(), root, output, is_done: false, locks, started: false })
+    }
+
+    /// How many rows the next batch is asked for: no more than these are locked.
+    pub fn want(&mut self, rows: Option<usize>) {
+        self.run.wanted = rows.filter(|_| self.locks);
     }
 
     /// The next rows, in the order and with the columns of the plan's result; None at the end. Batches are never empty.

@@ -48,9 +48,13 @@ impl Feed {
         Feed::Away { pieces, affected: 0 }
     }
 
-    pub async fn next(&mut self) -> Result<Option<Batch>> {
+    /// `rows`: how many are asked for, if not all; there may be more.
+    pub async fn next(&mut self, rows: Option<usize>) -> Result<Option<Batch>> {
         match self {
-            Feed::Here(execution) => execution.next().await,
+            Feed::Here(execution) => {
+                execution.want(rows);
+                execution.next().await
+            }
             Feed::Away { pieces, affected } => match pieces.recv().await {
                 Some(Ok(Piece::Rows(batch))) => Ok(Some(batch)),
                 Some(Ok(Piece::End(count))) => {

@@ -64,27 +64,15 @@ fn virtual_name(of: &SessionState) -> String {
     format!("{}/{}", of.id.0, of.transaction_facts().map_or(0, |facts| facts.id))
 }
 
-fn table_lock_name(mode: TableLock) -> &'static str {
-    match mode {
-        TableLock::AccessShare => "AccessShareLock",
-        TableLock::RowShare => "RowShareLock",
-        TableLock::RowExclusive => "RowExclusiveLock",
-        TableLock::ShareUpdateExclusive => "ShareUpdateExclusiveLock",
-        TableLock::Share => "ShareLock",
-        TableLock::ShareRowExclusive => "ShareRowExclusiveLock",
-        TableLock::Exclusive => "ExclusiveLock",
-        TableLock::AccessExclusive => "AccessExclusiveLock",
-    }
-}
-
 fn stand_name(stand: Stand) -> &'static str {
-    table_lock_name(match stand {
+    let mode = match stand {
         Stand::Inside(Inside::Locks) => TableLock::RowShare,
         Stand::Inside(Inside::Writes) => TableLock::RowExclusive,
         Stand::Closed { bar: Bar::Shared, .. } => TableLock::Share,
         Stand::Closed { bar: Bar::Writers, .. } => TableLock::ShareRowExclusive,
         Stand::Closed { bar: Bar::All, .. } => TableLock::AccessExclusive,
-    })
+    };
+    mode.name()
 }
 
 /// `wait_event` of somebody who waits for a lock.
@@ -99,7 +87,11 @@ pub(crate) fn wait_event(waiter: &Waiter) -> &'static str {
 }
 
 /// The waiting row of a transaction; an advisory lock's is the session's own business.
-fn waiting_row(waiter: &Waiter, of: &SessionState) -> Option<LockRow> {
+fn waiting_row(waiter: &Waiter, facts: &TxnFacts, of: &SessionState) -> Option<LockRow> {
+    let of_relation = |relation, otherwise: TableLock| {
+        let wanted = facts.wanted.filter(|(id, _)| *id == relation).map_or(otherwise, |(_, mode)| mode);
+        LockRow { relation: Some(relation), ..LockRow::new("relation", wanted.name()) }
+    };
     let mut row = match &waiter.place {
         Place::Row { .. } if waiter.is_next => {
             let txn = waiter.others.first().map(|other| other.txn);
@@ -110,11 +102,8 @@ fn waiting_row(waiter: &Waiter, of: &SessionState) -> Option<LockRow> {
             let relation = found.map(|found| found.relation.id);
             LockRow { relation, ..LockRow::new("tuple", "ExclusiveLock") }
         }
-        Place::Relation(id) => LockRow { relation: Some(*id), ..LockRow::new("relation", "RowExclusiveLock") },
-        Place::Name(name) => {
-            let relation = txn::named_relation(name)?;
-            LockRow { relation: Some(relation), ..LockRow::new("relation", "AccessExclusiveLock") }
-        }
+        Place::Relation(id) => of_relation(*id, TableLock::RowExclusive),
+        Place::Name(name) => of_relation(txn::named_relation(name)?, TableLock::AccessExclusive),
     };
     row.waits_since = Some(crate::shared::from_unix(waiter.since));
     Some(row)
@@ -127,7 +116,7 @@ fn of_transaction(of: &SessionState, facts: &TxnFacts, stands: &[(u64, u32, Stan
         rows.push(LockRow { txn: Some(facts.id), ..LockRow::new("transactionid", "ExclusiveLock") });
     }
     let named: BTreeSet<(u32, &'static str)> =
-        facts.tables.iter().map(|(relation, mode)| (*relation, table_lock_name(*mode))).collect();
+        facts.tables.iter().map(|(relation, mode)| (*relation, mode.name())).collect();
     let mut relations = named.clone();
     let is_named = |relation: &u32| named.iter().any(|(other, _)| other == relation);
     relations.extend(
@@ -144,7 +133,7 @@ fn of_transaction(of: &SessionState, facts: &TxnFacts, stands: &[(u64, u32, Stan
     let is_known = |id: u32| of.shared.snapshot().relation(id).is_some();
     let of_relation = |(id, mode)| LockRow { relation: Some(id), ..LockRow::new("relation", mode) };
     rows.extend(relations.into_iter().filter(|(id, _)| is_known(*id)).map(of_relation));
-    rows.extend(of.shared.gateway.wait_of(facts.id).and_then(|waiter| waiting_row(&waiter, of)));
+    rows.extend(of.shared.gateway.wait_of(facts.id).and_then(|waiter| waiting_row(&waiter, facts, of)));
     rows
 }
 

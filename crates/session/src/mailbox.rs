@@ -4,6 +4,7 @@
 //!     if it does not.
 //! I2  A session hears of every NOTIFY on its channels that commits after its LISTEN did, its own included; the same words said
 //!     twice in one transaction are heard once.
+//!     What comes while a transaction runs is heard after it, if the session still listens then.
 //! I3  What waits for slow listeners is bounded for the node: a NOTIFY beyond is refused (54000), never dropped later.
 //!
 //! Notifications stay within a node and a database, and do not outlive the server, as in PostgreSQL.
@@ -203,9 +204,11 @@ impl Mailbox {
         }
         let mut inner = self.inner.lock();
         self.has_mail.store(false, Ordering::Release);
-        let mail = std::mem::take(&mut inner.inbox);
+        let mut mail = std::mem::take(&mut inner.inbox);
         let bytes = mail.iter().map(|n| ENTRY_BYTES + n.payload.len()).sum();
         shared.mail_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        // The transaction during which it came may have ended with UNLISTEN.
+        mail.retain(|notification| inner.channels.contains(&notification.channel));
         mail
     }
 }

@@ -3,7 +3,7 @@
 use crate::session::Session;
 use crate::utility::DdlWork;
 use exec::SessionAccess;
-use sql::utility::{Maintain, TableLockMode};
+use sql::utility::Maintain;
 use std::sync::Arc;
 use txn::{Direction, KeyRange, TableLock, TxnError, WaitPolicy};
 use types::{Oid, Result, SqlError, SqlState};
@@ -49,14 +49,14 @@ impl Session {
 
     /// PostgreSQL's modes and conflicts among them, and with writes, row locks and DDL; plain reads see what was before and are
     /// not kept out (docs/isolation.md). The transaction's snapshot, if this is its first statement, is taken once the locks are there.
-    pub(crate) async fn lock_tables(&mut self, relations: &[Oid], mode: TableLockMode, nowait: bool) -> Result<String> {
+    pub(crate) async fn lock_tables(&mut self, relations: &[Oid], mode: TableLock, nowait: bool) -> Result<String> {
         if !self.block.is_in_block() {
             let message = "LOCK TABLE can only be used in transaction blocks";
             return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
         }
         let relations = self.locked_with(relations);
         for relation in &relations {
-            self.lock_relation(*relation, table_lock(mode), nowait).await?;
+            self.lock_relation(*relation, mode, nowait).await?;
         }
         self.begin_statement().await?;
         for relation in &relations {
@@ -113,18 +113,5 @@ impl Session {
                 locked => return Ok(locked?),
             }
         }
-    }
-}
-
-fn table_lock(mode: TableLockMode) -> TableLock {
-    match mode {
-        TableLockMode::AccessShare => TableLock::AccessShare,
-        TableLockMode::RowShare => TableLock::RowShare,
-        TableLockMode::RowExclusive => TableLock::RowExclusive,
-        TableLockMode::ShareUpdateExclusive => TableLock::ShareUpdateExclusive,
-        TableLockMode::Share => TableLock::Share,
-        TableLockMode::ShareRowExclusive => TableLock::ShareRowExclusive,
-        TableLockMode::Exclusive => TableLock::Exclusive,
-        TableLockMode::AccessExclusive => TableLock::AccessExclusive,
     }
 }

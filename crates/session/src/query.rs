@@ -518,3 +518,21 @@ pub(crate) fn read_only(command: &str) -> SqlError {
     let message = format!("cannot execute {command} in a read-only transaction");
     SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A commit whose fate is not known, and what is no conflict of ours, is the client's to decide about.
+    #[test]
+    fn client_retries_nonidempotent() {
+        let tried = |code| may_try_again(&SqlError::new(code, "x"));
+        assert!(tried(SqlState::SERIALIZATION_FAILURE) && tried(SqlState::DEADLOCK_DETECTED));
+        let unknown: SqlError = txn::TxnError::UnknownOutcome.into();
+        assert_eq!(unknown.code().as_str(), "40003");
+        assert!(!may_try_again(&unknown));
+        for code in [SqlState::UNIQUE_VIOLATION, SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED] {
+            assert!(!tried(code), "{code:?}");
+        }
+    }
+}

@@ -52,10 +52,10 @@ impl RowStore {
         self.affected
     }
 
-    /// Computes one more batch. False: there are no more rows.
-    async fn pull(&mut self) -> Result<bool> {
+    /// Computes one more batch, of which so many rows are wanted. False: there are no more rows.
+    async fn pull(&mut self, wanted: Option<usize>) -> Result<bool> {
         let Some(feed) = &mut self.feed else { return Ok(false) };
-        match feed.next().await? {
+        match feed.next(wanted).await? {
             Some(batch) => {
                 self.memory.grow(batch.size_bytes()).map_err(too_many)?;
                 self.count += batch.len as u64;
@@ -72,14 +72,14 @@ impl RowStore {
 
     /// Computes all rows that are left and keeps them.
     pub async fn complete(&mut self) -> Result<()> {
-        while self.pull().await? {}
+        while self.pull(None).await? {}
         Ok(())
     }
 
     /// Rows after the position, at most `max`, moving it. None: the end.
     pub async fn next(&mut self, max: usize) -> Result<Option<Batch>> {
         while self.position >= self.base + self.count {
-            if !self.pull().await? {
+            if !self.pull(Some(max)).await? {
                 return Ok(None);
             }
         }

@@ -44,15 +44,19 @@ pub(crate) struct ConstraintModes {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TransactionFacts {
     pub isolation: Isolation,
+    /// READ UNCOMMITTED was asked for: READ COMMITTED under its name.
+    pub is_uncommitted: bool,
     pub read_only: bool,
     pub deferrable: bool,
     /// AS OF SYSTEM TIME.
     pub as_of: Option<Timestamp>,
 }
 
+pub(crate) const READ_UNCOMMITTED: &str = "read uncommitted";
+
 fn isolation_named(name: &str) -> Isolation {
     match name {
-        "read uncommitted" | "read committed" => Isolation::ReadCommitted,
+        READ_UNCOMMITTED | "read committed" => Isolation::ReadCommitted,
         "repeatable read" => Isolation::RepeatableRead,
         _ => Isolation::Serializable,
     }
@@ -61,8 +65,10 @@ fn isolation_named(name: &str) -> Isolation {
 impl TransactionFacts {
     /// What `default_transaction_…` say.
     pub(crate) fn default_of(settings: &Settings) -> TransactionFacts {
+        let level = settings.get("default_transaction_isolation").unwrap_or_default();
         TransactionFacts {
-            isolation: isolation_named(settings.get("default_transaction_isolation").unwrap_or_default()),
+            isolation: isolation_named(level),
+            is_uncommitted: level == READ_UNCOMMITTED,
             read_only: settings.flag("default_transaction_read_only"),
             deferrable: settings.flag("default_transaction_deferrable"),
             as_of: None,
@@ -330,6 +336,7 @@ impl SessionAccess for SessionState {
 
     fn setting(&self, name: &str) -> Option<String> {
         match name.to_ascii_lowercase().as_str() {
+            "transaction_isolation" if self.facts().is_uncommitted => Some(READ_UNCOMMITTED.to_owned()),
             "transaction_isolation" => Some(isolation_name(self.facts().isolation).to_owned()),
             "transaction_read_only" => Some(on_off(self.facts().read_only)),
             "transaction_deferrable" => Some(on_off(self.facts().deferrable)),

@@ -69,6 +69,7 @@ impl Session {
     fn apply_modes(facts: &mut TransactionFacts, modes: &TransactionModes) {
         if let Some(level) = modes.isolation {
             facts.isolation = isolation(level);
+            facts.is_uncommitted = level == IsolationLevel::ReadUncommitted;
         }
         facts.read_only = modes.read_only.unwrap_or(facts.read_only);
         facts.deferrable = modes.deferrable.unwrap_or(facts.deferrable);

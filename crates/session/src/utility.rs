@@ -339,8 +339,11 @@ impl Session {
         let mut settings = self.state.settings.lock();
         let on_off = |flag: bool| if flag { "on" } else { "off" }.to_owned();
         if let Some(level) = modes.isolation {
-            let name = crate::state::isolation_name(isolation(level)).to_owned();
-            settings.set("default_transaction_isolation", &[name], false)?;
+            let name = match level {
+                IsolationLevel::ReadUncommitted => crate::state::READ_UNCOMMITTED,
+                _ => crate::state::isolation_name(isolation(level)),
+            };
+            settings.set("default_transaction_isolation", &[name.to_owned()], false)?;
         }
         if let Some(read_only) = modes.read_only {
             settings.set("default_transaction_read_only", &[on_off(read_only)], false)?;

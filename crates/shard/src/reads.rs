@@ -2,6 +2,9 @@
 //!
 //! Owned by the gateway's transaction; validated by the sequencer. Ranges are merged, and coarsened beyond a limit,
 //! never dropped (I1): a coarser range can only make a conflict more likely.
+//!
+//! A row that SKIP LOCKED has passed over was not read, whatever becomes of it: what its scan has left has a hole there (I2), unless
+//! anything else of the transaction has read the row, before or after.
 
 use crate::facet::{Depends, Facet};
 use crate::recent::Key;
@@ -76,15 +79,71 @@ impl ReadRange {
     }
 }
 
+/// Rows skipped in a relation by one transaction; more count as read.
+const SKIPPED_MAX: usize = 256;
+
+/// Which scan of a transaction reads: look-ups are `LOOKUP` all together.
+pub type Reader = u64;
+pub const LOOKUP: Reader = 0;
+
+/// Who has read a relation so far.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+enum Readers {
+    #[default]
+    Nobody,
+    /// One scan.
+    Only(Reader),
+    Several,
+}
+
 #[derive(Clone, Default, Debug)]
 struct RelationReads {
     ranges: Vec<ReadRange>,
     /// The first so many are sorted and do not touch each other.
     sorted: usize,
     depends: Depends,
+    readers: Readers,
+    /// Rows that the only scan has skipped and nothing has read since.
+    skipped: Vec<Key>,
 }
 
 impl RelationReads {
+    fn note_reader(&mut self, reader: Reader, range: &ReadRange) {
+        match self.readers {
+            Readers::Only(only) if only == reader => {}
+            Readers::Nobody if reader != LOOKUP => self.readers = Readers::Only(reader),
+            _ => {
+                self.readers = Readers::Several;
+                self.skipped.retain(|key| range.start > *key || !range.reaches(key));
+            }
+        }
+    }
+
+    fn skip(&mut self, key: &[u8]) {
+        if matches!(self.readers, Readers::Only(_)) && self.skipped.len() < SKIPPED_MAX {
+            self.skipped.push(Key::from_slice(key));
+            self.sorted = 0;
+        }
+    }
+
+    /// Cuts the rows that were skipped out of the ranges, which are sorted.
+    fn cut_skipped(&mut self) {
+        for key in &self.skipped {
+            let behind = self.ranges.partition_point(|range| range.start[..] <= key[..]);
+            let Some(place) = behind.checked_sub(1).filter(|place| self.ranges[*place].reaches(key)) else { continue };
+            let range = self.ranges.remove(place);
+            let mut next = key.clone();
+            next.push(0);
+            let is_point = range.end == RangeEnd::Point;
+            if !is_point && range.end != RangeEnd::Before(next.clone()) {
+                self.ranges.insert(place, ReadRange { start: next, end: range.end });
+            }
+            if !is_point && range.start != *key {
+                self.ranges.insert(place, ReadRange { start: range.start, end: RangeEnd::Before(key.clone()) });
+            }
+        }
+    }
+
     fn normalize(&mut self) {
         if self.sorted == self.ranges.len() {
             return;
@@ -97,8 +156,9 @@ impl RelationReads {
                 _ => merged.push(range),
             }
         }
-        self.sorted = merged.len();
         self.ranges = merged;
+        self.cut_skipped();
+        self.sorted = self.ranges.len();
     }
 
     /// Halves the number of ranges by closing every second gap.
@@ -134,9 +194,27 @@ impl ReadSet {
         &mut self.relations[position].1
     }
 
-    /// One more, of whole rows or of a part of them; beyond `max` neighbours are joined.
+    /// A look-up, of whole rows or of a part of them; beyond `max` neighbours are joined.
     pub fn add(&mut self, relation: StorageId, range: ReadRange, facet: Option<&Arc<dyn Facet>>, max: usize) {
+        self.add_scanned(relation, range, facet, max, LOOKUP);
+    }
+
+    /// SKIP LOCKED has passed over a row, which was read before by its scan.
+    pub fn skip(&mut self, relation: StorageId, key: &[u8]) {
+        self.relation(relation).skip(key);
+    }
+
+    /// The same of a scan.
+    pub fn add_scanned(
+        &mut self,
+        relation: StorageId,
+        range: ReadRange,
+        facet: Option<&Arc<dyn Facet>>,
+        max: usize,
+        reader: Reader,
+    ) {
         let reads = self.relation(relation);
+        reads.note_reader(reader, &range);
         reads.depends.note(facet);
         // A loop over one range, or the next chunk of the same scan: the last one grows.
         if let Some(last) = reads.ranges.last_mut()
@@ -185,9 +263,14 @@ impl ReadSet {
         })
     }
 
+    /// What of a relation's rows was read, if any were.
+    pub fn depends_on(&self, relation: StorageId) -> Option<&Depends> {
+        self.relations.iter().find(|(id, _)| *id == relation).map(|(_, reads)| &reads.depends)
+    }
+
     /// Whether a row of the relation may change without a change of what was read.
     pub fn has_facets(&self, relation: StorageId) -> bool {
-        self.relations.iter().any(|(id, reads)| *id == relation && !reads.depends.is_whole())
+        self.depends_on(relation).is_some_and(|depends| !depends.is_whole())
     }
 
     fn ranges_of(&self, relation: StorageId) -> &[ReadRange] {
@@ -253,6 +336,53 @@ mod tests {
         check(&[range("m", "*"), point("a"), range("c", "e")], &["a", "c", "d", "m", "z"], &["b", "e", "l"]);
         check(&[range("b", "c"), range("c", "d")], &["b", "c"], &["d"]);
         check(&[point("x"), range("a", "z"), point("y"), point("zz")], &["a", "x", "y", "zz"], &["z"]);
+    }
+
+    /// What is read of `a` to `z` when a scan has skipped `m`, and `then` has read more.
+    fn check_skipped(then: &[(Reader, ReadRange)], skips: bool) {
+        let mut set = ReadSet::default();
+        set.add_scanned(StorageId(1), range("a", "z"), None, 100, 1);
+        set.skip(StorageId(1), b"m");
+        set.normalize();
+        for (reader, range) in then {
+            set.add_scanned(StorageId(1), range.clone(), None, 100, *reader);
+        }
+        set.normalize();
+        set.normalize();
+        assert_eq!(!set.contains(StorageId(1), b"m"), skips, "{set:?}");
+        for key in ["a", "l", "m\0", "ma", "n"] {
+            assert!(set.contains(StorageId(1), key.as_bytes()), "{key} in {set:?}");
+        }
+        assert!(!set.overlaps(StorageId(1), &KeyRange::point(b"m")) || !skips);
+    }
+
+    #[test]
+    fn what_was_skipped_was_not_read() {
+        check_skipped(&[], true);
+        check_skipped(&[(1, range("z", "*"))], true);
+        check_skipped(&[(LOOKUP, point("n")), (2, range("n", "p"))], true);
+        check_skipped(&[(LOOKUP, point("m"))], false);
+        check_skipped(&[(2, range("k", "n"))], false);
+    }
+
+    #[test]
+    fn what_was_read_before_is_not_skipped() {
+        for first in [(LOOKUP, point("m")), (2, range("l", "n"))] {
+            let mut set = ReadSet::default();
+            set.add_scanned(StorageId(1), first.1, None, 100, first.0);
+            set.add_scanned(StorageId(1), range("a", "z"), None, 100, 3);
+            set.skip(StorageId(1), b"m");
+            set.normalize();
+            assert!(set.contains(StorageId(1), b"m"), "{set:?}");
+        }
+        let mut set = ReadSet::default();
+        set.add_scanned(StorageId(1), point("m"), None, 100, 1);
+        set.skip(StorageId(1), b"m");
+        set.normalize();
+        assert!(set.is_empty());
+        set.add_scanned(StorageId(1), point("m"), None, 100, 2);
+        set.normalize();
+        assert!(set.contains(StorageId(1), b"m"), "{set:?}");
     }
 
     #[test]

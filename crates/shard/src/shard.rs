@@ -347,7 +347,20 @@ impl Shard {
         if self.last_stamp.load(Ordering::SeqCst) <= since.0 {
             return None;
         }
-        self.sequencer.lock().spoilt(reads, since)
+        let suspects = self.sequencer.lock().suspects(reads, since);
+        suspects.into_iter().find(|suspect| self.is_spoilt(suspect, reads, since))
+    }
+
+    /// Whether it is what was read of the row that has changed, as far as that is applied.
+    fn is_spoilt(&self, suspect: &Spoilt, reads: &ReadSet, since: Timestamp) -> bool {
+        let (Some(depends), Some(key)) = (reads.depends_on(suspect.relation), &suspect.key) else { return false };
+        if depends.is_whole() {
+            return true;
+        }
+        let (row, newest) = (KeyRange::point(key), Timestamp::MAX);
+        let compared =
+            self.segment.view().map(|view| depends.has_changed(&view, suspect.relation, &row, since, newest));
+        matches!(compared, Ok(Ok(true)))
     }
 
     /// Who committed at `ts`, as far as this leader remembers.

@@ -103,6 +103,15 @@ impl Transaction {
         closed
     }
 
+    /// A savepoint was rolled back: back to what was done inside of relations, and to how gates were closed.
+    pub(crate) fn step_back(&self, left: &[(u32, Option<Inside>)], opened: &[(u32, Option<Bar>)]) {
+        let Some(shard) = self.inner.gateway.shard(Home::Data) else { return };
+        let (rows, owner, mut wakeups) = (shard.rows(), self.inner.owner, Wakeups::default());
+        left.iter().for_each(|(relation, to)| rows.step_back(owner, *relation, *to, &mut wakeups));
+        opened.iter().for_each(|(relation, to)| rows.open_relation_to(owner, *relation, *to, &mut wakeups));
+        wakeups.wake();
+    }
+
     /// For DDL that looks at all rows of these relations: closes them, takes a snapshot of what is newest, and lets the
     /// commit fail if one of them has been written to since by anybody else.
     pub async fn exclude(&self, relations: &[RelationRef]) -> Result<ReadsNewest> {

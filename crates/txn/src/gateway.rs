@@ -9,7 +9,7 @@ use crate::met::Beginners;
 use crate::metrics::Metrics;
 use crate::snapshots::Snapshots;
 use crate::transaction::{SessionId, Transaction, TxnOptions};
-use crate::{Home, Mutation, RelationRef, Result, StorageId, Timestamp, TxnError};
+use crate::{Conflict, ConflictKind, Home, Mutation, RelationRef, Result, StorageId, Timestamp, TxnError};
 use consensus::{GroupOptions, RaftNode, Rehearsal};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
@@ -157,6 +157,8 @@ pub struct Gateway {
     retention: Mutex<HashMap<StorageId, u64, FixedState>>,
     /// Storages that took the place of another while this node runs, and when: what was before is not in them.
     replaced: Mutex<HashMap<StorageId, Timestamp, FixedState>>,
+    /// The last of them: a snapshot above it need not ask.
+    last_replaced: AtomicU64,
     horizon: AtomicU64,
     /// Bytes that transactions have reserved of `Limits::buffers_bytes`.
     buffered: AtomicUsize,
@@ -240,6 +242,7 @@ impl Gateway {
             temporary: Mutex::default(),
             retention: Mutex::default(),
             replaced: Mutex::default(),
+            last_replaced: AtomicU64::new(0),
             horizon: AtomicU64::new(0),
             buffered: AtomicUsize::new(0),
             is_stopped: AtomicBool::new(false),
@@ -490,9 +493,11 @@ impl Gateway {
     /// At `ts` a relation's rows went to this storage, and what it had before was left behind (TRUNCATE, a rewrite).
     pub fn note_replaced(&self, storage: StorageId, ts: Timestamp) {
         let mut replaced = self.replaced.lock();
-        // Those are too old by themselves by now.
-        replaced.retain(|storage, at| *at > self.oldest_kept(*storage));
+        // Moments before those are too old by themselves by now, and so are the snapshots of transactions.
+        let horizon = Timestamp(self.horizon.load(Ordering::Acquire));
+        replaced.retain(|storage, at| *at > self.oldest_kept(*storage).min(horizon));
         replaced.insert(storage, ts);
+        self.last_replaced.fetch_max(ts.0, Ordering::AcqRel);
     }
 
     /// Before it no past moment of the storage can be read.
@@ -611,11 +616,24 @@ impl Gateway {
     /// The same for a read; a past moment is readable for as long as the relation's versions are kept.
     pub(crate) fn check_readable(&self, relation: &RelationRef, at: Timestamp, is_as_of: bool) -> Result<()> {
         if !is_as_of {
-            return self.check_age(at);
+            self.check_age(at)?;
+            let is_older = at.0 < self.last_replaced.load(Ordering::Acquire);
+            return if is_older { self.check_replaced(relation.storage, at) } else { Ok(()) };
         }
         let replaced = self.replaced.lock().get(&relation.storage).copied();
         let oldest = replaced.unwrap_or_default().max(self.oldest_kept(relation.storage));
         if at < oldest { Err(TxnError::SnapshotTooOld) } else { Ok(()) }
+    }
+
+    /// 40001 where a TRUNCATE or a rewrite has come after the snapshot: what stood there before it is not to be found here.
+    fn check_replaced(&self, storage: StorageId, at: Timestamp) -> Result<()> {
+        match self.replaced.lock().get(&storage) {
+            Some(replaced) if at < *replaced => {
+                let kind = ConflictKind::Update;
+                Err(TxnError::Conflict(Box::new(Conflict { kind, relation: storage, key: None, other: None })))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn temporary_of(&self, session: SessionId) -> Result<Arc<Temporary>> {

@@ -47,9 +47,10 @@ pub use shard::wake::dispatcher;
 pub use shard::{LockMode, TxnId, WaitPolicy};
 pub use storage::segment::{Block, Direction};
 pub use storage::{KeyRange, Mutation, StorageId, Timestamp};
-pub use table_lock::{TableLock, named_relation};
+pub use table_lock::named_relation;
 pub use tokens::{TOKEN_BYTES_MAX, Token, TokenOutcome};
 pub use transaction::{Locked, SavepointId, SessionId, Transaction, TxnOptions};
+pub use types::TableLock;
 
 /// Where a relation's rows live, and what a commit that touches it is fenced with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

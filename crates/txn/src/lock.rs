@@ -6,6 +6,8 @@ use crate::wait;
 use crate::{Conflict, ConflictKind, Home, Isolation, LockMode, RelationRef, Result, Timestamp, TxnError, WaitPolicy};
 use bytes::Bytes;
 use shard::locks::{Attempt, Flying, Grant, Inside, Owner, RowKey};
+use shard::reads::{RangeEnd, ReadRange};
+use shard::recent::Key;
 use shard::{Dependency, LockedSpan, Shard};
 use std::sync::Arc;
 use std::time::Duration;
@@ -220,8 +222,16 @@ impl Transaction {
             (None, true) => (shard.rows().look(&row), Some(mode), mode),
             (None, false) => match self.acquire(&shard, &row, request, own.is_some(), snapshot).await? {
                 Acquired::Granted { flying, before, mode } => (flying, before, mode),
-                Acquired::Skipped => return Ok(read(Locked::Skipped)),
-                Acquired::Unseen => return Ok(read(Locked::Absent { changed: false })),
+                Acquired::Skipped => {
+                    if self.leaves_spans() {
+                        self.state().part(relation.home).reads.skip(relation.storage, key);
+                    }
+                    return Ok(read(Locked::Skipped));
+                }
+                Acquired::Unseen => {
+                    self.note_absent(relation, key);
+                    return Ok(read(Locked::Absent { changed: false }));
+                }
             },
         };
         if flying.is_none() && shard.has_wide() {
@@ -264,7 +274,7 @@ impl Transaction {
         }
         let changed = newest.ts > snapshot
             && !self.keeps_its_key(&shard, &row, snapshot, &newest, mode)
-            && self.meet_newer(&shard, relation, key, snapshot, &newest, is_claim).await?;
+            && self.meet_newer(&shard, relation, key, snapshot, &newest, request).await?;
         Ok(read(match &newest.value {
             Some(value) => Locked::Row { value, ts: newest.ts, changed },
             None => Locked::Absent { changed },
@@ -345,7 +355,7 @@ impl Transaction {
                 if self.inner.options.isolation == Isolation::RepeatableRead {
                     let newest = self.newest(shard, row, None)?;
                     if newest.ts > snapshot && !self.keeps_its_key(shard, row, snapshot, &newest, request.mode) {
-                        return Err(self.lost_to(shard, row, &newest));
+                        return Err(self.lost_to(shard, row, &newest, request.mode));
                     }
                 }
                 return Ok(None);
@@ -455,8 +465,10 @@ impl Transaction {
         key: &[u8],
         snapshot: Timestamp,
         newest: &Newest,
-        is_claim: bool,
+        request: Request,
     ) -> Result<bool> {
+        let Request { mode, purpose, .. } = request;
+        let is_claim = purpose.is_claim();
         let is_deleted = newest.value.is_none();
         if is_deleted && self.inner.options.isolation != Isolation::Serializable {
             // Deleted after the snapshot; was it there in it?
@@ -467,7 +479,7 @@ impl Transaction {
         match self.inner.options.isolation {
             Isolation::ReadCommitted => Ok(true),
             Isolation::RepeatableRead if is_claim => Ok(true),
-            Isolation::RepeatableRead => Err(self.lost_to(shard, &RowKey::new(relation.storage, key), newest)),
+            Isolation::RepeatableRead => Err(self.lost_to(shard, &RowKey::new(relation.storage, key), newest, mode)),
             Isolation::Serializable => {
                 self.refresh(relation, key, newest.ts).await?;
                 Ok(true)
@@ -476,8 +488,10 @@ impl Transaction {
     }
 
     /// REPEATABLE READ: the first who updates a row wins.
-    fn lost_to(&self, shard: &Shard, row: &RowKey, newest: &Newest) -> TxnError {
-        let kind = if newest.value.is_none() { ConflictKind::Delete } else { ConflictKind::Update };
+    fn lost_to(&self, shard: &Shard, row: &RowKey, newest: &Newest, mode: LockMode) -> TxnError {
+        // As PostgreSQL words it: who only shares the row is told of an update.
+        let is_deleted = newest.value.is_none() && mode >= LockMode::NoKeyUpdate;
+        let kind = if is_deleted { ConflictKind::Delete } else { ConflictKind::Update };
         let other = shard.writer_at(newest.ts).map(|owner| owner.0);
         let key = Some(Bytes::copy_from_slice(&row.key));
         self.noted(TxnError::Conflict(Box::new(Conflict { kind, relation: row.relation, key, other })))
@@ -549,6 +563,15 @@ impl Transaction {
             }
         }
         Ok(())
+    }
+
+    /// A check that found nothing is a read.
+    fn note_absent(&self, relation: &RelationRef, key: &[u8]) {
+        if self.leaves_spans() {
+            let span = ReadRange { start: Key::from_slice(key), end: RangeEnd::Point };
+            let max = self.inner.gateway.limits().spans;
+            self.state().part(relation.home).reads.add(relation.storage, span, None, max);
+        }
     }
 
     // --- what was met

@@ -3,11 +3,11 @@
 //! What is seen is of no one moment: each lock table and each transaction is looked at by itself.
 
 use crate::met::{Party, Place};
-use crate::table_lock::TableLock;
 use crate::transaction::{Inner, Transaction};
 use crate::{Gateway, Home, Timestamp};
 use shard::locks::{Owner, Wait};
 use std::sync::{Arc, Weak};
+use types::TableLock;
 
 pub use shard::locks::{Bar, Inside, Stand};
 
@@ -27,6 +27,8 @@ pub struct TxnFacts {
     pub touched: Vec<u32>,
     /// What LOCK TABLE and DDL have locked.
     pub tables: Vec<(u32, TableLock)>,
+    /// The one that it asks for now.
+    pub wanted: Option<(u32, TableLock)>,
 }
 
 /// Somebody who waits for a lock.
@@ -62,6 +64,7 @@ impl WeakTransaction {
             has_locks: state.parts.iter().any(|part| !part.locks.is_empty()),
             touched: state.parts.iter().flat_map(|part| part.schemas.iter().map(|schema| schema.relation)).collect(),
             tables: state.tables.clone(),
+            wanted: state.wanted,
         })
     }
 }

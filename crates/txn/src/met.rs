@@ -5,12 +5,10 @@
 
 use crate::{Gateway, SessionId, StorageId, TxnError};
 use bytes::Bytes;
-use shard::locks::{Owner, RowKey};
+use shard::locks::{NAMES, Owner, RowKey};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Names that are locked: advisory locks, LOCK TABLE. Never holds a row (`catalog::rows` has 1 and 2).
-pub(crate) const NAMES: StorageId = StorageId(3);
-/// Gates of relations; the key is the relation's id. Never holds a row.
+/// Gates of relations; the key is the relation's id. Holds no rows, like `NAMES` (`catalog::rows` has 1 and 2).
 pub(crate) const GATES: StorageId = StorageId(4);
 /// Transactions of which the session is known.
 const REMEMBERED: u64 = 1 << 16;

@@ -7,11 +7,10 @@
 //! Lost with the meta shard's leadership, as all locks are: `is_lost` says so, and who relied on one must not go on.
 
 use crate::gateway::Gateway;
-use crate::met::NAMES;
 use crate::transaction::{SessionId, Transaction};
 use crate::{Home, Result, TxnError, wait};
 use parking_lot::Mutex;
-use shard::locks::{Attempt, Grant, Owner, RowKey};
+use shard::locks::{Attempt, Grant, NAMES, Owner, RowKey};
 use shard::{LockMode, WaitPolicy};
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::transaction::Transaction;
 use crate::{Direction, Facet, Home, KeyRange, RelationRef, Result, Timestamp, TxnError};
 use bytes::Bytes;
 use host::bugs::{self, Bug};
-use shard::reads::{RangeEnd, ReadRange};
+use shard::reads::{LOOKUP, RangeEnd, ReadRange, Reader};
 use shard::recent::Key;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
@@ -40,6 +40,8 @@ pub struct Scan {
     block_rows: usize,
     /// What of the rows is read; None: all.
     facet: Option<Arc<dyn Facet>>,
+    /// Tells its spans from those of other reads.
+    reader: Reader,
 }
 
 /// Room for the first block of a scan, which may be a look-up.
@@ -89,7 +91,13 @@ impl Scan {
             holds,
             block_rows: BLOCK_ROWS_FIRST,
             facet: None,
+            reader: LOOKUP,
         }
+    }
+
+    pub(crate) fn numbered(mut self, reader: Reader) -> Scan {
+        self.reader = reader;
+        self
     }
 
     /// Whoever calls `next` looks at no more of the rows than the facet does.
@@ -102,7 +110,8 @@ impl Scan {
     /// what it has visited.
     pub fn part(&self, range: KeyRange, direction: Direction) -> Scan {
         let (txn, facet) = (self.txn.clone(), self.facet.clone());
-        Scan::new(txn, self.relation, self.snapshot, self.is_fixed, self.command, range, direction).reading(facet)
+        let part = Scan::new(txn, self.relation, self.snapshot, self.is_fixed, self.command, range, direction);
+        part.reading(facet).numbered(self.reader)
     }
 
     /// Visits up to `max` visible rows in key order (own writes of earlier commands included); stops early, after that
@@ -400,7 +409,7 @@ impl Scan {
         if self.is_fixed && part.excluded.contains(&self.relation.id) {
             return; // certified as a whole
         }
-        part.reads.add(self.relation.storage, span, self.facet.as_ref(), max);
+        part.reads.add_scanned(self.relation.storage, span, self.facet.as_ref(), max, self.reader);
     }
 
     fn advance(&mut self, ended_at: Option<Vec<u8>>) {

@@ -14,6 +14,7 @@ mod in_flight;
 mod locking;
 mod met;
 mod named;
+mod skipped;
 mod tokens;
 mod two_shards;
 
@@ -31,7 +32,7 @@ use std::task::{Context, Poll, Waker};
 use storage::segment::MemoryStore;
 
 pub const T: RelationRef = RelationRef { storage: StorageId(100), id: 100, schema_version: 1, home: Home::Data };
-pub const M: RelationRef = RelationRef { storage: StorageId(3), id: 3, schema_version: 1, home: Home::Meta };
+pub const M: RelationRef = RelationRef { storage: StorageId(7), id: 3, schema_version: 1, home: Home::Meta };
 pub const TEMP: RelationRef =
     RelationRef { storage: StorageId(900), id: 900, schema_version: 1, home: Home::Temporary };
 

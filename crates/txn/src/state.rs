@@ -3,16 +3,17 @@
 use crate::buffer::Buffer;
 use crate::cancel::CancelFlag;
 use crate::met::Met;
-use crate::table_lock::{HeldName, TableLock};
+use crate::table_lock::HeldName;
 use crate::{Home, Isolation, RelationRef, Timestamp};
 use hashbrown::HashTable;
-use shard::locks::{Claims, Inside, RowKey};
+use shard::locks::{Bar, Claims, Inside, RowKey};
 use shard::reads::ReadSet;
 use shard::{Certified, Dependency, LockMode, LockedSpan, SchemaVersion};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::StorageId;
+use types::TableLock;
 
 /// Keys of one relation that are locked one by one before the next ones are claimed in bulk.
 const CLAIMS_AFTER: usize = 256;
@@ -50,6 +51,8 @@ pub struct Part {
     pub entered: SmallVec<[(u32, Inside); 4]>,
     /// Whether gates were closed.
     pub has_closed: bool,
+    /// Those that LOCK TABLE has closed, in this order; of one relation the last is the strongest.
+    pub gates: Vec<(u32, Bar)>,
     /// Relations that nobody else may have written to since they were read (`exclude`).
     pub certified: Vec<Certified>,
     /// Their ids: of their indexes too no more is to be validated.
@@ -68,6 +71,26 @@ impl Part {
             Some((_, held)) => *held = inside.max(*held),
             None => self.entered.push((relation, inside)),
         }
+    }
+
+    /// What was done inside of relations since a savepoint, with what was before.
+    pub fn cut_entered(&mut self, before: &[(u32, Inside)]) -> SmallVec<[(u32, Option<Inside>); 2]> {
+        let held = |relation: u32| before.iter().find(|(id, _)| *id == relation).map(|(_, inside)| *inside);
+        let now = std::mem::replace(&mut self.entered, SmallVec::from_slice(before));
+        now.into_iter()
+            .map(|(relation, inside)| (relation, inside, held(relation)))
+            .filter(|(_, inside, before)| *before != Some(*inside))
+            .map(|(relation, _, before)| (relation, before))
+            .collect()
+    }
+
+    /// Gates that LOCK TABLE has closed since a savepoint, with how they were closed before. DDL that has looked at all rows keeps
+    /// its gates closed.
+    pub fn cut_gates(&mut self, length: usize) -> Vec<(u32, Option<Bar>)> {
+        let cut = self.gates.split_off(length.min(self.gates.len()));
+        let before = |relation: u32| self.gates.iter().rev().find(|(id, _)| *id == relation).map(|(_, bar)| *bar);
+        let is_kept = |relation: &u32| self.excluded.contains(relation);
+        cut.into_iter().map(|(id, _)| id).filter(|id| !is_kept(id)).map(|id| (id, before(id))).collect()
     }
 
     /// The plan's schema version of a relation that it touches.
@@ -189,6 +212,9 @@ pub struct Savepoint {
     pub id: u32,
     pub writes: [usize; 3],
     pub locks: [usize; 3],
+    /// What was done inside of relations, and which gates were closed, at `Home::Data`.
+    pub entered: SmallVec<[(u32, Inside); 4]>,
+    pub gates: usize,
     pub fences: usize,
     pub names: usize,
     pub tables: usize,
@@ -205,6 +231,8 @@ pub struct State {
     /// The first snapshot: the transaction's age (R6).
     pub age: Timestamp,
     pub command: u32,
+    /// How many scans were begun.
+    pub scans: u64,
     pub parts: [Part; 3],
     /// Storages that this transaction has made: nobody else knows of them.
     pub own_storage: SmallVec<[StorageId; 2]>,
@@ -219,6 +247,8 @@ pub struct State {
     /// Names of relations that LOCK TABLE and DDL have locked, and how relations were locked.
     pub names: Vec<HeldName>,
     pub tables: Vec<(u32, TableLock)>,
+    /// The one that is asked for now: told to who looks.
+    pub wanted: Option<(u32, TableLock)>,
     /// What was in the way of the last statement.
     pub met: Option<Box<Met>>,
 }

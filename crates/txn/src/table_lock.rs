@@ -13,28 +13,15 @@
 //!
 //! The names are locked in the row modes named here, whose matrix gives the conflicts among the modes that no gate tells. Writers
 //! and row locks pass the gate anyway (`gate`), so they meet these locks without knowing of names; plain reads pass none, and see what
-//! was before. Held to the end, or back to a savepoint (names; gates stay closed to the end). A transaction never meets itself.
+//! was before. Held to the end, or back to a savepoint. A transaction never meets itself.
 
-use crate::met::NAMES;
 use crate::transaction::Transaction;
 use crate::wait::{self, Undo};
 use crate::{Home, LockMode, RelationRef, Result, TxnError, WaitPolicy};
 use shard::Shard;
-use shard::locks::{Attempt, Bar, Grant, Inside, RowKey, WAITERS_MAX};
+use shard::locks::{Attempt, Bar, Grant, Inside, NAMES, RowKey, WAITERS_MAX};
 use std::sync::Arc;
-
-/// The modes, weakest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum TableLock {
-    AccessShare,
-    RowShare,
-    RowExclusive,
-    ShareUpdateExclusive,
-    Share,
-    ShareRowExclusive,
-    Exclusive,
-    AccessExclusive,
-}
+use types::TableLock;
 
 /// Last byte of the names.
 const ACCESS: u8 = 1;
@@ -42,32 +29,33 @@ const USE: u8 = 2;
 /// Tells the names of relations from those of advisory locks, which are longer.
 const NAME_BYTES: usize = 5;
 
-impl TableLock {
-    fn access(self) -> Option<LockMode> {
-        match self {
-            TableLock::AccessShare => Some(LockMode::KeyShare),
-            TableLock::AccessExclusive => Some(LockMode::Update),
-            _ => None,
-        }
+/// How a mode locks the name `ACCESS`.
+fn access_mode(mode: TableLock) -> Option<LockMode> {
+    match mode {
+        TableLock::AccessShare => Some(LockMode::KeyShare),
+        TableLock::AccessExclusive => Some(LockMode::Update),
+        _ => None,
     }
+}
 
-    fn uses(self) -> Option<LockMode> {
-        match self {
-            TableLock::AccessShare => None,
-            TableLock::RowShare | TableLock::RowExclusive => Some(LockMode::KeyShare),
-            TableLock::Share => Some(LockMode::Share),
-            TableLock::ShareUpdateExclusive | TableLock::ShareRowExclusive => Some(LockMode::NoKeyUpdate),
-            TableLock::Exclusive | TableLock::AccessExclusive => Some(LockMode::Update),
-        }
+/// How it locks the name `USE`.
+fn use_mode(mode: TableLock) -> Option<LockMode> {
+    match mode {
+        TableLock::AccessShare => None,
+        TableLock::RowShare | TableLock::RowExclusive => Some(LockMode::KeyShare),
+        TableLock::Share => Some(LockMode::Share),
+        TableLock::ShareUpdateExclusive | TableLock::ShareRowExclusive => Some(LockMode::NoKeyUpdate),
+        TableLock::Exclusive | TableLock::AccessExclusive => Some(LockMode::Update),
     }
+}
 
-    fn bar(self) -> Option<Bar> {
-        match self {
-            TableLock::Share => Some(Bar::Shared),
-            TableLock::ShareRowExclusive => Some(Bar::Writers),
-            TableLock::Exclusive | TableLock::AccessExclusive => Some(Bar::All),
-            _ => None,
-        }
+/// How it closes the gate.
+fn bar(mode: TableLock) -> Option<Bar> {
+    match mode {
+        TableLock::Share => Some(Bar::Shared),
+        TableLock::ShareRowExclusive => Some(Bar::Writers),
+        TableLock::Exclusive | TableLock::AccessExclusive => Some(Bar::All),
+        _ => None,
     }
 }
 
@@ -90,7 +78,14 @@ impl Transaction {
         if relation.home == Home::Temporary {
             return Ok(());
         }
-        for (kind, held_as) in [(ACCESS, mode.access()), (USE, mode.uses())] {
+        self.state().wanted = Some((relation.id, mode));
+        let locked = self.lock_names_and_gate(relation, mode, wait).await;
+        self.state().wanted = None;
+        locked
+    }
+
+    async fn lock_names_and_gate(&self, relation: &RelationRef, mode: TableLock, wait: WaitPolicy) -> Result<()> {
+        for (kind, held_as) in [(ACCESS, access_mode(mode)), (USE, use_mode(mode))] {
             if let Some(held_as) = held_as {
                 self.lock_name(relation.id, kind, held_as, wait).await?;
             }
@@ -102,8 +97,12 @@ impl Transaction {
         match mode {
             TableLock::RowShare => self.pass_inside(relation, Inside::Locks, wait).await,
             TableLock::RowExclusive => self.pass_inside(relation, Inside::Writes, wait).await,
-            _ => match mode.bar() {
-                Some(bar) => self.close(relation, bar, wait).await,
+            _ => match bar(mode) {
+                Some(bar) => {
+                    self.close(relation, bar, wait).await?;
+                    self.state().part(relation.home).gates.push((relation.id, bar));
+                    Ok(())
+                }
                 None => Ok(()),
             },
         }

@@ -283,11 +283,13 @@ impl Transaction {
         let mut state = self.state();
         let (snapshot, command) = (state.newest.or(state.snapshot).unwrap_or_default(), state.command);
         let is_fixed = state.newest.is_some() || self.isolation() == Isolation::ReadCommitted;
+        state.scans += 1;
+        let reader = state.scans;
         if self.leaves_spans() {
             state.part(relation.home).note_schema(relation);
         }
         drop(state);
-        Scan::new(self.clone(), *relation, snapshot, is_fixed, command, range, direction)
+        Scan::new(self.clone(), *relation, snapshot, is_fixed, command, range, direction).numbered(reader)
     }
 
     // --- writes: buffered; the caller has locked the key, or has entered the relation and it is a fresh hidden row id
@@ -343,6 +345,8 @@ impl Transaction {
             id,
             writes: [0, 1, 2].map(|home| state.parts[home].buffer.len()),
             locks: [0, 1, 2].map(|home| state.parts[home].locks.len()),
+            entered: state.part(Home::Data).entered.clone(),
+            gates: state.part(Home::Data).gates.len(),
             fences: state.fences.len(),
             names: state.names.len(),
             tables: state.tables.len(),
@@ -356,6 +360,7 @@ impl Transaction {
         let leaves_spans = self.leaves_spans();
         let limits = self.inner.gateway.limits();
         let (mut released, mut names_released) = (Vec::new(), Vec::new());
+        let (left, opened);
         {
             let mut state = self.state();
             let Some(position) = state.savepoints.iter().position(|other| other.id == savepoint.0) else { return };
@@ -364,6 +369,12 @@ impl Transaction {
                 let found = &state.savepoints[position];
                 (found.writes, found.locks, found.fences, found.names, found.tables)
             };
+            let (entered, gates) = {
+                let found = &state.savepoints[position];
+                (found.entered.clone(), found.gates)
+            };
+            left = state.part(Home::Data).cut_entered(&entered);
+            opened = state.part(Home::Data).cut_gates(gates);
             state.tables.truncate(tables);
             names_released.extend(state.names.drain(names..).rev());
             state.command = state.command.saturating_add(1);
@@ -392,6 +403,7 @@ impl Transaction {
                 shard.release(self.inner.owner, &held.row, held.before);
             }
         }
+        self.step_back(&left, &opened);
     }
 
     /// Forgets the savepoint and those made after it; what was written since belongs to the transaction.

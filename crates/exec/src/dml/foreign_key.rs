@@ -20,7 +20,7 @@ use foldhash::HashSet;
 use sql::physical::PlanForeignKey;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use txn::{Direction, Isolation, KeyRange, LockMode, Locked, Transaction, TxnOptions, WaitPolicy};
+use txn::{Direction, Isolation, KeyRange, LockMode, Locked, Transaction, TxnError, TxnOptions, WaitPolicy};
 use types::key::{self, KeyOrder, prefix_end};
 use types::{Datum, Result, SqlError, SqlState, SqlType, compare};
 
@@ -412,7 +412,7 @@ pub(super) async fn check_parent(
     txn: &Transaction,
 ) -> Result<()> {
     let values = convert_all(env, old, &shape.parent_types, &shape.child_types)?;
-    if find_children(shape, &values, 1, env, txn).await?.is_empty() {
+    if find_children(shape, &values, 1, Newer::Counts, env, txn).await?.is_empty() {
         return Ok(());
     }
     // NO ACTION is content if the key is there again at the end.
@@ -435,7 +435,7 @@ async fn act(
     further: &mut Pending,
 ) -> Result<()> {
     let values = convert_all(env, old, &shape.parent_types, &shape.child_types)?;
-    let children = find_children(shape, &values, usize::MAX, env, txn).await?;
+    let children = find_children(shape, &values, usize::MAX, Newer::Conflicts, env, txn).await?;
     if children.is_empty() {
         return Ok(());
     }
@@ -525,15 +525,25 @@ async fn change_child(
 
 type RowKey = (u16, Vec<u8>);
 
+/// What a child is, at REPEATABLE READ, that has come since the snapshot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Newer {
+    /// A child like the others: its parent must stay.
+    Counts,
+    /// One that is to be changed and can not be seen: 40001.
+    Conflicts,
+}
+
 /// Keys of the child rows that refer to `values` (of the child's types), up to `max`.
 async fn find_children(
     shape: &ForeignKeyShape,
     values: &[Datum],
     max: usize,
+    newer: Newer,
     env: &EvalContext<'_>,
     txn: &Transaction,
 ) -> Result<Vec<RowKey>> {
-    let found = read_children(shape, values, max, txn).await?;
+    let mut found = read_children(shape, values, max, txn).await?;
     if txn.isolation() == Isolation::RepeatableRead && found.len() < max {
         let newest = env.gateway.begin(TxnOptions {
             isolation: Isolation::ReadCommitted,
@@ -543,9 +553,13 @@ async fn find_children(
         });
         newest.begin_statement().await?;
         for (slot, key) in read_children(shape, values, usize::MAX, &newest).await? {
-            if !found.iter().any(|(_, k)| *k == key) {
-                // 40001 if it is younger than this transaction's snapshot; nothing if this transaction deleted it.
-                txn.lock(&shape.child.at, slot, &key, LockMode::KeyShare, WaitPolicy::Wait, |_| ()).await?;
+            if found.iter().any(|(_, k)| *k == key) {
+                continue;
+            }
+            // A conflict if it is younger than this transaction's snapshot; nothing if this transaction deleted it.
+            match txn.lock(&shape.child.at, slot, &key, LockMode::KeyShare, WaitPolicy::Wait, |_| ()).await {
+                Err(TxnError::Conflict(_)) if newer == Newer::Counts => found.push((slot, key)),
+                locked => locked?,
             }
         }
         newest.rollback();

@@ -47,7 +47,7 @@ const SESSION: &[&[(&str, SessionFn)]] = &[
     routines::FUNCTIONS,
 ];
 const WAITING: &[&[(&str, AsyncFn)]] = &[sequence::WAITING, session::WAITING, advisory::WAITING];
-const SETS: &[&[(&str, SessionSetFn)]] = &[acl::SETS, catalog_info::SETS, objects::SETS];
+const SETS: &[&[(&str, SessionSetFn)]] = &[acl::SETS, catalog_info::SETS, objects::SETS, session::SETS];
 
 fn table<F: Copy>(topics: &[&[(&'static str, F)]]) -> HashMap<&'static str, F> {
     topics.iter().flat_map(|topic| topic.iter()).copied().collect()

@@ -1,6 +1,6 @@
 //! Who, where and when: users, database, settings, clocks, chance.
 
-use super::{AsyncFn, EPOCH_MICROS, SessionFn, arg_str, void};
+use super::{AsyncFn, EPOCH_MICROS, SessionFn, SessionSetFn, arg_str, void};
 use crate::context::{BoxFuture, Signal};
 use crate::expr::EvalContext;
 use std::sync::Arc;
@@ -55,6 +55,11 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_xact_status", transaction_status),
     ("pg_my_temp_schema", |env, _, _| Ok(Datum::Oid(env.session.temporary_schema().unwrap_or(0)))),
 ];
+
+pub(crate) const SETS: &[(&str, SessionSetFn)] = &[("pg_listening_channels", |env, _, _| {
+    let channels = env.session.listening_channels();
+    Ok(Box::new(channels.into_iter().map(|channel| Ok(vec![Datum::text(&*channel)]))))
+})];
 
 pub(crate) const WAITING: &[(&str, AsyncFn)] = &[
     ("pg_sleep", sleep),

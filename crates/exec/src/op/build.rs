@@ -159,6 +159,15 @@ fn streams(node: &PlanNode) -> bool {
     }
 }
 
+/// Whether rows are locked as they are handed out.
+pub(crate) fn locks_at_the_end(node: &PlanNode) -> bool {
+    match &node.op {
+        Op::LockRows { .. } => true,
+        Op::Project { input, .. } | Op::Filter { input, .. } => locks_at_the_end(input),
+        _ => false,
+    }
+}
+
 /// Operators over one input.
 fn above(node: &PlanNode, measured: bool) -> Result<Input> {
     let input = |node: &PlanNode| build(node, measured);

@@ -31,7 +31,7 @@ mod versions;
 mod virtuals;
 mod window;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, locks_at_the_end};
 #[cfg(test)]
 pub(crate) use function::type_of;
 pub(crate) use kept::{KeptRows, Place};

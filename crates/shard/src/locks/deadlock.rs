@@ -1,4 +1,4 @@
-//! Who waits for whom on this node, over all its shards; a cycle kills its youngest.
+//! Who waits for whom on this node, over all its shards; a cycle lets one pass who waits for waiters only, or kills its youngest.
 //!
 //! A waiter registers when it begins to wait (so that whoever looks sees it) and searches when it has waited `DEADLOCK_AFTER`:
 //! short waits, which are nearly all, cost two visits here. The last of a cycle to search finds it (I1), as all others are there
@@ -139,14 +139,20 @@ impl WaitGraph {
         blockers
     }
 
-    /// Looks for cycles through `owner`, which waits and is registered: each one's youngest member's wait ends with `Deadlock`.
+    /// Ends the cycles through `owner`, which waits and is registered. Where a member is kept out by none that holds what it waits
+    /// for, only by those before it in the queue, it passes them; else the youngest member's wait ends with `Deadlock`.
     /// A waiter may be in several at once (it waits for all who hold the row, and for those before it in the queue); as it is
     /// the last to register, nobody else would find the others. Returns the victims.
     pub fn search(&self, owner: Owner, wakeups: &mut Wakeups) -> Vec<Owner> {
         let mut victims = Vec::new();
         while victims.len() < VICTIMS_MAX
-            && let Some(victim) = self.search_one(owner, wakeups)
+            && let Some(cycle) = self.find_cycle(owner)
         {
+            if self.let_one_pass(&cycle, wakeups) {
+                continue; // one waiter less
+            }
+            let Some(victim) = cycle.iter().max().copied() else { break };
+            self.kill(victim, &cycle, wakeups);
             victims.push(victim);
             if victim == owner {
                 break;
@@ -155,7 +161,8 @@ impl WaitGraph {
         victims
     }
 
-    fn search_one(&self, owner: Owner, wakeups: &mut Wakeups) -> Option<Owner> {
+    /// The members of a cycle, `owner` first, each waiting for the next.
+    fn find_cycle(&self, owner: Owner) -> Option<Vec<Owner>> {
         let mut path = vec![(owner, self.blockers(owner))];
         let mut seen = hashbrown::HashSet::with_hasher(FixedState::default());
         while let Some((_, blockers)) = path.last_mut() {
@@ -165,20 +172,36 @@ impl WaitGraph {
             };
             let next = self.waiter_of(next);
             if next == owner {
-                let victim = path.iter().map(|(member, _)| *member).max()?;
-                let members: Vec<Owner> = path.iter().map(|(member, _)| *member).collect();
-                self.tell_cycle(victim, &members);
-                if let Some((table, row)) = self.place(victim) {
-                    table.kill(victim, &row, wakeups);
-                }
-                self.waiting.lock().of.remove(&victim);
-                return Some(victim);
+                return Some(path.iter().map(|(member, _)| *member).collect());
             }
             if seen.len() < VISITS_MAX && seen.insert(next) {
                 path.push((next, self.blockers(next)));
             }
         }
         None
+    }
+
+    /// The oldest that can.
+    fn let_one_pass(&self, cycle: &[Owner], wakeups: &mut Wakeups) -> bool {
+        let mut members = cycle.to_vec();
+        members.sort_unstable();
+        for member in members {
+            if let Some((table, row)) = self.place(member)
+                && table.let_pass(member, &row, wakeups)
+            {
+                self.waiting.lock().of.remove(&member);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn kill(&self, victim: Owner, cycle: &[Owner], wakeups: &mut Wakeups) {
+        self.tell_cycle(victim, cycle);
+        if let Some((table, row)) = self.place(victim) {
+            table.kill(victim, &row, wakeups);
+        }
+        self.waiting.lock().of.remove(&victim);
     }
 
     /// Before the victim wakes.
@@ -193,8 +216,37 @@ impl WaitGraph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::locks::{Attempt, Grant, LockMode, WaitPolicy};
+    use crate::locks::{Attempt, Grant, LockMode, NAMES, WaitPolicy};
     use storage::StorageId;
+
+    /// PostgreSQL's soft deadlock: two that share go before the two that wait for them to go.
+    #[test]
+    fn who_waits_for_waiters_only_passes_them() {
+        let waits = Arc::new(WaitGraph::default());
+        let table = Arc::new(LockTable::new(waits.clone()));
+        let name = |name: &str| RowKey::new(NAMES, name.as_bytes());
+        let lock = |owner, what, mode| table.acquire(Owner(owner), &name(what), mode, WaitPolicy::Wait);
+        let hold = |owner, what| assert!(matches!(lock(owner, what, LockMode::KeyShare), Attempt::Granted(_)));
+        let wait = |owner, what, mode| {
+            let Attempt::Wait(ticket) = lock(owner, what, mode) else {
+                panic!("{owner} was to wait: names are had in turn")
+            };
+            waits.add(Owner(owner), &table, &name(what), 0);
+            ticket
+        };
+        let (one, two, first, second) = (1, 2, 3, 4);
+        hold(one, "a");
+        hold(two, "b");
+        let closers = [wait(first, "a", LockMode::Update), wait(second, "b", LockMode::Update)];
+        let sharers = [wait(one, "b", LockMode::KeyShare), wait(two, "a", LockMode::KeyShare)];
+        assert_eq!(waits.search(Owner(two), &mut Wakeups::default()), [], "nobody need die");
+        assert_eq!(
+            sharers.map(|ticket| ticket.slot.take()),
+            [Some(Grant::Granted), None],
+            "the older passes, which is enough"
+        );
+        assert_eq!(closers.map(|ticket| ticket.slot.take()), [None, None]);
+    }
 
     #[test]
     fn a_waiter_in_two_cycles_ends_both() {

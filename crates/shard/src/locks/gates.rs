@@ -149,6 +149,15 @@ impl Gates {
         }
     }
 
+    /// A savepoint was rolled back: the transaction does again what it did before it, or is not inside.
+    pub fn step_back(&self, owner: Owner, relation: u32, to: Option<Inside>, wakeups: &mut Wakeups) {
+        let Some(to) = to else { return self.leave(owner, [relation].into_iter(), wakeups) };
+        self.stripe(owner).lock().insert((owner, relation), to);
+        if self.count.load(Ordering::SeqCst) != 0 {
+            self.finish_closing(&mut self.closed.lock(), relation, wakeups);
+        }
+    }
+
     fn others_inside(&self, owner: Owner, relation: u32, bar: Bar) -> Vec<Owner> {
         let mut others = Vec::new();
         for stripe in &self.stripes {
@@ -207,6 +216,21 @@ impl Gates {
         match closing {
             Some(slot) => Attempt::Wait(Ticket { slot }),
             None => granted(),
+        }
+    }
+
+    /// A savepoint was rolled back: the gate is closed as it was before it, or open.
+    pub fn open_to(&self, owner: Owner, relation: u32, to: Option<Bar>, wakeups: &mut Wakeups) {
+        let mut closed = self.closed.lock();
+        let is_mine = |gate: &Closed| gate.owner == owner && gate.relation == relation;
+        match to {
+            None => self.take(&mut closed, is_mine, wakeups),
+            Some(bar) => {
+                for gate in closed.iter_mut().filter(|gate| is_mine(gate)) {
+                    gate.bar = bar;
+                    gate.waiters.drain(..).for_each(|(_, slot)| _ = slot.complete(Grant::Again, wakeups));
+                }
+            }
         }
     }
 

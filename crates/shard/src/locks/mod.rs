@@ -12,4 +12,4 @@ pub use bulk::Claims;
 pub use deadlock::{DEADLOCK_AFTER, Wait, WaitGraph};
 pub use gates::{Bar, Inside, Stand};
 pub use mode::{LockMode, WaitPolicy};
-pub use table::{Attempt, Flying, Grant, LockTable, Look, Owner, RowKey, Ticket, WAITERS_MAX, hash_of};
+pub use table::{Attempt, Flying, Grant, LockTable, Look, NAMES, Owner, RowKey, Ticket, WAITERS_MAX, hash_of};

@@ -4,8 +4,9 @@
 //! versions of commits that are in flight, and which rows a prepared transaction will write.
 //!
 //! I1  Two holders of a row have modes that do not conflict.
-//! I2  Queues are first come, first served; only who upgrades a lock it has goes first, and KEY SHARE, where no holder is
-//!     in its way, does not queue.
+//! I2  Queues are first come, first served. Who upgrades a lock it has goes first. Of rows, as in PostgreSQL, who goes with all
+//!     holders does not queue: KEY SHARE always, others until the first of the queue has let `PASSED_MAX` by. Names (`NAMES`)
+//!     are had strictly in turn.
 //! I3  A waiter is granted, refused or abandoned exactly once.
 //! I4  `pending` of a row's hash is not 0 while the row has something in flight or prepared: who sees 0 need not look.
 //!
@@ -40,6 +41,10 @@ const PENDING: usize = 4096;
 const PENDING_RELATIONS: usize = 256;
 /// Waiters per row (`architecture.md` §9).
 pub const WAITERS_MAX: usize = 10_000;
+/// How many may take a row that the first of its queue waits for: a stream of FOR SHARE must not starve a writer.
+const PASSED_MAX: u32 = 16;
+/// The storage id of names that are locked and no rows: advisory locks, LOCK TABLE.
+pub const NAMES: StorageId = StorageId(3);
 
 /// A transaction of this node as a holder of locks. Numbers grow: the greater is the younger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -115,6 +120,8 @@ struct Waiter {
     owner: Owner,
     mode: LockMode,
     slot: Arc<Slot<Grant>>,
+    /// How many have passed it while it was the first.
+    passed: u32,
 }
 
 struct Row {
@@ -142,6 +149,23 @@ impl Row {
         // What a prepared transaction will write is as good as locked by it until its Decide is applied.
         self.prepared.is_none()
             && self.holders.iter().all(|holder| holder.owner == owner || !holder.mode.conflicts_with(mode))
+    }
+
+    /// Whether `owner`, whom no holder keeps out, may go before those that wait. Counted where it is a favour.
+    fn may_pass(&mut self, owner: Owner, mode: LockMode) -> bool {
+        if self.queue.is_empty() || self.held(owner).is_some() {
+            return true; // who holds it and wants more would wait for those that wait for it
+        }
+        if self.key.relation == NAMES {
+            return !self.queue.iter().any(|waiter| waiter.mode.conflicts_with(mode));
+        }
+        match self.queue.front_mut() {
+            Some(first) if mode != LockMode::KeyShare => {
+                first.passed += 1;
+                first.passed <= PASSED_MAX
+            }
+            _ => true,
+        }
     }
 
     fn hold(&mut self, owner: Owner, mode: LockMode) {
@@ -289,11 +313,7 @@ impl LockTable {
         }
         let found = enter(&mut rows, row);
         let before = found.held(owner);
-        let is_free = found.is_free_for(owner, mode);
-        // First come, first served — but who holds the row and wants more would wait for those that wait for it, and who
-        // only needs its key to stay (a foreign key) passes those that wait for all holders, as in PostgreSQL.
-        let passes = found.queue.is_empty() || before.is_some() || mode == LockMode::KeyShare;
-        if before.is_some_and(|held| held >= mode) || is_free && passes {
+        if before.is_some_and(|held| held >= mode) || found.is_free_for(owner, mode) && found.may_pass(owner, mode) {
             found.hold(owner, mode);
             return Attempt::Granted(Look { flying: found.flying.last().cloned(), before });
         }
@@ -303,7 +323,7 @@ impl LockTable {
             Attempt::TooMany
         } else {
             let slot = Slot::new();
-            let waiter = Waiter { owner, mode, slot: slot.clone() };
+            let waiter = Waiter { owner, mode, slot: slot.clone(), passed: 0 };
             match before {
                 Some(_) => found.queue.push_front(waiter),
                 None => found.queue.push_back(waiter),
@@ -379,6 +399,22 @@ impl LockTable {
         drop(whole);
         self.gates.blockers(owner, out);
         self.bulk.blockers(owner, out);
+    }
+
+    /// Grants the lock to a waiter whom only others that wait keep out, and no holder.
+    pub(super) fn let_pass(&self, owner: Owner, row: &RowKey, wakeups: &mut Wakeups) -> bool {
+        let mut rows = self.rows(row);
+        let Some(found) = find(&mut rows, row) else { return false };
+        let Some(place) = found.queue.iter().position(|waiter| waiter.owner == owner) else { return false };
+        if !found.is_free_for(owner, found.queue[place].mode) {
+            return false;
+        }
+        if let Some(waiter) = found.queue.remove(place)
+            && waiter.slot.complete(Grant::Granted, wakeups)
+        {
+            found.hold(owner, waiter.mode);
+        }
+        true
     }
 
     /// Ends the wait of the youngest of a cycle.
@@ -509,6 +545,16 @@ impl LockTable {
 
     pub fn leave_relations(&self, owner: Owner, relations: impl Iterator<Item = u32> + Clone, wakeups: &mut Wakeups) {
         self.gates.leave(owner, relations, wakeups);
+    }
+
+    /// Back to what a transaction did inside before a savepoint.
+    pub fn step_back(&self, owner: Owner, relation: u32, to: Option<Inside>, wakeups: &mut Wakeups) {
+        self.gates.step_back(owner, relation, to, wakeups);
+    }
+
+    /// Back to how it had closed the relation before a savepoint.
+    pub fn open_relation_to(&self, owner: Owner, relation: u32, to: Option<Bar>, wakeups: &mut Wakeups) {
+        self.gates.open_to(owner, relation, to, wakeups);
     }
 
     /// Keeps others out of the relation until `open_relations`.

@@ -421,18 +421,25 @@ impl Sequencer {
         self.recent.conflicts_since(row, since, mode)
     }
 
-    /// A recent write of what was read, if that can be seen by looking at a few. Rows of which a part was read are left to the commit.
-    pub fn spoilt(&self, reads: &ReadSet, since: Timestamp) -> Option<Spoilt> {
+    /// Recent writes of rows that were read, newest first, if they can be seen by looking at a few. Where only a part of such a row
+    /// was read, it need not have changed.
+    pub fn suspects(&self, reads: &ReadSet, since: Timestamp) -> Vec<Spoilt> {
         if !self.recent.is_complete_since(since) || self.recent.count_since(since) > SPOILT_WALK_MAX {
-            return None;
+            return Vec::new();
         }
-        self.recent.since(since).find_map(|recent| match &recent.written {
-            Written::Key(key) if !reads.has_facets(recent.relation) && reads.contains(recent.relation, key) => {
-                Some(Spoilt { relation: recent.relation, key: Some(Bytes::copy_from_slice(key)), other: recent.owner })
-            }
-            // Of a range it is not known what was written: left to the commit.
-            _ => None,
-        })
+        let is_read = |recent: &&Recent| match &recent.written {
+            Written::Key(key) => reads.contains(recent.relation, key),
+            // It is not known what was written: left to the commit.
+            Written::Range(_) => false,
+        };
+        let suspect = |recent: &Recent| {
+            let key = match &recent.written {
+                Written::Key(key) => Some(Bytes::copy_from_slice(key)),
+                Written::Range(_) => None,
+            };
+            Spoilt { relation: recent.relation, key, other: recent.owner }
+        };
+        self.recent.since(since).filter(is_read).map(suspect).collect()
     }
 
     pub fn fences(&self) -> &SharedFences {

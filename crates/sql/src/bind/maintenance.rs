@@ -4,12 +4,12 @@
 use super::Binder;
 use crate::parse::{GivenOption, Maintenance, Named, OptionValue, Reindexed};
 use crate::utility::ddl::{Name, ObjectName};
-use crate::utility::{Maintain, TableLockMode, Utility};
+use crate::utility::{Maintain, Utility};
 use catalog::privileges::{self, Target};
 use catalog::{Index, IndexState, Relation, RelationKind, Snapshot, privilege};
 use std::sync::Arc;
 use types::error::Severity;
-use types::{Oid, Result, SqlError, SqlState};
+use types::{Oid, Result, SqlError, SqlState, TableLock};
 
 fn maintain(tag: &'static str) -> Maintain {
     Maintain { tag, analyze: vec![], reindex: vec![], concurrently: false, notices: vec![], outside_block: false }
@@ -47,7 +47,7 @@ impl Binder<'_> {
         found.ok_or_else(|| catalog::names::no_relation(&name.parts))
     }
 
-    fn lock_table(&mut self, names: &[ObjectName], mode: TableLockMode, nowait: bool) -> Result<Utility> {
+    fn lock_table(&mut self, names: &[ObjectName], mode: TableLock, nowait: bool) -> Result<Utility> {
         let mut relations = vec![];
         for name in names {
             let id = self.id_by_name(name)?;
@@ -65,8 +65,8 @@ impl Binder<'_> {
             }
             let write = privilege::UPDATE | privilege::DELETE | privilege::TRUNCATE;
             let rights = match mode {
-                TableLockMode::AccessShare => privilege::SELECT,
-                TableLockMode::RowExclusive => privilege::INSERT | write,
+                TableLock::AccessShare => privilege::SELECT,
+                TableLock::RowExclusive => privilege::INSERT | write,
                 _ => write,
             };
             let target = Target::Relation(&relation);

@@ -4,17 +4,17 @@
 use super::ddl::Cursor;
 use super::options::GivenOption;
 use super::{Syntax, session::Front};
+use crate::utility::Utility;
 use crate::utility::ddl::{Ddl, Name, ObjectName};
-use crate::utility::{TableLockMode, Utility};
 use sqlparser::tokenizer::Token;
 use std::sync::Arc;
-use types::Result;
+use types::{Result, TableLock};
 
 #[derive(Debug)]
 pub(crate) enum Maintenance {
     Lock {
         relations: Vec<ObjectName>,
-        mode: TableLockMode,
+        mode: TableLock,
         nowait: bool,
     },
     /// ANALYZE or, `is_vacuum`, VACUUM.
@@ -136,7 +136,7 @@ impl Cursor<'_, '_> {
     fn lock(&mut self) -> Result<Maintenance> {
         self.accept_word("table");
         let relations = self.list(Self::relation_expr)?;
-        let mut mode = TableLockMode::AccessExclusive;
+        let mut mode = TableLock::AccessExclusive;
         if self.accept_word("in") {
             mode = self.lock_mode()?;
             self.expect(&["mode"])?;
@@ -144,9 +144,9 @@ impl Cursor<'_, '_> {
         Ok(Maintenance::Lock { relations, mode, nowait: self.accept_word("nowait") })
     }
 
-    fn lock_mode(&mut self) -> Result<TableLockMode> {
-        use TableLockMode::*;
-        const MODES: &[(&[&str], TableLockMode)] = &[
+    fn lock_mode(&mut self) -> Result<TableLock> {
+        use TableLock::*;
+        const MODES: &[(&[&str], TableLock)] = &[
             (&["access", "share"], AccessShare),
             (&["access", "exclusive"], AccessExclusive),
             (&["row", "share"], RowShare),

@@ -4,7 +4,7 @@
 use crate::Statement;
 use crate::logical::Query;
 use std::sync::Arc;
-use types::{Oid, SqlType};
+use types::{Oid, SqlType, TableLock};
 
 mod aggregates;
 pub mod ddl;
@@ -50,7 +50,7 @@ pub enum Utility {
     },
     LockTable {
         relations: Vec<Oid>,
-        mode: TableLockMode,
+        mode: TableLock,
         nowait: bool,
     },
 
@@ -158,19 +158,6 @@ pub struct TransactionModes {
     pub as_of: Option<String>,
     /// SET TRANSACTION SNAPSHOT.
     pub snapshot: Option<String>,
-}
-
-/// Modes of LOCK TABLE, weakest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum TableLockMode {
-    AccessShare,
-    RowShare,
-    RowExclusive,
-    ShareUpdateExclusive,
-    Share,
-    ShareRowExclusive,
-    Exclusive,
-    AccessExclusive,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -92,3 +92,23 @@ async fn what_is_in_flight_is_compared_when_it_is_applied() {
         assert_eq!(commit.await.is_ok(), commits, "{change}");
     }
 }
+
+/// What a statement is told before the commit (`check_reads`), of parts of rows too.
+#[tokio::test]
+async fn part_that_changed_is_told_before_the_commit() {
+    for scans in [false, true] {
+        let node = node().await;
+        node.given(&[("r", "1:1"), ("r2", "1:1")]).await;
+        let txn = node.serializable().await;
+        if scans {
+            assert_eq!(scan_before(&txn).await, 2);
+        } else {
+            get_before(&txn, "r").await;
+        }
+        write(&txn, "own", "1").await.expect("not in the way");
+        node.given(&[("r", "1:2")]).await;
+        assert_eq!(txn.check_reads(), Ok(()), "another part, scans {scans}");
+        node.given(&[("r", "2:2")]).await;
+        assert!(is_conflict(&txn.check_reads().expect_err("it can not commit")), "scans {scans}");
+    }
+}

@@ -94,17 +94,68 @@ async fn who_gave_up_waiting_is_granted_nothing() {
 async fn queue_is_first_come_first_served() {
     let node = node().await;
     let holder = node.serializable().await;
-    lock(&holder, "a", LockMode::Share).await.expect("locked");
+    lock(&holder, "a", LockMode::Update).await.expect("locked");
     let (writer, reader) = (node.begin(Isolation::ReadCommitted).await, node.begin(Isolation::ReadCommitted).await);
     let mut first = Box::pin(lock(&writer, "a", LockMode::Update));
     assert!(poll(first.as_mut()).is_none());
     let mut second = pin!(lock(&reader, "a", LockMode::Share));
-    assert!(poll(second.as_mut()).is_none(), "it must not starve the writer");
+    assert!(poll(second.as_mut()).is_none());
     holder.rollback();
     first.await.expect("granted");
     assert!(poll(second.as_mut()).is_none());
     writer.clone().rollback();
     second.await.expect("granted");
+}
+
+/// As in PostgreSQL, who goes with all holders of a row passes those that wait for them to go; here not without end.
+#[tokio::test]
+async fn who_shares_passes_the_queue_and_does_not_starve_it() {
+    let node = node().await;
+    let holder = node.serializable().await;
+    lock(&holder, "a", LockMode::Share).await.expect("locked");
+    let writer = node.begin(Isolation::ReadCommitted).await;
+    let mut waits = pin!(lock(&writer, "a", LockMode::Update));
+    assert!(poll(waits.as_mut()).is_none());
+    let mut passed = Vec::new();
+    loop {
+        let reader = node.begin(Isolation::ReadCommitted).await;
+        let mut shares = Box::pin(lock(&reader, "a", LockMode::Share));
+        if poll(shares.as_mut()).is_none() {
+            break;
+        }
+        drop(shares);
+        passed.push(reader);
+        assert!(passed.len() < 100, "it must not starve the writer");
+    }
+    assert!(!passed.is_empty());
+    holder.rollback();
+    passed.into_iter().for_each(Transaction::rollback);
+    waits.await.expect("granted");
+}
+
+/// PostgreSQL's rule for savepoints, for what keeps writers and LOCK TABLE apart.
+#[tokio::test]
+async fn rolled_back_savepoint_gives_relations_back() {
+    let node = node().await;
+    let (one, two) = (node.begin(Isolation::ReadCommitted).await, node.begin(Isolation::ReadCommitted).await);
+    let savepoint = one.savepoint();
+    write(&one, "a", "1").await.expect("written");
+    let refused = two.lock_table(&T, TableLock::Share, WaitPolicy::NoWait).await.expect_err("written to");
+    assert!(matches!(refused, TxnError::LockNotAvailable { .. }));
+    one.rollback_to(savepoint);
+    two.lock_table(&T, TableLock::Share, WaitPolicy::NoWait).await.expect("nothing is written any more");
+    let savepoint = two.savepoint();
+    one.enter_as(&T, shard::locks::Inside::Locks).await.expect("SHARE lets row locks in");
+    assert!(two.lock_table(&T, TableLock::Exclusive, WaitPolicy::NoWait).await.is_err());
+    one.clone().rollback();
+    two.lock_table(&T, TableLock::Exclusive, WaitPolicy::NoWait).await.expect("alone");
+    two.rollback_to(savepoint);
+    let three = node.begin(Isolation::ReadCommitted).await;
+    three.lock_table(&T, TableLock::Share, WaitPolicy::NoWait).await.expect("SHARE is left, which goes with SHARE");
+    let mut writes = pin!(three.enter(&T));
+    assert!(poll(writes.as_mut()).is_none(), "and keeps writers out");
+    two.rollback();
+    writes.await.expect("let in");
 }
 
 #[tokio::test]
