@@ -84,3 +84,15 @@ pub fn stubs(root: &Path) -> Vec<String> {
     let words: Vec<(&str, &str)> = STUBS.iter().map(|w| (*w, "refuse with 0A000")).collect();
     search(root, |_| true, &words)
 }
+
+/// Names of tests in docs/traps.md that no test has: every word in backquotes there that is made like a function's name.
+pub fn tests_that_are_missing(root: &Path) -> Vec<String> {
+    let page = fs::read_to_string(root.join("docs/traps.md")).unwrap_or_default();
+    let mut files = Vec::new();
+    rust_files(&root.join("crates"), &mut files);
+    let code: String = files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
+    let is_name =
+        |word: &&str| word.contains('_') && word.bytes().all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(&b));
+    let names = page.split('`').skip(1).step_by(2).filter(is_name);
+    names.filter(|name| !code.contains(&format!("fn {name}("))).map(|name| format!("docs/traps.md: {name}")).collect()
+}

@@ -31,3 +31,8 @@ fn decoders_of_outside_bytes_do_not_panic() {
 fn nothing_is_a_stub() {
     none(sources::stubs(&root()));
 }
+
+#[test]
+fn tests_of_known_faults_exist() {
+    none(sources::tests_that_are_missing(&root()));
+}

@@ -40,3 +40,19 @@ async fn deadlock_across_names_and_rows_is_found() {
     one.expect("the older transaction gets its lock");
     assert_eq!(two.expect_err("the younger holder dies"), TxnError::Deadlock);
 }
+
+/// A lock that went with its leader is believed by nobody.
+#[tokio::test]
+async fn lock_without_fencing() {
+    let node = node().await;
+    let txn = node.serializable().await;
+    let holder = NamedLocks::new(node.gateway.clone(), SessionId(1));
+    assert!(holder.lock(&txn, b"x", LockMode::Update, None, WaitPolicy::NoWait).await.expect("an answer"));
+    assert!(!holder.is_lost());
+    let term = node.meta.lead_again();
+    assert!(holder.is_lost(), "the new leader does not serve yet");
+    node.gateway.shard(Home::Meta).expect("meta").serve(term).await;
+    assert!(holder.is_lost(), "and knows of no lock");
+    holder.forget_term();
+    assert!(!holder.is_lost());
+}
