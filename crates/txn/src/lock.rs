@@ -223,9 +223,7 @@ impl Transaction {
             (None, false) => match self.acquire(&shard, &row, request, own.is_some(), snapshot).await? {
                 Acquired::Granted { flying, before, mode } => (flying, before, mode),
                 Acquired::Skipped => {
-                    if self.leaves_spans() {
-                        self.state().part(relation.home).reads.skip(relation.storage, key);
-                    }
+                    self.pass_over(relation, key);
                     return Ok(read(Locked::Skipped));
                 }
                 Acquired::Unseen => {
@@ -563,6 +561,13 @@ impl Transaction {
             }
         }
         Ok(())
+    }
+
+    /// A row that a scan has found, and that is locked before it is used, or not used at all: as it was found it counts as no read.
+    pub fn pass_over(&self, relation: &RelationRef, key: &[u8]) {
+        if self.leaves_spans() {
+            self.state().part(relation.home).reads.skip(relation.storage, key);
+        }
     }
 
     /// A check that found nothing is a read.

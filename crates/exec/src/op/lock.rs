@@ -86,6 +86,20 @@ impl Target {
         })
     }
 
+    /// Of rows that come in the order of their scan, as a LIMIT takes them: each is locked before it is used, or not used. So what
+    /// others do to them is no conflict of those that take from a queue. (KEY SHARE does not keep what a row says.)
+    fn pass_over(&self, txn: &Transaction, batch: &Batch) {
+        if self.mode == LockMode::KeyShare {
+            return;
+        }
+        for row in 0..batch.len {
+            let row_key = batch.row(row).get(self.row_key).cloned().unwrap_or_default();
+            if let Some((_, key)) = split_row_key(&row_key) {
+                txn.pass_over(&self.reader.table.at, key);
+            }
+        }
+    }
+
     async fn lock(&self, txn: &Transaction, slot: u16, key: &[u8]) -> Result<Outcome> {
         let reader = &self.reader;
         txn.lock_shown(&reader.table.at, slot, key, self.mode, self.wait, |locked| match locked {
@@ -114,6 +128,9 @@ impl LockRows {
         let outer = run.wanted;
         run.wanted = outer.filter(|_| self.tells);
         let batch = self.input.next(run).await;
+        if let (Some(_), Ok(Some(batch)), [target]) = (run.wanted, &batch, &self.targets[..]) {
+            target.pass_over(&run.context.txn, batch);
+        }
         run.wanted = outer;
         batch
     }
