@@ -35,6 +35,9 @@ impl Replica for Sequencer {
         self.in_log.lock().push_back(std::mem::take(&mut open.1));
         Some(open.0.split().freeze())
     }
+    fn has_batch(&self, _: u64) -> bool {
+        !self.open.lock().1.is_empty()
+    }
     fn apply(&self, _: u64, _: u64, _: Bytes) {
         if let Some(waiters) = self.in_log.lock().pop_front() {
             self.entries.fetch_add(1, Ordering::Relaxed);

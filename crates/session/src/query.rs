@@ -345,6 +345,7 @@ impl Session {
         portal.source = Source::Done;
         let is_lone_read = standing == Standing::Alone && prepared.is_lone_read();
         if is_lone_read {
+            txn::note_statement(self.state.id);
             let now = crate::shared::wall(&self.shared.host);
             self.state.start_transaction(now, self.state.facts());
             self.state.start_statement(now);

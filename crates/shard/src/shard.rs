@@ -163,6 +163,13 @@ impl Shard {
         }
     }
 
+    /// What a `CommitRequest` with `drives` promised.
+    pub fn drive(&self) {
+        if let Some(group) = &*self.group.load() {
+            group.drive();
+        }
+    }
+
     // ---- leading (R4) ----------------------------------------------------------------------
 
     /// The term that this replica serves.
@@ -404,7 +411,9 @@ impl Shard {
                 self.sequenced.increment(1);
                 // R1, in parallel with the log: mostly this is all there is to it.
                 self.oracle.try_cover(*stamp);
-                self.wake();
+                if !request.drives {
+                    self.wake();
+                }
             }
             Sequenced::Refused(_) => self.refused.increment(1),
             _ => {}
@@ -551,6 +560,10 @@ impl Rows for SegmentRows<'_> {
 impl Replica for Shard {
     fn next_batch(&self, term: u64) -> Option<Bytes> {
         self.sequencer.lock().next_batch(term)
+    }
+
+    fn has_batch(&self, term: u64) -> bool {
+        self.sequencer.lock().has_batch(term)
     }
 
     fn apply(&self, index: u64, _term: u64, bytes: Bytes) {

@@ -18,7 +18,7 @@ use crate::gateway::Gateway;
 use crate::ids::OpenId;
 use crate::state::State;
 use crate::transaction::{SessionId, Transaction};
-use crate::{Conflict, ConflictKind, Home, Isolation, Result, TxnError, wait};
+use crate::{Conflict, ConflictKind, Home, Isolation, Result, TxnError, lone, wait};
 use bytes::{Bytes, BytesMut};
 use host::bugs::{self, Bug};
 use shard::command::{self, EncodedWrites, PrepareParts};
@@ -39,6 +39,8 @@ use storage::{KeyRange, Mutation, StorageId, Timestamp};
 const ROWS_SHOWN_MAX: usize = 4096;
 /// How often a commit looks whether what has changed of a row is what was read of it. Each time another commit came in between.
 const LOOKS_MAX: usize = 16;
+/// A commit that writes the log on its session's thread is not larger.
+const DRIVEN_BYTES_MAX: usize = 64 << 10;
 /// Staged parts under way at a time.
 const STAGES_IN_FLIGHT: usize = 4;
 /// Above this share of the delta's limit commits are slowed down, in proportion.
@@ -144,7 +146,7 @@ async fn run(ending: &mut Ending, isolation: Isolation, session: SessionId) -> R
             let home = participants[0];
             let shared = Shared::new(&ending.state, isolation);
             let work = Work::take(&gateway, ending, home, snapshot, owner)?;
-            commit_one(ending, home, work, shared).await?
+            commit_one(ending, home, work, shared, session).await?
         }
         _ => commit_many(ending, &participants, isolation, snapshot).await?,
     };
@@ -239,6 +241,8 @@ struct Work {
     whole_term: Option<u64>,
     /// Whether anything but deletions is among the writes.
     puts: bool,
+    /// The log is written on this thread, right after the sequencer.
+    drives: bool,
 }
 
 impl Work {
@@ -260,6 +264,7 @@ impl Work {
             parts: Vec::new(),
             whole_term: if part.whole.is_empty() && part.claims.is_empty() { None } else { part.lock_term },
             puts: false,
+            drives: false,
         };
         let limits = gateway.limits();
         let buffer = std::mem::take(&mut part.buffer);
@@ -329,7 +334,13 @@ fn widen(ranges: &mut Vec<(StorageId, KeyRange)>, relation: StorageId, key: &[u8
 
 // ---- one shard -----------------------------------------------------------------------------
 
-async fn commit_one(ending: &mut Ending, home: Home, mut work: Work, shared: Shared) -> Result<Timestamp> {
+async fn commit_one(
+    ending: &mut Ending,
+    home: Home,
+    mut work: Work,
+    shared: Shared,
+    session: SessionId,
+) -> Result<Timestamp> {
     let gateway = ending.gateway.clone();
     let shard = gateway.shard(home).ok_or(TxnError::NotServing)?.clone();
     admit(&gateway, &limits(ending), &shard, work.puts).await?;
@@ -338,6 +349,8 @@ async fn commit_one(ending: &mut Ending, home: Home, mut work: Work, shared: Sha
     let fences = shared.fences(home);
     let mut encoded = command::commit(id.txn, id.watermark, parts, fences, &work.writes);
     let offset = encoded.len() - work.writes.bytes.len();
+    // The catalog's listener is called from apply: on the Raft thread, as ever.
+    work.drives = home == Home::Data && parts == 0 && encoded.len() <= DRIVEN_BYTES_MAX && lone::is_lone(session);
     let sequenced = {
         let limits = limits(ending);
         sequence(Some(&limits), &shard, &id, &mut work, &shared, fences, None, &mut encoded, offset).await
@@ -351,6 +364,9 @@ async fn commit_one(ending: &mut Ending, home: Home, mut work: Work, shared: Sha
     };
     // Early release: what was written is shown in flight; the other locks go now too.
     release_locks(&gateway, ending.owner, &mut ending.state);
+    if work.drives {
+        shard.drive();
+    }
     match slot.wait().await {
         Outcome::Fate(Fate::Committed(ts)) => {
             gateway.oracle().cover(ts).await;
@@ -471,6 +487,7 @@ async fn sequence(
             writes: &work.shown,
             ranges: &work.ranges,
             prepare: prepare.map(|spans| (shared.age, spans)),
+            drives: work.drives,
         };
         match shard.sequence(&request, encoded, checked) {
             Sequenced::Done { slot, .. } => return Ok(slot),

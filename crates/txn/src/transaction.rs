@@ -87,6 +87,7 @@ impl Transaction {
     pub(crate) fn new(gateway: Arc<Gateway>, options: TxnOptions) -> Transaction {
         let owner = Owner(gateway.next_transaction());
         gateway.beginners().note(owner, options.session);
+        crate::lone::note(options.session);
         let state = State { command: 1, age: options.age, ..State::default() };
         Transaction { inner: Arc::new(Inner { gateway, options, owner, state: Mutex::new(state) }) }
     }
@@ -110,6 +111,7 @@ impl Transaction {
     /// raises the command number: the statement sees this transaction's writes of *earlier* commands only.
     pub async fn begin_statement(&self) -> Result<()> {
         let (inner, gateway) = (&*self.inner, &*self.inner.gateway);
+        crate::lone::note(inner.options.session);
         let old = {
             let mut state = self.state();
             if state.is_over {

@@ -1,7 +1,8 @@
 //! Level 1. openraft's log storage over the node's WAL and the group's window.
 //!
 //! `append` on a one-member node writes and syncs before it returns (no hop); otherwise it hands the records to the
-//! log thread, which calls back after its sync. Votes and truncations are durable on return, always.
+//! log thread, which calls back after its sync. What was written ahead of openraft (`ahead`) is not written again. Votes
+//! and truncations are durable on return, always.
 
 use super::shared::Shared;
 use super::types::{
@@ -26,7 +27,7 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Log(pub Arc<Shared>);
 
-fn record(group: u64, entry: &LogEntry) -> LogRecord {
+pub fn record(group: u64, entry: &LogEntry) -> LogRecord {
     let (flavor, payload) = match &entry.payload {
         Payload::Normal(batch) => (FLAVOR_NORMAL, batch.0.clone()),
         Payload::Blank => (FLAVOR_BLANK, Bytes::new()),
@@ -100,14 +101,30 @@ impl RaftLogStorage<Types> for Log {
         I::IntoIter: OptionalSend,
     {
         let mut records = Vec::new();
+        let mut last = 0;
         {
             let mut log = self.0.log.lock();
+            // The first entry ever has index 0.
+            let ahead = log.last().map(|id| id.index);
             for entry in entries {
-                records.push(record(self.0.group, &entry));
-                log.push(entry);
+                last = entry.log_id.index;
+                if ahead.is_none_or(|ahead| last > ahead) {
+                    records.push(record(self.0.group, &entry));
+                    log.push(entry);
+                } else if !log.holds(&entry) {
+                    // I2 of `ahead`.
+                    let what = format!("log of group {}: a second entry {}", self.0.group, entry.log_id);
+                    (self.0.common.fatal)(&StorageError::Corrupt(what.clone()));
+                    return Err(io::Error::other(what));
+                }
             }
         }
-        if self.0.common.is_inline.load(Ordering::Acquire) {
+        // In this order, so that it never looks as if it had to be handed over.
+        self.0.handed.fetch_max(last, Ordering::SeqCst);
+        self.0.written.fetch_max(last, Ordering::SeqCst);
+        if records.is_empty() {
+            callback.io_completed(Ok(()));
+        } else if self.0.common.is_inline.load(Ordering::Acquire) {
             self.append_durably(&records).await?;
             callback.io_completed(Ok(()));
         } else {

@@ -47,6 +47,8 @@ impl RaftStateMachine<Types> for Machine {
             let (entry, responder) = item?;
             let (term, index) = (entry.log_id.leader_id.term, entry.log_id.index);
             match entry.payload {
+                // Written ahead and applied then.
+                Payload::Normal(_) if index <= shared.applied.load(Ordering::SeqCst) => {}
                 Payload::Normal(batch) => {
                     shared.replica.apply(index, term, batch.0);
                     if term == shared.leading.load(Ordering::Relaxed) {
@@ -56,7 +58,8 @@ impl RaftStateMachine<Types> for Machine {
                 }
                 Payload::Blank => {
                     // First, so that who is told of the leadership finds its first entry applied.
-                    shared.applied.store(index, Ordering::Release);
+                    shared.applied.fetch_max(index, Ordering::SeqCst);
+                    shared.raft_applied.fetch_max(index, Ordering::SeqCst);
                     if shared.is_leader_of(term) {
                         shared.start_leading(term);
                     }
@@ -65,7 +68,8 @@ impl RaftStateMachine<Types> for Machine {
                     self.take_membership(StoredMembership::new(Some(entry.log_id), membership)).await?;
                 }
             }
-            shared.applied.store(index, Ordering::Release);
+            shared.applied.fetch_max(index, Ordering::SeqCst);
+            shared.raft_applied.fetch_max(index, Ordering::SeqCst);
             if let Some(responder) = responder {
                 responder.send(());
             }

@@ -1,5 +1,6 @@
 //! Level 1. `Consensus` by openraft: a node's groups, their proposers, and the purge of what is flushed.
 
+mod ahead;
 mod log;
 mod machine;
 mod network;
@@ -10,6 +11,7 @@ mod tests;
 mod types;
 
 use crate::{Consensus, Group, Replica};
+use ahead::Claim;
 use bytes::Bytes;
 use host::spawn::RuntimeThread;
 use host::{Host, Spawn, TokioSpawn};
@@ -20,9 +22,11 @@ use openraft::{Config, Raft, SnapshotPolicy};
 use parking_lot::Mutex;
 use shared::{NodeShared, Shared, Window};
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 use storage::wal::{GroupLog, Wal, WalOptions};
 use storage::{Result, StorageError};
@@ -117,7 +121,7 @@ impl RaftNode {
 
     fn start_group(&self, options: GroupOptions) -> Result<oneshot::Receiver<Result<RaftGroup>>> {
         if options.is_busy && self.busy.fetch_add(1, Ordering::AcqRel) >= 1 {
-            self.common.is_inline.store(false, Ordering::Release);
+            self.common.is_inline.store(false, Ordering::SeqCst);
         }
         let found = self.found.lock().remove(&options.id).unwrap_or_default();
         let shared = Arc::new(restore(self.node_id, self.common.clone(), &options, found)?);
@@ -143,9 +147,9 @@ impl RaftNode {
     }
 
     /// To be set to false *before* a group gets a second member: a thread that syncs must not be the one that
-    /// answers another's heartbeats.
+    /// answers another's heartbeats, and what is written ahead of openraft must have been handed to it (`ahead`).
     pub fn set_inline(&self, is_inline: bool) {
-        self.common.is_inline.store(is_inline, Ordering::Release);
+        self.common.is_inline.store(is_inline, Ordering::SeqCst);
     }
 
     /// Ends all groups: their leaders stop, what is in flight has an unknown outcome. Blocks.
@@ -206,7 +210,8 @@ fn restore(node: u64, common: Arc<NodeShared>, options: &GroupOptions, found: Gr
         log.entries.push_back(LogEntry { log_id, payload: payload(group, entry)? });
     }
     let flushed = options.replica.flushed();
-    reaches(group, flushed, log.purged.map_or(0, |id| id.index), log.last().map_or(0, |id| id.index))?;
+    let last = log.last().map_or(0, |id| id.index);
+    reaches(group, flushed, log.purged.map_or(0, |id| id.index), last)?;
     Ok(Shared {
         group,
         node,
@@ -219,6 +224,13 @@ fn restore(node: u64, common: Arc<NodeShared>, options: &GroupOptions, found: Gr
         leading: AtomicU64::new(0),
         in_flight: AtomicUsize::new(0),
         proposer: Notify::new(),
+        is_claimed: AtomicBool::new(false),
+        held: Mutex::new(None),
+        written: AtomicU64::new(last),
+        handed: AtomicU64::new(last),
+        raft_applied: AtomicU64::new(flushed),
+        is_hand_over_due: AtomicBool::new(false),
+        last_write_us: AtomicU64::new(0),
     })
 }
 
@@ -315,27 +327,67 @@ async fn propose(shared: Arc<Shared>, raft: Raft<Types, Machine>, is_stopped: Ar
         if is_stopped.load(Ordering::Acquire) {
             return;
         }
-        loop {
-            let term = shared.leading.load(Ordering::SeqCst);
-            if term == 0 || shared.in_flight.load(Ordering::SeqCst) >= shared.pipe() {
-                break;
+        let mut is_alive = true;
+        while is_alive {
+            // Claimed by a session's thread: it asks for us when it lets go.
+            let Some(claim) = shared.claim() else { break };
+            match claim.may_write_ahead() {
+                Some(term) => {
+                    let Some(taken) = claim.next_batch(term) else { break };
+                    is_alive = claim.drive(taken).await;
+                    drop(claim);
+                    // Nothing in here waits, however long batches keep coming: the thread's other tasks have their turn.
+                    yield_now().await;
+                }
+                None => match propose_one(&shared, &raft, claim).await {
+                    Some(is_accepted) => is_alive = is_accepted,
+                    None => break,
+                },
             }
-            let Some(batch) = shared.replica.next_batch(term) else { break };
-            if !propose_one(&shared, &raft, batch).await {
-                // The core has ended (it logged why): whatever is in flight is unknown.
-                shared.stop_leading();
-                return;
+            if is_alive && shared.wants_hand_over() {
+                is_alive = shared.hand_over(&raft).await;
             }
+        }
+        if is_alive && shared.wants_hand_over() {
+            is_alive = shared.hand_over(&raft).await;
+        }
+        if !is_alive {
+            // The core has ended (it logged why): whatever is in flight is unknown.
+            shared.stop_leading();
+            return;
         }
     }
 }
 
-async fn propose_one(shared: &Shared, raft: &Raft<Types, Machine>, batch: Bytes) -> bool {
-    while let Err(StorageError::DiskFull(_)) = shared.common.wal.reserve(batch.len() as u64) {
+async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A batch by openraft's way. None: there is none, or the pipe is full; false: the core has ended.
+async fn propose_one(shared: &Shared, raft: &Raft<Types, Machine>, claim: Claim<'_>) -> Option<bool> {
+    let term = shared.leading.load(Ordering::SeqCst);
+    if term == 0 || shared.in_flight.load(Ordering::SeqCst) >= shared.pipe() {
+        return None;
+    }
+    let taken = claim.next_batch(term)?;
+    // Before the claim goes: while it is in flight nothing is written ahead.
+    shared.in_flight.fetch_add(1, Ordering::SeqCst);
+    drop(claim);
+    if !shared.hand_over(raft).await {
+        return Some(false);
+    }
+    while let Err(StorageError::DiskFull(_)) = shared.common.wal.reserve(taken.batch.len() as u64) {
         host::clock::sleep(ROOM_EVERY).await;
     }
-    shared.in_flight.fetch_add(1, Ordering::SeqCst);
-    raft.client_write_ff(Batch(batch), None).await.is_ok()
+    Some(raft.client_write_ff(Batch(taken.batch), None).await.is_ok())
 }
 
 /// Tells openraft what the segment has, which purges the log up to there.
@@ -345,8 +397,13 @@ async fn purge(shared: Arc<Shared>, raft: Raft<Types, Machine>, is_stopped: Arc<
         if is_stopped.load(Ordering::Acquire) {
             return;
         }
+        shared.is_hand_over_due.store(true, Ordering::Relaxed);
+        if shared.wants_hand_over() {
+            shared.proposer.notify_one();
+        }
         let purged = shared.log.lock().purged.map_or(0, |id| id.index);
-        if shared.replica.flushed() > purged && raft.trigger().snapshot().await.is_err() {
+        let flushed = shared.flushed().map_or(0, |id| id.index);
+        if flushed > purged && raft.trigger().snapshot().await.is_err() {
             return;
         }
     }
@@ -354,10 +411,17 @@ async fn purge(shared: Arc<Shared>, raft: Raft<Types, Machine>, is_stopped: Arc<
 
 impl Consensus for RaftGroup {
     fn wake(&self) {
-        // Whoever sees a full pipe has put its work into the batch before: the apply that empties the pipe asks for
-        // the next batch after that.
-        if self.shared.in_flight.load(Ordering::SeqCst) < self.shared.pipe() {
+        // Whoever sees a claim or a full pipe has put its work into the batch before: who lets the claim go, or the
+        // apply that empties the pipe, asks for the next batch after that.
+        let is_claimed = self.shared.is_claimed.load(Ordering::SeqCst);
+        if !is_claimed && self.shared.in_flight.load(Ordering::SeqCst) < self.shared.pipe() {
             self.shared.proposer.notify_one();
+        }
+    }
+
+    fn drive(&self) {
+        if !self.shared.drive_here() {
+            self.wake();
         }
     }
 

@@ -3,7 +3,8 @@
 //! All entries that the segment does not have yet stay in memory, so that apply never reads the log's files; their
 //! bytes are the ones that the delta holds slices of, so they cost little beside it.
 
-use super::types::{Ballot, LogEntry, LogId, StoredMembership, log_id};
+use super::ahead::Taken;
+use super::types::{Ballot, LogEntry, LogId, Payload, StoredMembership, log_id};
 use crate::Replica;
 use host::Files;
 use parking_lot::Mutex;
@@ -37,9 +38,22 @@ pub struct Shared {
     pub applied: AtomicU64,
     /// The term this replica leads, its own first entry applied; 0: none.
     pub leading: AtomicU64,
-    /// Batches proposed in the term it leads and not applied.
+    /// Batches proposed to openraft in the term it leads and not applied.
     pub in_flight: AtomicUsize,
     pub proposer: Notify,
+    /// Somebody writes the log, or hands a batch to openraft (`ahead`).
+    pub is_claimed: AtomicBool,
+    /// Taken from the replica by a session's thread that found the disk full.
+    pub held: Mutex<Option<Taken>>,
+    /// Highest index in the window, once it is applied or openraft has it.
+    pub written: AtomicU64,
+    /// Highest index that openraft was given.
+    pub handed: AtomicU64,
+    /// Highest index that openraft has seen applied: it may be told of nothing above (`flushed`).
+    pub raft_applied: AtomicU64,
+    pub is_hand_over_due: AtomicBool,
+    /// What the last write and sync of this group took.
+    pub last_write_us: AtomicU64,
 }
 
 impl NodeShared {
@@ -66,6 +80,21 @@ impl Window {
 
     fn first_index(&self) -> u64 {
         self.entries.front().map_or_else(|| self.last().map_or(0, |id| id.index + 1), |entry| entry.log_id.index)
+    }
+
+    fn get(&self, index: u64) -> Option<&LogEntry> {
+        self.entries.get(index.checked_sub(self.first_index())? as usize)
+    }
+
+    /// Whether the very entry is in it.
+    pub fn holds(&self, entry: &LogEntry) -> bool {
+        let Some(mine) = self.get(entry.log_id.index) else { return false };
+        match (&mine.payload, &entry.payload) {
+            (Payload::Normal(mine_batch), Payload::Normal(batch)) => {
+                mine.log_id == entry.log_id && mine_batch.0.as_ptr() == batch.0.as_ptr()
+            }
+            _ => false,
+        }
     }
 
     /// The id of the entry with this index, if it is known.
@@ -142,9 +171,9 @@ impl Shared {
         }
     }
 
-    /// The log id up to which the segment has everything.
+    /// The log id up to which the segment has everything, as far as openraft knows of it.
     pub fn flushed(&self) -> Option<LogId> {
-        match self.replica.flushed() {
+        match self.replica.flushed().min(self.raft_applied.load(Ordering::SeqCst)) {
             0 => None,
             index => self.log.lock().id_of(index).or_else(|| {
                 // Purged further than it says cannot be: the purge came from it.

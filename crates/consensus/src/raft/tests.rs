@@ -46,6 +46,9 @@ impl Replica for Notes {
         let open = std::mem::take(&mut self.state.lock().open);
         (!open.is_empty()).then(|| open.into())
     }
+    fn has_batch(&self, _: u64) -> bool {
+        !self.state.lock().open.is_empty()
+    }
     fn apply(&self, index: u64, term: u64, entry: Bytes) {
         let mut state = self.state.lock();
         assert!(state.applied.last().is_none_or(|(last, ..)| *last < index), "in log order, once");
@@ -211,6 +214,108 @@ fn the_switch_to_the_log_thread_under_load_loses_nothing() {
     assert_eq!(notes.bytes(), expected);
 }
 
+/// I1 and I3 of `ahead`: the log is written by sessions' threads, by the proposer and by openraft in turns.
+#[test]
+fn who_drives_the_log_beside_the_proposer_loses_nothing_and_a_restart_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = node(&folder);
+    let notes = Arc::new(Notes::default());
+    let group = add(&first, 2, &notes);
+    notes.wait("leadership", |state| !state.started.is_empty());
+    let size = |state: &State| state.applied.iter().map(|(_, _, entry)| entry.len()).sum::<usize>();
+    std::thread::scope(|scope| {
+        for thread in 0..3_u8 {
+            let (notes, group, first) = (&notes, &group, &first);
+            scope.spawn(move || {
+                for round in 0..200_usize {
+                    notes.queue(thread);
+                    match thread == 0 || round % 3 == 0 {
+                        true => group.drive(),
+                        false => group.wake(),
+                    }
+                    if thread == 2 && round % 17 == 0 {
+                        first.set_inline(!first.is_inline());
+                    }
+                    // As a session waits for its answer.
+                    notes.wait("its own", |state| {
+                        let all = state.applied.iter().flat_map(|(_, _, entry)| entry);
+                        all.filter(|byte| **byte == thread).count() > round
+                    });
+                }
+            });
+        }
+    });
+    let state = notes.wait("all applied", |state| {
+        size(state) == 600 && state.applied.last().is_some_and(|(index, ..)| state.round_of == *index)
+    });
+    assert_eq!(group.applied(), state.applied.last().unwrap().0);
+    assert!(state.applied.is_sorted_by(|(a, ..), (b, ..)| a + 1 == *b), "no index is left out");
+    drop((group, first));
+    let again = Arc::new(Notes::default());
+    let second = node(&folder);
+    let group = add(&second, 2, &again);
+    again.wait("leadership", |state| !state.started.is_empty());
+    assert_eq!(again.bytes(), notes.bytes());
+    // What one thread drives alone is applied when the call returns.
+    for byte in 0..100 {
+        again.queue(byte);
+        group.drive();
+        again.wait("applied", |state| state.applied.last().unwrap().2 == [byte][..]);
+    }
+}
+
+#[test]
+fn a_commit_that_is_driven_is_applied_on_return_and_openraft_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(&folder);
+    let notes = Arc::new(Notes::default());
+    let group = add(&node, 2, &notes);
+    notes.wait("leadership", |state| !state.started.is_empty());
+    let mut here = 0;
+    for byte in 0..200_u8 {
+        // However slow the disk is.
+        node.groups.lock()[0].shared.last_write_us.store(0, Ordering::SeqCst);
+        notes.queue(byte);
+        group.drive();
+        here += usize::from(notes.state.lock().applied.len() > usize::from(byte));
+        notes.wait("applied", |state| state.applied.len() > usize::from(byte));
+    }
+    // Now and then the proposer is just looking.
+    assert!(here > 100, "{here} of 200");
+    // Purged up to the last: openraft was handed them all.
+    notes.flushed.store(group.applied(), Ordering::SeqCst);
+    let begun = Instant::now();
+    let purged = || node.groups.lock()[0].shared.log.lock().entries.is_empty();
+    while !purged() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never handed over");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// I2 of `ahead`.
+#[tokio::test]
+async fn a_second_entry_under_an_index_stops_the_node() {
+    use openraft::storage::{IOFlushed, RaftLogStorage};
+    let folder = tempfile::tempdir().unwrap();
+    let (answer, got) = std::sync::mpsc::channel();
+    let fatal: storage::Fatal = Arc::new(move |error| drop(answer.send(error.to_string())));
+    let wal = WalOptions { fatal: fatal.clone(), ..WalOptions::new(folder.path().join("log")) };
+    let (wal, _) = Wal::open(&Host::real(), wal).unwrap();
+    let files = Host::real().files;
+    let common = Arc::new(NodeShared { wal, files, is_inline: AtomicBool::new(true), fatal });
+    let replica: Arc<dyn Replica> = Arc::new(Notes::default());
+    let options = GroupOptions { id: 2, replica, is_busy: true };
+    let shared = Arc::new(restore(1, common, &options, GroupLog::default()).unwrap());
+    let mine = LogEntry { log_id: types::log_id(1, 1), payload: Payload::Normal(Batch(Bytes::from_static(b"mine"))) };
+    shared.log.lock().push(mine.clone());
+    let mut log = Log(shared);
+    log.append([mine.clone()], IOFlushed::noop()).await.unwrap();
+    assert!(got.try_recv().is_err());
+    let other = LogEntry { payload: Payload::Blank, ..mine };
+    assert!(log.append([other], IOFlushed::noop()).await.is_err());
+    assert!(got.recv().unwrap().contains("a second entry"));
+}
+
 #[test]
 fn a_second_busy_group_takes_the_log_to_its_thread() {
     let folder = tempfile::tempdir().unwrap();
@@ -337,6 +442,9 @@ impl Replica for Rows {
     fn next_batch(&self, term: u64) -> Option<Bytes> {
         self.notes.next_batch(term)
     }
+    fn has_batch(&self, term: u64) -> bool {
+        self.notes.has_batch(term)
+    }
     fn apply(&self, index: u64, term: u64, entry: Bytes) {
         let key = Bytes::copy_from_slice(&(index % 7).to_be_bytes());
         let mutation =
@@ -411,6 +519,9 @@ fn a_panic_in_apply_stops_the_node() {
     impl Replica for Panics {
         fn next_batch(&self, term: u64) -> Option<Bytes> {
             self.0.next_batch(term)
+        }
+        fn has_batch(&self, term: u64) -> bool {
+            self.0.has_batch(term)
         }
         fn apply(&self, _: u64, _: u64, _: Bytes) {
             panic!("an invariant broke");

@@ -110,6 +110,8 @@ pub struct CommitRequest<'a> {
     pub ranges: &'a [(StorageId, KeyRange)],
     /// Of a Prepare: its age (R6) and its spans as they stand in the command.
     pub prepare: Option<(Timestamp, &'a [Span])>,
+    /// The caller calls `Shard::drive` next: nobody needs to be woken for the log.
+    pub drives: bool,
 }
 
 /// Why a commit was refused; nothing of it is in the log.
@@ -583,6 +585,10 @@ impl Sequencer {
         batch.commands = Vec::new();
         self.flying.push_back(batch);
         Some(entry)
+    }
+
+    pub fn has_batch(&self, term: u64) -> bool {
+        self.term == Some(term) && !self.open.is_empty()
     }
 
     /// A batch was applied; if it is this leader's own, its versions leave flight and its waiters get their fates.
