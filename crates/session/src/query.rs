@@ -17,6 +17,7 @@ use exec::{DirectContext, MemoryBudget, Prepared, Seat, SessionAccess, Statement
 use sql::ResultColumn;
 use sql::logical::CommandTag;
 use sql::utility::TransactionModes;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use txn::Timestamp;
@@ -277,13 +278,20 @@ impl Session {
     ) -> Result<Outcome> {
         let stop = self.stop.clone();
         if !self.keeps_history(standing) {
-            let outcome = wanted(&stop, self.run_unrecorded(portal, max_rows, standing, describes, sink)).await?;
+            let outcome = {
+                // Pinned here: its some 9 KB are not moved once more.
+                let work = pin!(self.run_unrecorded(portal, max_rows, standing, describes, sink));
+                wanted(&stop, work).await?
+            };
             self.check_reads(standing)?;
             return Ok(outcome);
         }
         let is_whole = max_rows == 0 && portal.cursor.is_none() && matches!(portal.source, Source::Fresh);
         let mut recorder = Recorder::new(sink);
-        let outcome = wanted(&stop, self.run_unrecorded(portal, max_rows, standing, describes, &mut recorder)).await?;
+        let outcome = {
+            let work = pin!(self.run_unrecorded(portal, max_rows, standing, describes, &mut recorder));
+            wanted(&stop, work).await?
+        };
         self.check_reads(standing)?;
         let seen = recorder.finish();
         self.note_step(portal, is_whole && outcome == Outcome::Completed, describes, seen);
