@@ -19,6 +19,7 @@ mod ids;
 mod lock;
 mod lone;
 mod look;
+mod many;
 mod met;
 mod metrics;
 mod named;

@@ -156,7 +156,7 @@ impl RowKeys {
             .await?;
         failed.map_or(Ok(visited), Err)
     }
-    pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> + Clone {
         self.rows.iter().map(|(slot, place)| (*slot, self.bytes.get(place.clone()).unwrap_or_default()))
     }
     /// Into the order in which the rows are stored: by key, whatever their slots are.
@@ -174,22 +174,28 @@ pub(super) async fn look_up(
     keys: &RowKeys,
     builders: &mut [ColumnBuilder],
 ) -> Result<usize> {
-    let mut count = 0;
-    for (slot, key) in keys.iter() {
-        let push = |row: Option<&[u8]>, ts| row.map(|row| reader.push(builders, key, row, ts));
-        let found = txn.get_facet(&reader.table.at, slot, key, facet, push).await?;
-        match found {
-            Some(result) => result?,
-            None => {
-                return Err(SqlError::new(
-                    SqlState::INDEX_CORRUPTED,
-                    format!("an index of relation \"{}\" has an entry without a row", reader.table.relation.name),
-                ));
+    let (mut count, mut failed) = (0, None);
+    let push = |key: &[u8], row: Option<&[u8]>, ts| {
+        let pushed = match row {
+            Some(row) => reader.push(builders, key, row, ts),
+            None => Err(SqlError::new(
+                SqlState::INDEX_CORRUPTED,
+                format!("an index of relation \"{}\" has an entry without a row", reader.table.relation.name),
+            )),
+        };
+        match pushed {
+            Ok(()) => {
+                count += 1;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
             }
         }
-        count += 1;
-    }
-    Ok(count)
+    };
+    txn.get_many(&reader.table.at, keys.iter(), facet, push).await?;
+    failed.map_or(Ok(count), Err)
 }
 
 async fn read_entries(scan: &mut Scan, reader: &RowReader, shape: &IndexShape, rows_max: usize) -> Result<Batch> {
