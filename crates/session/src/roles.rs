@@ -1,6 +1,7 @@
 //! SET ROLE, SET SESSION AUTHORIZATION, SET CONSTRAINTS, and the session's TEMP objects at the end of transactions.
 
 use crate::session::Session;
+use crate::utility::DdlWork;
 use catalog::{OnCommit, Relation, privileges};
 use sql::utility::ddl::{Ddl, DropKind, ObjectName};
 use std::sync::Arc;
@@ -137,6 +138,10 @@ impl Session {
 
     /// ON COMMIT of the session's TEMP tables, before the commit itself.
     pub(crate) async fn on_commit(&mut self, temporary: Vec<Arc<Relation>>) -> Result<()> {
+        // It has neither made a table nor filled one.
+        if self.transaction()?.is_read_only() {
+            return Ok(());
+        }
         for relation in temporary {
             let name = self.object_name(&relation);
             let ddl = match relation.on_commit {
@@ -146,7 +151,9 @@ impl Session {
             };
             if self.catalog.snapshot().relation(relation.id).is_some() {
                 self.derived.refresh(&self.state, self.catalog.snapshot())?;
-                self.run_ddl(&Arc::new(ddl)).await?;
+                // In the transaction that is ending: for the block it is over, and a statement would begin another.
+                self.transaction()?.begin_statement().await?;
+                self.do_ddl(&DdlWork::AtCommit(&ddl)).await?;
             }
         }
         Ok(())

@@ -451,7 +451,7 @@ impl Session {
     pub(crate) async fn do_ddl(&mut self, work: &DdlWork<'_>) -> Result<DdlOutcome> {
         let services = self.services()?;
         let Some(open) = &self.open else { return Err(SqlError::internal("no transaction is open")) };
-        if open.facts.read_only {
+        if open.facts.read_only && !matches!(work, DdlWork::AtCommit(_)) {
             return Err(crate::query::read_only(work.tag()));
         }
         let path = self.derived.path.clone();
@@ -469,7 +469,7 @@ impl Session {
         };
         let reindexed = || DdlOutcome { tag: work.tag().to_owned(), unfilled: None };
         let outcome = match work {
-            DdlWork::Execute(ddl) => ddl::execute(ddl, &mut context).await?,
+            DdlWork::Execute(ddl) | DdlWork::AtCommit(ddl) => ddl::execute(ddl, &mut context).await?,
             DdlWork::Publish(index) => online::publish_index(&mut context, *index).await.map(|()| reindexed())?,
             DdlWork::Rebuild(index) => online::rebuild_index(&mut context, *index).await.map(|()| reindexed())?,
         };
@@ -482,6 +482,8 @@ impl Session {
 /// What is done to the catalog.
 pub(crate) enum DdlWork<'a> {
     Execute(&'a Ddl),
+    /// ON COMMIT of a TEMP table, which a read-only transaction may do.
+    AtCommit(&'a Ddl),
     /// A write-only index has been filled.
     Publish(Oid),
     /// One is to be filled here and now.
@@ -491,7 +493,7 @@ pub(crate) enum DdlWork<'a> {
 impl DdlWork<'_> {
     fn tag(&self) -> &'static str {
         match self {
-            DdlWork::Execute(ddl) => ddl.tag(),
+            DdlWork::Execute(ddl) | DdlWork::AtCommit(ddl) => ddl.tag(),
             DdlWork::Publish(_) | DdlWork::Rebuild(_) => "REINDEX",
         }
     }
