@@ -265,7 +265,7 @@ async fn set_type(
     columns::check_collation(collation, context.catalog.snapshot().base_type(new))?;
     columns::hold_type(context, new).await?;
     check_dependents(context, relation, column)?;
-    super::alter_table::check_rows_not_stored(context, relation)?;
+    super::stored_rows::check_none(context, relation)?;
     let old = SqlType::from(column.ty);
     let snapshot = context.snapshot();
     let value = conversion(context, &snapshot, relation, column, new, using)?;

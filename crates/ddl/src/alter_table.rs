@@ -14,6 +14,7 @@ use super::mentions;
 use super::options;
 use super::rename;
 use super::services::Upkeep;
+use super::stored_rows;
 use catalog::names;
 use catalog::privileges::{self, Target};
 use catalog::*;
@@ -206,28 +207,13 @@ pub(super) fn next_layout(relation: &Relation) -> Result<u16> {
 
 // --- columns
 
-/// 0A000 where other columns hold rows of the table: these carry the fields that they were made with.
-pub(super) fn check_rows_not_stored(context: &DdlContext<'_>, relation: &Relation) -> Result<()> {
-    let snapshot = context.catalog.snapshot();
-    match super::depend::stored_use(snapshot, relation) {
-        None => Ok(()),
-        Some((table, column)) => {
-            let message = format!(
-                "cannot alter table \"{}\" because column \"{}.{}\" uses its row type",
-                relation.name, table.name, column.name
-            );
-            Err(error(SqlState::FEATURE_NOT_SUPPORTED, message))
-        }
-    }
-}
-
 async fn add_column(
     context: &mut DdlContext<'_>,
     id: Oid,
     definition: &ColumnDefinition,
     if_not_exists: bool,
 ) -> Result<()> {
-    let old = context.relation(id)?;
+    let (old, before) = (context.relation(id)?, context.snapshot());
     let name = &definition.name;
     columns::check_name(name)?;
     if old.column_by_name(&name.name).is_some() {
@@ -246,11 +232,11 @@ async fn add_column(
     let has_sequence = !wanted.is_empty();
     columns::make_sequences(context, &mut relation, wanted).await?;
     let clauses = clauses(&old.name, definition)?;
-    if clauses.default.is_some() || clauses.generated.is_some() || clauses.identity.is_some() {
-        check_rows_not_stored(context, &old)?;
-    }
     columns::bind_default(context, &mut relation, number, &clauses)?;
     let must_rewrite = has_sequence || fill_missing(context, &mut relation, number, &clauses).await?;
+    if must_rewrite || relation.column(number).is_some_and(|c| c.default.is_some()) {
+        stored_rows::check_none(context, &old)?;
+    }
     let is_empty_before = relation.column(number).is_none_or(|c| !c.not_null || c.missing.is_some());
     if must_rewrite {
         let text = match relation.column(number) {
@@ -269,7 +255,9 @@ async fn add_column(
             constraints::check_no_rows(context, &old, &name.name).await?;
         }
         context.put_relation(relation)?;
+        stored_rows::widen(context, id, number).await?;
     }
+    rename::rename_in_views(context, &before, id).await?;
     for other in clauses.others {
         let placed = PlacedConstraint { definition: other.clone(), column: Some(definition.name.clone()) };
         add_constraint(context, id, &placed).await?;
@@ -335,7 +323,7 @@ async fn drop_column(context: &mut DdlContext<'_>, id: Oid, name: &Name, if_exis
         }
         return Err(missing);
     };
-    check_rows_not_stored(context, &relation)?;
+    stored_rows::check_none(context, &relation)?;
     if relation.distribution.contains(&column.number) {
         let message = format!("cannot drop column \"{}\" because the table is distributed by it", name.name);
         return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message));

@@ -299,7 +299,8 @@ pub(super) fn bind_default(
             .detail("A generated column cannot reference another generated column.")
             .at(text.position));
     }
-    let is_null = !is_generated && bound.text.eq_ignore_ascii_case("null");
+    let is_plain = ty.typmod == -1 && relation.column(number).is_some_and(|c| c.domain.is_none());
+    let is_null = !is_generated && is_plain && text.text.trim().eq_ignore_ascii_case("null");
     if let Some(column) = column_mut(relation, number) {
         // DEFAULT NULL is no default, as in PostgreSQL.
         column.default = (!is_null).then_some(bound.text);

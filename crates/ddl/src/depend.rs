@@ -494,21 +494,26 @@ const STORED_DEPTH_MAX: usize = 32;
 
 /// A stored column that holds values of the type: itself, in an array, a domain or another composite type.
 pub(super) fn stored_use<'s>(snapshot: &'s Snapshot, ty: &Relation) -> Option<(&'s Relation, &'s Column)> {
+    stored_uses(snapshot, ty).into_iter().next()
+}
+
+/// All of them, those of the type itself first.
+pub(super) fn stored_uses<'s>(snapshot: &'s Snapshot, ty: &Relation) -> Vec<(&'s Relation, &'s Column)> {
     let mut types = with_domains(snapshot, ty);
+    let mut found = vec![];
     for _ in 0..STORED_DEPTH_MAX {
         let is_of = |c: &&Column| types.iter().any(|t| uses_type(t, c));
-        let stored = snapshot.relations().filter(|r| r.has_rows());
-        if let Some(found) = stored.into_iter().find_map(|r| Some((&**r, r.live_columns().find(is_of)?))) {
-            return Some(found);
+        for relation in snapshot.relations().filter(|r| r.has_rows()) {
+            found.extend(relation.live_columns().filter(is_of).map(|column| (&**relation, column)));
         }
         let outer = snapshot.relations().filter(|r| r.kind == RelationKind::Composite);
         let outer: Vec<_> = outer.filter(|r| r.live_columns().any(|c| is_of(&c))).cloned().collect();
         if outer.is_empty() {
-            return None;
+            break;
         }
         types = outer.iter().flat_map(|o| with_domains(snapshot, o)).collect();
     }
-    None
+    found
 }
 
 fn of_column(snapshot: &Snapshot, id: Oid, number: AttributeNumber) -> Vec<(Part, bool)> {

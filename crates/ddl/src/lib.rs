@@ -39,6 +39,7 @@ mod schemas;
 mod scram;
 mod sequences;
 mod services;
+mod stored_rows;
 mod tables;
 #[cfg(test)]
 mod tests;
