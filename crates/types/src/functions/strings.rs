@@ -4,11 +4,14 @@
 
 use super::{ScalarFn, arg_type};
 use crate::io::strings::{bpchar, char_type, declared_length, end_of_chars, truncate_name, varchar};
-use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType, io, oid};
+use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType, io, oid, stop};
 use ecow::EcoString;
 
 /// Bytes of a string that a function makes: what a client could never fetch nor a row hold is refused before it is made.
 pub const STRING_SIZE_MAX: usize = 256 << 20;
+
+/// A character that is looked up in a set.
+const SEARCH_WORK: usize = 8;
 
 pub(super) fn text(value: impl Into<EcoString>) -> Result<Datum> {
     Ok(Datum::Text(value.into()))
@@ -76,7 +79,7 @@ pub const MAPS: &[(&str, ScalarFn)] = &[
     ("upper", |_, a| text(s(a, 0).to_ascii_uppercase())),
     ("lower", |_, a| text(s(a, 0).to_ascii_lowercase())),
     ("initcap", |_, a| text(initcap(s(a, 0)))),
-    ("text_reverse", |_, a| text(s(a, 0).chars().rev().collect::<EcoString>())),
+    ("text_reverse", |_, a| text(s(a, 0).chars().rev().collect::<String>())),
     ("replace_text", |_, a| replace(s(a, 0), s(a, 1), s(a, 2))),
     ("translate", |_, a| translate(s(a, 0), s(a, 1), s(a, 2))),
     ("lpad", |_, a| pad(s(a, 0), int(a, 1), s(a, 2), true)),
@@ -244,17 +247,35 @@ fn split_part(value: &str, delimiter: &str, field: i32) -> Result<Datum> {
 }
 
 fn trim<'a>(value: &'a str, set: &str, at_start: bool, at_end: bool) -> &'a str {
+    let places = Places::new(set);
     let mut out = value;
     if at_start {
-        out = out.trim_start_matches(|c| set.contains(c));
+        out = out.trim_start_matches(|c| places.of(c).is_some());
     }
     if at_end {
-        out = out.trim_end_matches(|c| set.contains(c));
+        out = out.trim_end_matches(|c| places.of(c).is_some());
     }
     out
 }
 
-fn initcap(value: &str) -> EcoString {
+/// Where a character first stands in a text that is asked for many, in characters.
+struct Places(Vec<(char, usize)>);
+
+impl Places {
+    fn new(text: &str) -> Places {
+        let mut places: Vec<(char, usize)> = text.chars().enumerate().map(|(at, c)| (c, at)).collect();
+        places.sort_unstable();
+        places.dedup_by_key(|(c, _)| *c);
+        Places(places)
+    }
+
+    fn of(&self, c: char) -> Option<usize> {
+        let found = self.0.binary_search_by_key(&c, |(own, _)| *own).ok()?;
+        self.0.get(found).map(|(_, at)| *at)
+    }
+}
+
+fn initcap(value: &str) -> String {
     let mut was_alphanumeric = false;
     value
         .chars()
@@ -274,17 +295,32 @@ fn replace(value: &str, from: &str, to: &str) -> Result<Datum> {
     if found == 0 {
         return text(value);
     }
-    check_size(found.checked_mul(to.len()).and_then(|added| added.checked_add(value.len())).ok_or_else(too_large)?)?;
-    text(value.replace(from, to))
+    let added = found.checked_mul(to.len()).ok_or_else(too_large)?;
+    let size = (value.len() - found * from.len()).checked_add(added).ok_or_else(too_large)?;
+    check_size(size)?;
+    let mut out = String::with_capacity(size);
+    let mut end = 0;
+    for (at, found) in value.match_indices(from) {
+        stop::spent(at - end + to.len())?;
+        out.push_str(&value[end..at]);
+        out.push_str(to);
+        end = at + found.len();
+    }
+    out.push_str(&value[end..]);
+    text(out)
 }
 
 fn translate(value: &str, from: &str, to: &str) -> Result<Datum> {
-    let to: Vec<char> = to.chars().collect();
-    let mapped = value.chars().filter_map(|c| match from.chars().position(|f| f == c) {
-        Some(index) => to.get(index).copied(),
-        None => Some(c),
-    });
-    text(mapped.collect::<EcoString>())
+    let (from, to): (Places, Vec<char>) = (Places::new(from), to.chars().collect());
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        stop::spent(SEARCH_WORK)?;
+        match from.of(c) {
+            Some(index) => out.extend(to.get(index)),
+            None => out.push(c),
+        }
+    }
+    text(out)
 }
 
 fn pad(value: &str, length: i32, fill: &str, at_start: bool) -> Result<Datum> {
@@ -296,7 +332,7 @@ fn pad(value: &str, length: i32, fill: &str, at_start: bool) -> Result<Datum> {
     // A character may take four bytes.
     check_size(length.checked_mul(fill.len().min(4)).and_then(|n| n.checked_add(value.len())).ok_or_else(too_large)?)?;
     let padding = fill.chars().cycle().take(length - own);
-    let mut out = EcoString::with_capacity(value.len() + (length - own));
+    let mut out = String::with_capacity(value.len() + (length - own));
     if !at_start {
         out.push_str(value);
     }

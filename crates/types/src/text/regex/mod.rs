@@ -38,8 +38,11 @@ const CACHE_ENTRIES_MAX: usize = 64;
 /// Bytes of a compiled pattern, and of its automaton's working memory.
 const PROGRAM_SIZE_MAX: usize = 4 << 20;
 const AUTOMATON_SIZE_MAX: usize = 2 << 20;
-/// Steps of the backtracking engine before it gives up.
-const BACKTRACK_STEPS_MAX: usize = 1_000_000;
+/// Steps of the backtracking engine before it is asked whether the statement is still wanted, and begins anew with the next number; it
+/// gives up behind the last. A step may read the whole text, and nothing can be asked in between.
+const BACKTRACK_STEPS: [usize; 6] = [1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000];
+/// Steps times bytes of the text that may be begun.
+const BACKTRACK_WORK_MAX: usize = 400_000_000_000;
 
 /// Places of a match and its groups, in bytes; the whole match is the first.
 pub type Groups = Vec<Option<(usize, usize)>>;
@@ -53,7 +56,53 @@ pub struct Pattern {
 
 enum Engine {
     Automata(Box<Automata>),
-    Backtracking(Box<fancy_regex::Regex>),
+    Backtracking(Box<Backtracking>),
+}
+
+/// A pattern with look-around or back references, compiled for each number of steps that was needed.
+struct Backtracking {
+    source: String,
+    stages: [OnceCell<fancy_regex::Regex>; BACKTRACK_STEPS.len()],
+}
+
+impl Backtracking {
+    fn new(source: String) -> Result<Backtracking> {
+        let made = Backtracking { source, stages: Default::default() };
+        made.stage(0)?;
+        Ok(made)
+    }
+
+    fn stage(&self, index: usize) -> Result<&fancy_regex::Regex> {
+        let (Some(stage), Some(steps)) = (self.stages.get(index), BACKTRACK_STEPS.get(index)) else {
+            return Err(gave_up());
+        };
+        if let Some(regex) = stage.get() {
+            return Ok(regex);
+        }
+        let regex = fancy_regex::RegexBuilder::new(&self.source)
+            .backtrack_limit(*steps)
+            .delegate_size_limit(PROGRAM_SIZE_MAX)
+            .build()
+            .map_err(|_| too_complex())?;
+        Ok(stage.get_or_init(|| regex))
+    }
+
+    fn run<'t, T>(
+        &self,
+        text: &'t str,
+        search: impl Fn(&fancy_regex::Regex, &'t str) -> Result<T, fancy_regex::Error>,
+    ) -> Result<T> {
+        for (index, steps) in BACKTRACK_STEPS.iter().enumerate() {
+            if index > 0 && steps.saturating_mul(text.len()) > BACKTRACK_WORK_MAX {
+                break;
+            }
+            if let Ok(found) = search(self.stage(index)?, text) {
+                return Ok(found);
+            }
+            crate::stop::look()?;
+        }
+        Err(gave_up())
+    }
 }
 
 struct Automata {
@@ -179,12 +228,7 @@ impl Pattern {
         let translated = translate(pattern, options)?;
         let groups = translated.groups;
         let engine = if translated.needs_backtracking {
-            let regex = fancy_regex::RegexBuilder::new(&translated.pattern)
-                .backtrack_limit(BACKTRACK_STEPS_MAX)
-                .delegate_size_limit(PROGRAM_SIZE_MAX)
-                .build()
-                .map_err(|_| too_complex())?;
-            Engine::Backtracking(Box::new(regex))
+            Engine::Backtracking(Box::new(Backtracking::new(translated.pattern)?))
         } else {
             Engine::Automata(Box::new(Automata::new(translated)?))
         };
@@ -195,7 +239,7 @@ impl Pattern {
     pub fn is_match(&self, text: &str) -> Result<bool> {
         match &self.engine {
             Engine::Automata(automata) => Ok(automata.first.is_match(text)),
-            Engine::Backtracking(regex) => regex.is_match(text).map_err(|_| gave_up()),
+            Engine::Backtracking(engine) => engine.run(text, |regex, text| regex.is_match(text)),
         }
     }
 
@@ -203,10 +247,10 @@ impl Pattern {
     pub fn find(&self, text: &str, from: usize) -> Result<Option<(usize, usize)>> {
         let found = match &self.engine {
             Engine::Automata(automata) => automata.find(text, from)?,
-            Engine::Backtracking(regex) => match regex.find_from_pos(text, from) {
-                Ok(found) => found.map(|m| (m.start(), m.end())),
-                Err(_) => return Err(gave_up()),
-            },
+            Engine::Backtracking(engine) => engine.run(text, |regex, text| {
+                let found = regex.find_from_pos(text, from)?;
+                Ok(found.map(|m| (m.start(), m.end())))
+            })?,
         };
         searched(text, from, found)?;
         Ok(found)
@@ -216,12 +260,11 @@ impl Pattern {
     pub fn captures(&self, text: &str, from: usize) -> Result<Option<Groups>> {
         let found: Option<Groups> = match &self.engine {
             Engine::Automata(automata) => automata.groups(text, from)?,
-            Engine::Backtracking(regex) => match regex.captures_from_pos(text, from) {
-                Ok(found) => {
-                    found.map(|c| (0..=self.groups).map(|index| c.get(index).map(|m| (m.start(), m.end()))).collect())
-                }
-                Err(_) => return Err(gave_up()),
-            },
+            Engine::Backtracking(engine) => engine.run(text, |regex, text| {
+                let place = |found: fancy_regex::Match<'_>| (found.start(), found.end());
+                let found = regex.captures_from_pos(text, from)?;
+                Ok(found.map(|c| (0..=self.groups).map(|index| c.get(index).map(place)).collect()))
+            })?,
         };
         searched(text, from, found.as_ref().and_then(|groups| groups.first().copied().flatten()))?;
         Ok(found)
