@@ -9,6 +9,9 @@ use crate::socket::Writer;
 use types::oid::Oid;
 use types::{Severity, SqlError, SqlState};
 
+/// Room to begin with: what login answers.
+const IDLE_ROOM: usize = 1 << 10;
+
 /// The buffer of one connection, and the way to its socket.
 pub struct Output {
     buffer: Vec<u8>,
@@ -49,7 +52,7 @@ fn format_code(format: Format) -> i16 {
 
 impl Output {
     pub(crate) fn new(writer: Writer) -> Output {
-        Output { buffer: Vec::with_capacity(4096), writer, broken: false, flushes: 0 }
+        Output { buffer: Vec::with_capacity(IDLE_ROOM), writer, broken: false, flushes: 0 }
     }
 
     /// The buffer itself, for whole frames (DataRow, CopyData) that somebody else writes.

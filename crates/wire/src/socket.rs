@@ -15,8 +15,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use types::SqlError;
 
-/// Room made for each read.
+/// Room made for each read of a message that has begun.
 const READ_STEP: usize = 8 << 10;
+/// Room that a connection has while its client says nothing: there are many such.
+const IDLE_ROOM: usize = 2 << 10;
 
 /// A client's socket, in the clear or encrypted.
 pub(crate) enum Socket {
@@ -172,7 +174,7 @@ impl Reader {
         if self.ended {
             return Ok(0);
         }
-        self.buffer.reserve(READ_STEP);
+        self.buffer.reserve(if self.buffer.is_empty() { IDLE_ROOM } else { READ_STEP });
         self.source.read_buf(&mut self.buffer).await
     }
 
