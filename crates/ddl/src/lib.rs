@@ -57,7 +57,14 @@ use sql::utility::ddl::{Ddl, DropKind};
 use types::{Result, SqlError};
 
 /// Carries out one statement. Its rows are in the transaction's buffer afterwards; nothing is committed.
-pub async fn execute(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutcome> {
+///
+/// Boxed here: a future is compiled wherever it is awaited, and this one is the largest of all.
+#[inline(never)]
+pub fn execute<'a>(ddl: &'a Ddl, context: &'a mut DdlContext<'_>) -> BoxFuture<'a, Result<DdlOutcome>> {
+    Box::pin(carry_out(ddl, context))
+}
+
+async fn carry_out(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutcome> {
     if context.txn.is_read_only() {
         let message = format!("cannot execute {} in a read-only transaction", ddl.tag());
         return Err(SqlError::new(types::SqlState::READ_ONLY_SQL_TRANSACTION, message));

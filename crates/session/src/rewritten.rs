@@ -9,7 +9,7 @@ use crate::portal::{Portal, Source};
 use crate::query::{Standing, tag};
 use crate::session::{Outcome, Session};
 use crate::sink::Sink;
-use exec::{Prepared, SessionAccess};
+use exec::{BoxFuture, Prepared, SessionAccess};
 use sql::logical::CommandTag;
 use sql::{ResultColumn, Rewritten, RewrittenPart};
 use std::sync::Arc;
@@ -59,7 +59,21 @@ impl RewrittenWork {
 }
 
 impl Session {
-    pub(crate) async fn run_rewritten(
+    /// Boxed, as `run_utility` is.
+    #[inline(never)]
+    pub(crate) fn run_rewritten<'a>(
+        &'a mut self,
+        work: &'a RewrittenWork,
+        portal: &'a mut Portal,
+        max_rows: u32,
+        standing: Standing,
+        describes: bool,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(self.rewritten(work, portal, max_rows, standing, describes, sink))
+    }
+
+    async fn rewritten(
         &mut self,
         work: &RewrittenWork,
         portal: &mut Portal,

@@ -9,9 +9,8 @@ use crate::settings;
 use crate::sink::Sink;
 use crate::transaction::isolation;
 use ddl::{DdlContext, DdlOutcome, online};
-use exec::SessionAccess;
-use exec::SqlServices;
 use exec::output::{RowBuffer, RowSink};
+use exec::{BoxFuture, SessionAccess, SqlServices};
 use sql::ResultColumn;
 use sql::utility::ddl::Ddl;
 use sql::utility::{DiscardTarget, IsolationLevel, SetValue, TransactionModes, Utility};
@@ -167,7 +166,21 @@ impl Session {
         }
     }
 
-    pub(crate) async fn run_utility(
+    /// Boxed, so that queries do not carry its state, and its code is there once.
+    #[inline(never)]
+    pub(crate) fn run_utility<'a>(
+        &'a mut self,
+        utility: &'a Arc<Utility>,
+        portal: &'a mut Portal,
+        max_rows: u32,
+        standing: Standing,
+        describes: bool,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(self.utility(utility, portal, max_rows, standing, describes, sink))
+    }
+
+    async fn utility(
         &mut self,
         utility: &Arc<Utility>,
         portal: &mut Portal,
