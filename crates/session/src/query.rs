@@ -102,13 +102,31 @@ impl Session {
     }
 
     async fn try_in_string(&mut self, queued: &Queued, standing: Standing, sink: &mut dyn Sink) -> Result<Outcome> {
-        let planned = self.planned_to_run(&queued.statement, false).await?;
-        if planned.parameters.len() != queued.parameters.len() && !inserts_rows(&planned, queued.parameters.len()) {
+        let planned = self.planned_to_run(&queued.statement, false).await;
+        if let Some(text) = &queued.written
+            && !planned.as_ref().is_ok_and(|planned| planned.is_direct() && planned.takes(queued.parameters.len()))
+        {
+            // The schema has changed since the template was found. Only the text knows what it means now, and where it is wrong.
+            let own = self.statement_of(text, &[])?;
+            let planned = self.planned_to_run(&own, false).await?;
+            return self.run_planned(&own, planned, Arc::from([]), standing, sink).await;
+        }
+        self.run_planned(&queued.statement, planned?, queued.parameters.clone(), standing, sink).await
+    }
+
+    async fn run_planned(
+        &mut self,
+        statement: &Arc<PreparedStatement>,
+        planned: Arc<Planned>,
+        parameters: Arc<[Datum]>,
+        standing: Standing,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome> {
+        if !planned.takes(parameters.len()) {
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
         self.next_portal += 1;
-        let mut portal =
-            Portal::new(self.next_portal, queued.statement.clone(), planned, queued.parameters.clone(), vec![]);
+        let mut portal = Portal::new(self.next_portal, statement.clone(), planned, parameters, vec![]);
         self.run_portal(&mut portal, 0, standing, true, sink).await
     }
 
@@ -513,14 +531,6 @@ impl Session {
         sink.command_complete(tag);
         Ok(())
     }
-}
-
-/// Whether a statement may be run with so many parameters because it inserts a row for each time that it has them.
-fn inserts_rows(planned: &Planned, parameters: usize) -> bool {
-    let width = planned.parameters.len();
-    width > 0
-        && parameters.is_multiple_of(width)
-        && matches!(&planned.work, Work::Query(prepared) if prepared.is_direct() && prepared.plan.tag == CommandTag::Insert)
 }
 
 pub(crate) fn read_only(command: &str) -> SqlError {

@@ -244,6 +244,10 @@ impl Session {
             }
         };
         let planned = self.planned_to_run(statement, !describes).await?;
+        if !planned.takes(parameters.len()) || statement.is_template && !planned.is_direct() {
+            // It was a template for another schema.
+            return Ok(false);
+        }
         self.next_portal += 1;
         let mut portal = Portal::new(self.next_portal, statement.clone(), planned, parameters.clone(), formats.clone());
         let mut discard = Discard::default();

@@ -68,6 +68,8 @@ pub(crate) struct Queued {
     pub statement: Arc<PreparedStatement>,
     /// The literals that were taken out of its text (`template`); of an INSERT of rows those of all rows.
     pub parameters: Arc<[Datum]>,
+    /// The text that they were taken out of.
+    pub written: Option<Arc<str>>,
 }
 
 pub struct Session {
@@ -98,7 +100,7 @@ pub struct Session {
 
 impl From<Arc<PreparedStatement>> for Queued {
     fn from(statement: Arc<PreparedStatement>) -> Queued {
-        Queued { statement, parameters: Arc::from([]) }
+        Queued { statement, parameters: Arc::from([]), written: None }
     }
 }
 

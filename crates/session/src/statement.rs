@@ -3,6 +3,7 @@
 use crate::rewritten::RewrittenWork;
 use exec::Prepared;
 use parking_lot::Mutex;
+use sql::logical::CommandTag;
 use sql::utility::Utility;
 use sql::{ResultColumn, Statement, StatementKind};
 use std::sync::Arc;
@@ -19,19 +20,30 @@ pub(crate) struct PreparedStatement {
     /// Microseconds since 2000, for pg_prepared_statements.
     pub prepared_at: i64,
     pub from_sql: bool,
+    /// Its parameters are the literals of other texts (`template`): it keeps their types for good.
+    pub is_template: bool,
 }
 
 impl PreparedStatement {
     pub fn new(text: Arc<str>, syntax: Option<Arc<Statement>>, given: Vec<Option<SqlType>>, now: i64) -> Arc<Self> {
-        let planned = Mutex::default();
-        Arc::new(PreparedStatement { text, syntax, given, planned, prepared_at: now, from_sql: false })
+        Arc::new(PreparedStatement::made(text, syntax, given, now))
+    }
+
+    fn made(text: Arc<str>, syntax: Option<Arc<Statement>>, given: Vec<Option<SqlType>>, now: i64) -> Self {
+        let (planned, from_sql, is_template) = (Mutex::default(), false, false);
+        PreparedStatement { text, syntax, given, planned, prepared_at: now, from_sql, is_template }
+    }
+
+    /// A text with parameters in the place of literals.
+    pub fn template(text: Arc<str>, syntax: Arc<Statement>, given: Vec<Option<SqlType>>, now: i64) -> Arc<Self> {
+        let made = PreparedStatement::made(text, Some(syntax), given, now);
+        Arc::new(PreparedStatement { is_template: true, ..made })
     }
 
     /// What PREPARE makes.
     pub fn from_sql(text: Arc<str>, syntax: Arc<Statement>, given: Vec<Option<SqlType>>, now: i64) -> Arc<Self> {
-        let planned = Mutex::default();
-        let syntax = Some(syntax);
-        Arc::new(PreparedStatement { text, syntax, given, planned, prepared_at: now, from_sql: true })
+        let made = PreparedStatement::made(text, Some(syntax), given, now);
+        Arc::new(PreparedStatement { from_sql: true, ..made })
     }
 
     /// The columns of its result, as it was last planned.
@@ -44,8 +56,11 @@ impl PreparedStatement {
         self.planned.lock().as_ref().map(|planned| planned.parameters.clone()).unwrap_or_default()
     }
 
-    /// Nobody was promised the columns that it had.
+    /// Nobody was promised the columns that it had. A template keeps them: its parameters have been read for its types.
     pub fn forget(&self) {
+        if self.is_template {
+            return;
+        }
         *self.planned.lock() = None;
     }
 
@@ -76,6 +91,20 @@ impl PreparedStatement {
     }
 }
 
+impl Planned {
+    /// Whether a direct plan: no operators, no batches.
+    pub fn is_direct(&self) -> bool {
+        matches!(&self.work, Work::Query(prepared) if prepared.is_direct())
+    }
+
+    /// Whether a statement may be run with so many parameters: one of each, or, of an INSERT of literals, those of all its rows.
+    pub fn takes(&self, parameters: usize) -> bool {
+        let width = self.parameters.len();
+        let inserts = matches!(&self.work, Work::Query(prepared) if prepared.plan.tag == CommandTag::Insert);
+        parameters == width || inserts && self.is_direct() && width > 0 && parameters.is_multiple_of(width)
+    }
+}
+
 /// A statement bound (and planned) against one state of catalog and settings.
 pub(crate) struct Planned {
     pub epoch: u64,
@@ -88,7 +117,7 @@ pub(crate) struct Planned {
 
 impl Planned {
     pub fn new(epoch: u64, work: Work, parameters: Vec<SqlType>, columns: Vec<ResultColumn>) -> Planned {
-        let is_select = matches!(&work, Work::Query(prepared) if prepared.plan.tag == sql::logical::CommandTag::Select);
+        let is_select = matches!(&work, Work::Query(prepared) if prepared.plan.tag == CommandTag::Select);
         Planned { epoch, work, parameters, returns_rows: is_select || !columns.is_empty(), columns }
     }
 }

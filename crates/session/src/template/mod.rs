@@ -11,7 +11,7 @@ mod rows;
 use crate::block::BlockState;
 use crate::session::{Queued, Session};
 use crate::shared::wall;
-use crate::statement::{PreparedStatement, Work};
+use crate::statement::PreparedStatement;
 use exec::output::ValueFormat;
 use foldhash::HashMap;
 use rows::Rows;
@@ -275,12 +275,12 @@ impl Session {
                 (statement?, literals)
             }
         };
-        let planned = self.planned(&statement).ok()?;
+        let planned = self.planned(&statement).ok().filter(|planned| planned.is_direct())?;
         let values = literals.iter().zip(&planned.parameters);
         let parameters: Result<Vec<Datum>> = values
             .map(|(literal, ty)| self.parameter(*ty, Some(literal.value(text).as_bytes()), ValueFormat::Text))
             .collect();
-        Some(Queued { statement, parameters: parameters.ok()?.into() })
+        Some(Queued { statement, parameters: parameters.ok()?.into(), written: Some(Arc::from(text)) })
     }
 
     /// The same for the rows of an INSERT: the statement inserts one, and the parameters are those of all.
@@ -296,14 +296,14 @@ impl Session {
                 statement?
             }
         };
-        let planned = self.planned(&statement).ok()?;
+        let planned = self.planned(&statement).ok().filter(|planned| planned.is_direct())?;
         let mut parameters = Vec::with_capacity(rows.places.len());
         for (literal, ty) in rows.literals().zip(planned.parameters.iter().cycle()) {
             let value = literal.as_ref().map(|literal| literal.value(text));
             let bytes = value.as_ref().map(|value| value.as_bytes());
             parameters.push(self.parameter(*ty, bytes, ValueFormat::Text).ok()?);
         }
-        Some(Queued { statement, parameters: parameters.into() })
+        Some(Queued { statement, parameters: parameters.into(), written: Some(Arc::from(text)) })
     }
 
     /// Prepares a text with parameters for its literals, if it is one of those that mean the same then.
@@ -318,10 +318,9 @@ impl Session {
         let mut all = self.parse_all(&text).ok()?;
         let syntax = all.pop().filter(|syntax| all.is_empty() && syntax.kind() == StatementKind::Query)?;
         let now = wall(&self.shared.host);
-        let statement = PreparedStatement::new(Arc::from(text), Some(Arc::new(syntax)), types, now);
+        let statement = PreparedStatement::template(Arc::from(text), Arc::new(syntax), types, now);
         let planned = self.planned(&statement).ok()?;
-        let is_direct = matches!(&planned.work, Work::Query(prepared) if prepared.is_direct());
-        (is_direct && planned.parameters.len() == count).then_some(statement)
+        (planned.is_direct() && planned.parameters.len() == count).then_some(statement)
     }
 }
 
