@@ -28,6 +28,78 @@ fn a_query_string_is_one_transaction() {
 }
 
 #[test]
+fn a_string_of_many_statements_runs_none_of_them_when_one_can_not_be_read() {
+    let node = Node::start(&[]);
+    let mut raw = Raw::login(node.port());
+    let mut ask = |sql: &str| {
+        raw.send(&[query(sql)]);
+        raw.line_until('Z')
+    };
+    assert_eq!(ask("CREATE TABLE t (a int, b text)"), "C:CREATE TABLE Z:I");
+    let many = "INSERT INTO t VALUES (1, ';'); INSERT INTO t (a) SELECT 2; ".repeat(500);
+    assert_eq!(ask(&format!("{many} SELECT (1")), "E:42601 Z:I");
+    assert_eq!(ask("SELECT count(*) FROM t"), "T D:0 C:SELECT 1 Z:I");
+    assert_eq!(ask(&many), format!("{}Z:I", "C:INSERT 0 1 ".repeat(1_000)));
+    assert_eq!(
+        ask(&format!("{many} SELECT nonsense; SELECT 1")),
+        format!("{}E:42703 Z:I", "C:INSERT 0 1 ".repeat(1_000))
+    );
+    assert_eq!(ask("SELECT count(*), min(b) FROM t"), "T D:1000,; C:SELECT 1 Z:I");
+    assert_eq!(ask(&format!("BEGIN; {many} COMMIT")), format!("C:BEGIN {}C:COMMIT Z:I", "C:INSERT 0 1 ".repeat(1_000)));
+}
+
+/// DDL that comes between a statement's shape and its run: only the text knows what the statement means then.
+#[test]
+fn a_statement_of_a_known_shape_follows_the_ddl_that_it_waited_for() {
+    let node = Node::start(&[]);
+    run(async {
+        let config = node.config();
+        let (a, b, look) = (connect(&config).await, connect(&config).await, connect(&config).await);
+        let set = "CREATE TABLE t (k int PRIMARY KEY, v text); CREATE TABLE noted (k int, v text)";
+        a.batch_execute(set).await.expect("tables");
+        for at in 0..3 {
+            let (row, next) = (2 * at, 2 * at + 1);
+            b.batch_execute(&format!("INSERT INTO t VALUES ({row}, 'a'), ({next}, 'b')")).await.expect("rows");
+            b.batch_execute(&format!("UPDATE t SET v = 'x' WHERE k = {at}")).await.expect("a row");
+        }
+        let rule = "CREATE RULE r AS ON INSERT TO t DO ALSO INSERT INTO noted VALUES (new.k, new.v)";
+        for (ddl, statement, expected) in [
+            (rule, "INSERT INTO t VALUES (10, 'a'), (11, 'b'), (12, 'c')", "ok"),
+            (
+                "DROP RULE r ON t; ALTER TABLE t ALTER v TYPE int USING 5",
+                "INSERT INTO t VALUES (20, '7'), (21, '8')",
+                "ok",
+            ),
+            ("ALTER TABLE t ALTER v TYPE text", "UPDATE t SET v = 8 WHERE k = 1", "ok"),
+            (
+                "ALTER TABLE t DROP v",
+                "INSERT INTO t VALUES (30, '7'), (31, '8')",
+                "42601 INSERT has more expressions than target columns",
+            ),
+        ] {
+            a.batch_execute(&format!("BEGIN; {ddl}")).await.expect(ddl);
+            let ends = async {
+                while look
+                    .query_one("SELECT count(*) FROM pg_locks WHERE NOT granted", &[])
+                    .await
+                    .expect("locks")
+                    .get::<_, i64>(0)
+                    == 0
+                {}
+                a.batch_execute("COMMIT").await.expect("committed");
+            };
+            let (result, ()) = tokio::join!(b.simple_query(statement), ends);
+            assert_eq!(code(result), expected, "{ddl}");
+        }
+        assert_eq!(value(&look, "SELECT string_agg(k::text || v, ' ' ORDER BY k) FROM noted").await, "10a 11b 12c");
+        assert_eq!(
+            value(&look, "SELECT string_agg(k::text, ' ' ORDER BY k) FROM t WHERE k > 5").await,
+            "10 11 12 20 21"
+        );
+    });
+}
+
+#[test]
 fn after_an_error_everything_is_skipped_to_sync() {
     let node = Node::start(&[]);
     let mut raw = Raw::login(node.port());

@@ -80,6 +80,7 @@ impl Session {
     async fn try_parse_long(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
         let given = self.before_parse(name, types)?;
         let text: Arc<str> = Arc::from(text);
+        let _memory = self.memory_of_text(text.len())?;
         let all = self.parse_anywhere(&text).await?;
         let statement = self.single(text, all, &given)?;
         if self.may_plan(&statement)? {

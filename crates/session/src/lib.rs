@@ -25,6 +25,7 @@ mod planning;
 mod portal;
 mod prepared;
 mod query;
+mod queue;
 mod random;
 mod replay;
 mod rewritten;

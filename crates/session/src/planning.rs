@@ -12,7 +12,9 @@ use catalog::Snapshot;
 use exec::{Prepared, SessionAccess};
 use host::Host;
 use sql::utility::Utility;
-use sql::{BindContext, BoundKind, PlanContext, PlannerSettings, ResultColumn, Statement, StatementKind};
+use sql::{
+    BindContext, BoundKind, Parsed, Piece, PlanContext, PlannerSettings, ResultColumn, Statement, StatementKind,
+};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use txn::{Gateway, Isolation, Timestamp};
@@ -212,6 +214,26 @@ impl Session {
         }
         let (text, stop, standard) = (text.clone(), self.stop.clone(), self.derived.standard_conforming_strings);
         self.away(move || while_wanted(&stop, || sql::parse(&text, standard))).await
+    }
+
+    /// The same, of a string with any number of statements.
+    pub(crate) async fn parse_many_anywhere(&mut self, text: &Arc<str>) -> Result<Parsed> {
+        let (stop, standard) = (self.stop.clone(), self.derived.standard_conforming_strings);
+        if text.len() <= LONG_TEXT {
+            return while_wanted(&stop, || sql::parse_many(text, standard));
+        }
+        let text = text.clone();
+        self.away(move || while_wanted(&stop, || sql::parse_many(&text, standard))).await
+    }
+
+    /// One statement of such a string.
+    pub(crate) async fn parse_piece_anywhere(&mut self, text: &Arc<str>, piece: Piece) -> Result<Vec<Statement>> {
+        let stop = self.stop.clone();
+        if piece.text(text).len() <= LONG_TEXT {
+            return while_wanted(&stop, || piece.parse(text));
+        }
+        let text = text.clone();
+        self.away(move || while_wanted(&stop, || piece.parse(&text))).await
     }
 
     /// Does the work on a worker's thread, where there is one.

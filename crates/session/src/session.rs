@@ -13,6 +13,7 @@ use crate::copy::CopyUnderway;
 use crate::derived::{Derived, IdleTimeouts, slow_after};
 use crate::mailbox::Notification;
 use crate::portal::Portal;
+use crate::queue::Queue;
 use crate::settings::{Settings, check_right};
 use crate::shared::{Shared, wall};
 use crate::sink::Sink;
@@ -92,7 +93,7 @@ pub struct Session {
     pub(crate) has_replayed: bool,
     pub(crate) derived: Derived,
     /// What is left of a string of statements.
-    pub(crate) queue: VecDeque<Queued>,
+    pub(crate) queue: Queue,
     pub(crate) copy: Option<CopyUnderway>,
     /// Whether the statement at hand must end, for what knows no session.
     pub(crate) stop: StopCheck,
@@ -157,7 +158,7 @@ impl Session {
             met: None,
             has_replayed: false,
             derived: Derived::default(),
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             copy: None,
         })
     }
@@ -277,28 +278,20 @@ impl Session {
         self.templates.clear();
     }
 
-    async fn statements_of(&mut self, text: &str) -> Result<VecDeque<Queued>> {
+    async fn statements_of(&mut self, text: &str) -> Result<Queue> {
         if let Some(known) = self.remembered.get(text).filter(|s| s.given().is_empty()) {
             let known = known.clone();
-            return Ok(VecDeque::from([Queued::from(self.fresh(known))]));
+            return Ok(Queue::of(Queued::from(self.fresh(known))));
         }
         if let Some(queued) = self.from_template(text) {
-            return Ok(VecDeque::from([queued]));
+            return Ok(Queue::of(queued));
         }
-        let text: Arc<str> = Arc::from(text);
-        let all = self.parse_anywhere(&text).await?;
-        let now = wall(&self.shared.host);
-        let is_one = all.len() == 1;
-        let mut statements = VecDeque::with_capacity(all.len());
-        for syntax in all {
-            let own: Arc<str> = if is_one { text.clone() } else { Arc::from(syntax.text()) };
-            statements.push_back(Queued::from(PreparedStatement::new(own, Some(Arc::new(syntax)), vec![], now)));
-        }
-        if let Some(queued) = statements.front().filter(|_| is_one) {
+        let queue = self.queue_of(Arc::from(text)).await?;
+        if let Some(queued) = queue.only() {
             let statement = queued.statement.clone();
             self.remember(&statement);
         }
-        Ok(statements)
+        Ok(queue)
     }
 
     // --- the simple protocol
@@ -321,11 +314,11 @@ impl Session {
             sink.empty_query();
             return Ok(Outcome::Completed);
         }
-        let is_alone = self.queue.len() == 1;
+        let is_alone = self.queue.is_one();
         self.run_queue(is_alone, sink).await
     }
 
-    async fn parsed(&mut self, text: &str) -> Result<VecDeque<Queued>> {
+    async fn parsed(&mut self, text: &str) -> Result<Queue> {
         self.refresh()?;
         self.start_clock();
         self.statements_of(text).await
@@ -338,20 +331,36 @@ impl Session {
     }
 
     pub(crate) async fn run_queue(&mut self, is_alone: bool, sink: &mut dyn Sink) -> Result<Outcome> {
-        while let Some(queued) = self.queue.pop_front() {
-            let is_last = self.queue.is_empty();
-            match self.run_in_string(&queued, is_alone, is_last, sink).await {
-                Ok(Outcome::CopyIn) => return Ok(Outcome::CopyIn),
-                // It counts for each statement of a string.
-                Ok(_) if !is_last => {
-                    self.refresh()?;
-                    self.start_clock();
+        loop {
+            match self.run_next(is_alone, sink).await {
+                Ok(None) => {
+                    self.queue.clear();
+                    return Ok(Outcome::Completed);
                 }
-                Ok(_) => {}
+                Ok(Some(Outcome::CopyIn)) => return Ok(Outcome::CopyIn),
+                Ok(Some(_)) => {}
                 Err(error) => return Err(self.fail_statement(error, sink).await),
             }
         }
-        Ok(Outcome::Completed)
+    }
+
+    /// Runs the string's next statement; None: there is none.
+    async fn run_next(&mut self, is_alone: bool, sink: &mut dyn Sink) -> Result<Option<Outcome>> {
+        let Some(queued) = self.next_queued().await? else { return Ok(None) };
+        let is_last = self.queue.is_empty();
+        let outcome = self.run_in_string(&queued, is_alone, is_last, sink).await?;
+        if outcome == Outcome::CopyIn || is_last {
+            return Ok(Some(outcome));
+        }
+        // The answers of a long string leave before its end.
+        if sink.is_full() {
+            self.settle().await?;
+            sink.flow().await?;
+        }
+        // The time counts for each statement of a string.
+        self.refresh()?;
+        self.start_clock();
+        Ok(Some(outcome))
     }
 
     pub(crate) fn send_notices(&mut self, sink: &mut dyn Sink) {

@@ -35,7 +35,7 @@ pub use bind::{
 };
 pub use deparse::{Deparser, PlanNames, Shown};
 pub use expr::{Expr, ExprKind};
-pub use parse::{Statement, StatementKind, parse};
+pub use parse::{Parsed, Piece, Statement, StatementKind, parse, parse_many};
 pub use plan::{PlanContext, PlannerSettings, plan};
 
 /// What names and literals of a statement are resolved against. Cheap to make.

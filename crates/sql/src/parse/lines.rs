@@ -13,6 +13,8 @@ pub(crate) struct Lines {
     starts: Arc<[(u32, u32)]>,
     /// Byte offset of each `MARK_EVERY`th character; none where all characters are one byte long.
     marks: Arc<[u32]>,
+    /// Characters of the client's string before the text.
+    before: u32,
 }
 
 fn count(n: usize) -> u32 {
@@ -21,26 +23,23 @@ fn count(n: usize) -> u32 {
 
 impl Lines {
     pub(crate) fn new(text: &str) -> Lines {
-        let mut starts = vec![(0, 0)];
+        Lines::behind(text, 0)
+    }
+
+    /// Of a part of the client's string, with so many characters before it.
+    pub(crate) fn behind(text: &str, before: u32) -> Lines {
         let mut marks = vec![];
-        let mut characters = 0;
         if !text.is_ascii() {
             marks.extend(text.char_indices().step_by(MARK_EVERY).map(|(byte, _)| count(byte)));
         }
-        for (byte, c) in text.char_indices() {
-            characters += 1;
-            if c == '\n' {
-                starts.push((count(byte + 1), characters));
-            }
-        }
-        starts.push((count(text.len()), characters));
-        Lines { starts: starts.into(), marks: marks.into() }
+        Lines { starts: starts(text).into(), marks: marks.into(), before }
     }
 
     /// 1-based character index of a location; 0 where it has none, or for text that is not the client's.
     pub(crate) fn position(&self, location: Location) -> u32 {
         let line = usize::try_from(location.line).ok().and_then(|line| line.checked_sub(1));
-        line.and_then(|line| self.starts.get(line)).map_or(0, |(_, c)| c + u32::try_from(location.column).unwrap_or(0))
+        line.and_then(|line| self.starts.get(line))
+            .map_or(0, |(_, c)| self.before + c + u32::try_from(location.column).unwrap_or(0))
     }
 
     pub(crate) fn of(&self, span: Span) -> u32 {
@@ -49,7 +48,7 @@ impl Lines {
 
     /// 1-based index of the character after the last one.
     pub(crate) fn end(&self) -> u32 {
-        self.starts.last().map_or(1, |(_, c)| c + 1)
+        self.before + self.starts.last().map_or(1, |(_, c)| c + 1)
     }
 
     /// Byte offset of a location in `text`; its end where it has none.
@@ -69,6 +68,21 @@ impl Lines {
         let rest = text.get(*mark as usize..).unwrap_or_default();
         *mark as usize + rest.char_indices().nth(character % MARK_EVERY).map_or(rest.len(), |(at, _)| at)
     }
+}
+
+/// (byte, character) offset of each line's start; then those of the end.
+fn starts(text: &str) -> Vec<(u32, u32)> {
+    let mut starts = vec![(0, 0)];
+    let (mut start, mut characters) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        start += line.len();
+        characters += super::pieces::count(line);
+        if line.ends_with('\n') {
+            starts.push((count(start), characters));
+        }
+    }
+    starts.push((count(text.len()), characters));
+    starts
 }
 
 #[test]

@@ -180,12 +180,27 @@ impl Unescape<'_> {
 
 /// What is wrong with an `E'…'` that begins `text` and has its end; None if it has none. `place`: where it stands.
 pub(super) fn bad_escape(text: &str, place: u32) -> Option<SqlError> {
+    escaped_bytes(text, place)?.err()
+}
+
+/// The value of an `E'…'` that is all of `text`.
+pub(super) fn escaped(text: &str, place: u32) -> Result<String> {
+    let unended = || SqlError::internal("an E'…' without its end was read");
+    let bytes = escaped_bytes(text, place).unwrap_or_else(|| Err(unended()))?;
+    String::from_utf8(bytes).map_err(|_| SqlError::internal("an E'…' of wrong bytes was read"))
+}
+
+/// The value of an `E'…'` that begins `text` and has its end, as UTF-8; None if it has none.
+fn escaped_bytes(text: &str, place: u32) -> Option<Result<Vec<u8>>> {
     let body = text.strip_prefix(['E', 'e'])?.strip_prefix('\'')?;
     let letters: Vec<char> = body.chars().collect();
     let mut bytes: Vec<u8> = vec![];
     let (mut at, mut error, mut is_high) = (0, None, false);
     let place_of = |at: usize| place + 2 + u32::try_from(at).unwrap_or(0);
     loop {
+        if let Err(stopped) = crate::stop::spent(4) {
+            return Some(Err(stopped));
+        }
         let letter = *letters.get(at)?;
         let mut encoded = [0; 4];
         if is_high && letter != '\\' {
@@ -225,7 +240,7 @@ pub(super) fn bad_escape(text: &str, place: u32) -> Option<SqlError> {
         at += 1;
     }
     // PostgreSQL tells no place of wrong bytes.
-    error.or_else(|| bad_bytes(&bytes))
+    Some(error.or_else(|| bad_bytes(&bytes)).map_or(Ok(bytes), Err))
 }
 
 enum What {

@@ -1,7 +1,7 @@
 //! From text to syntax trees: sqlparser with our dialect, our front for statements it lacks, guards against depth.
 //!
-//! The whole string is parsed before any of it runs. `ddl` is asked first, then `session`, then sqlparser. Positions are
-//! character indexes into the whole string.
+//! The whole string is parsed before any of it runs, statement by statement (`pieces`). `ddl` is asked first, then `session`, then
+//! sqlparser. Positions are character indexes into the whole string.
 
 pub(crate) mod as_of;
 mod comments;
@@ -11,11 +11,14 @@ mod dialect;
 mod error;
 pub(crate) mod expr;
 pub(crate) mod forms;
+mod lexer;
 mod lines;
 mod literals;
 mod maintenance;
 mod options;
+mod pieces;
 pub(crate) mod rows;
+mod scan;
 pub(crate) mod search_cycle;
 mod session;
 pub(crate) mod targets;
@@ -24,15 +27,16 @@ pub(crate) use copy::{CopyPlace, CopySource, CopyStatement};
 pub(crate) use lines::Lines;
 pub(crate) use maintenance::{Maintenance, Named, Reindexed};
 pub(crate) use options::{GivenOption, OptionValue};
+pub use pieces::{Parsed, Piece};
 
 use crate::stop;
 use crate::utility::Utility;
 use dialect::HyraxDialect;
 use sqlparser::ast;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use std::sync::Arc;
-use types::{Result, SqlError, SqlState};
+use types::{Result, SqlError};
 
 /// Levels of nesting that the parser follows.
 const RECURSION_MAX: usize = 200;
@@ -40,8 +44,6 @@ const RECURSION_MAX: usize = 200;
 const SET_OPERATIONS_MAX: usize = 400;
 /// Subscripts in one string.
 const BRACKETS_IN_A_ROW_MAX: usize = 1_000;
-/// Statements in one string.
-const STATEMENTS_MAX: usize = 100_000;
 
 /// One statement as parsed: its syntax tree and where it stands in the text it came from.
 #[derive(Debug)]
@@ -135,34 +137,51 @@ impl Statement {
 
 /// All statements of a string; none for "" and ";". 42601 with position, 54001 for nesting beyond the bounds.
 pub fn parse(text: &str, standard_conforming_strings: bool) -> Result<Vec<Statement>> {
-    let lines = Lines::new(text);
-    let tokens = tokenize(text, &lines)?;
-    if !standard_conforming_strings && text.contains('\\') {
-        return Err(SqlError::unsupported("standard_conforming_strings = off is not supported with backslashes"));
+    check_backslashes(text, standard_conforming_strings)?;
+    let mut statements = vec![];
+    for piece in pieces::cut(text)? {
+        stop::check()?;
+        statements.append(&mut piece.parse(text)?);
     }
+    Ok(statements)
+}
+
+/// The same, of a string with any number of statements: when there are many, only that they can be read.
+pub fn parse_many(text: &str, standard_conforming_strings: bool) -> Result<Parsed> {
+    check_backslashes(text, standard_conforming_strings)?;
+    pieces::parse(text)
+}
+
+fn check_backslashes(text: &str, standard_conforming_strings: bool) -> Result<()> {
+    match !standard_conforming_strings && text.contains('\\') {
+        true => Err(SqlError::unsupported("standard_conforming_strings = off is not supported with backslashes")),
+        false => Ok(()),
+    }
+}
+
+/// The statements of a piece. `before`: characters of the string that stand before it.
+fn parse_piece(text: &str, before: u32, statements: &mut Vec<Statement>) -> Result<()> {
+    let lines = Lines::behind(text, before);
+    let tokens = tokenize(text, &lines)?;
     check_depth(&tokens)?;
     // Each pass over the tokens of a long text takes a while.
-    stop::look()?;
+    stop::spent(text.len())?;
     let past = as_of::rewritten(&tokens);
     let _versions = past.is_some().then(dialect::Versions::allow);
     let tokens = past.unwrap_or(tokens);
     let tokens = targets::with_documents(&tokens).unwrap_or(tokens);
-    stop::look()?;
+    stop::spent(text.len())?;
     let tokens = targets::marked(&tokens, text, &lines).unwrap_or(tokens);
-    stop::look()?;
+    stop::spent(text.len())?;
     let tokens = forms::rewritten(&tokens, text, &lines).unwrap_or(tokens);
-    stop::look()?;
+    stop::spent(text.len())?;
     let tokens = rows::gathered(tokens);
     let mut parser = parser(tokens);
     let source = ddl::Source::new(text, &lines);
-    let mut statements = vec![];
     loop {
         while parser.consume_token(&Token::SemiColon) {}
         if parser.peek_token_ref().token == Token::EOF {
-            return Ok(statements);
-        }
-        if statements.len() == STATEMENTS_MAX {
-            return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "too many statements in one string"));
+            return Ok(());
         }
         stop::check()?;
         statements.push(statement(&mut parser, &source, text, &lines)?);
@@ -188,12 +207,10 @@ fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
 }
 
 fn tokenize(text: &str, lines: &Lines) -> Result<Vec<TokenWithSpan>> {
-    let blanked = comments::blanked(text);
-    let tokens = Tokenizer::new(&HyraxDialect, blanked.as_deref().unwrap_or(text)).tokenize_with_location();
-    let tokens = tokens.map_err(|e| error::from_tokenizer(&e, text, lines))?;
-    stop::look()?;
+    let tokens = lexer::tokens(text, lines)?;
+    stop::spent(text.len())?;
     let tokens = literals::read(tokens, text, lines)?;
-    stop::look()?;
+    stop::spent(text.len())?;
     Ok(expr::wrap_whole_rows(expr::cut_operators(tokens, text, lines)))
 }
 
@@ -249,6 +266,7 @@ mod tests {
     use super::*;
     use crate::stop::{StopCheck, while_wanted};
     use std::sync::atomic::{AtomicU32, Ordering};
+    use types::SqlState;
 
     /// A check that allows `most` looks.
     fn patient(most: u32) -> StopCheck {
@@ -264,7 +282,7 @@ mod tests {
         let text = format!("values {}", vec!["(1)"; 5_000].join(","));
         let parsed = while_wanted(&patient(u32::MAX), || parse(&text, true));
         assert_eq!(parsed.map(|all| all.len()).ok(), Some(1));
-        for looks in [0, 3, 12] {
+        for looks in [0, 3, 6] {
             let stopped = while_wanted(&patient(looks), || parse(&text, true)).unwrap_err();
             assert_eq!(stopped.code(), SqlState::QUERY_CANCELED);
         }
