@@ -327,7 +327,7 @@ async fn remove_column(context: &mut DdlContext<'_>, id: Oid, number: AttributeN
     if goes(plan, id) || context.lock_relation_by_id(id).await?.is_none() {
         return Ok(());
     }
-    let relation = context.relation(id)?;
+    let (relation, before) = (context.relation(id)?, context.snapshot());
     let layout = super::alter_table::next_layout(&relation)?;
     context.change_relation(id, |r| {
         r.layout = layout;
@@ -344,5 +344,5 @@ async fn remove_column(context: &mut DdlContext<'_>, id: Oid, number: AttributeN
             column.comment = None;
         }
     })?;
-    Ok(())
+    super::rename::rename_in_views(context, &before, id).await
 }

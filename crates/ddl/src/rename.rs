@@ -52,20 +52,40 @@ async fn move_relation(context: &mut DdlContext<'_>, relation: &Arc<Relation>, s
     rename_in_views(context, &before, relation.id).await
 }
 
-/// Views over the relation, and rules that use it, after it (or a column of it) has got another name.
+/// Views over the relation, and rules and bodies that use it, after it (or a column of it) has got another name. Also after it has got a
+/// column or lost one: texts that list the names of its columns list those that it has.
 pub(super) async fn rename_in_views(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, relation: Oid) -> Result<()> {
-    retell_views(context, before, |v| v.depends_on.iter().any(|(on, _)| *on == relation)).await?;
-    retell_bodies(context, before, relation).await?;
-    super::rules::check_after_rename(context, relation)
+    let uses = |depends_on: &[(Oid, AttributeNumber)]| depends_on.iter().any(|(on, _)| *on == relation);
+    retell_views(context, before, |view| uses(&view.depends_on)).await?;
+    retell_bodies(context, before, |_, depends_on| uses(depends_on)).await?;
+    super::rules::retell(context, before, |rule| rule.relation == relation || uses(&rule.depends_on)).await
 }
 
-/// Functions' bodies of BEGIN ATOMIC that read the relation or call the function.
-async fn retell_bodies(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, object: Oid) -> Result<()> {
-    let reads = |f: &&Arc<Function>| match &f.body {
-        FunctionBody::Atomic { depends_on, .. } => depends_on.iter().any(|(on, _)| *on == object),
+/// Views, rules and bodies whose texts have the name of a type or a schema in them, after that has got another.
+pub(super) async fn rename_mentions(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, name: &str) -> Result<()> {
+    retell_views(context, before, |view| view.query.contains(name)).await?;
+    retell_bodies(context, before, |query, _| query.contains(name)).await?;
+    super::rules::retell(context, before, |rule| rule.texts().any(|text| text.contains(name))).await
+}
+
+/// Whether what is in that schema is of the session's database: those of others mean other objects.
+pub(super) fn is_here(context: &DdlContext<'_>, snapshot: &Snapshot, schema: Oid) -> bool {
+    snapshot.schema(schema).is_some_and(|s| s.database == context.database)
+}
+
+/// Functions' bodies of BEGIN ATOMIC. `is_meant` looks at the query and at what it uses.
+async fn retell_bodies(
+    context: &mut DdlContext<'_>,
+    before: &Arc<Snapshot>,
+    is_meant: impl Fn(&str, &[(Oid, AttributeNumber)]) -> bool,
+) -> Result<()> {
+    let is_one = |f: &&Arc<Function>| match &f.body {
+        FunctionBody::Atomic { query, depends_on, .. } => {
+            is_here(context, before, f.schema) && is_meant(query, depends_on)
+        }
         FunctionBody::Text(_) | FunctionBody::Return { .. } | FunctionBody::Aggregate(_) => false,
     };
-    let functions: Vec<Arc<Function>> = before.functions().filter(reads).cloned().collect();
+    let functions: Vec<Arc<Function>> = before.functions().filter(is_one).cloned().collect();
     for function in functions {
         let mut changed = Function::clone(&*super::routines::lock(context, function.id).await?);
         changed.body = context.services.rename_body(before, &context.snapshot(), &function)?;
@@ -75,14 +95,13 @@ async fn retell_bodies(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, obj
 }
 
 /// Tells the queries of these views again, with the names of today.
-pub(super) async fn retell_views(
+async fn retell_views(
     context: &mut DdlContext<'_>,
     before: &Arc<Snapshot>,
     is_meant: impl Fn(&ViewDefinition) -> bool,
 ) -> Result<()> {
-    // Those of other databases mean other objects.
-    let is_here = |r: &Relation| before.schema(r.schema).is_some_and(|s| s.database == context.database);
-    let views = before.relations().filter(|r| r.view.as_ref().is_some_and(&is_meant) && is_here(r));
+    let views =
+        before.relations().filter(|r| r.view.as_ref().is_some_and(&is_meant) && is_here(context, before, r.schema));
     let views: Vec<Arc<Relation>> = views.cloned().collect();
     for view in views {
         let after = context.snapshot();

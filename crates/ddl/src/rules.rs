@@ -53,6 +53,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateRule) ->
         depends_on: uses.objects,
         comment: old.and_then(|old| old.comment.clone()),
     };
+    let rule = context.services.store_rule(&snapshot, &rule).unwrap_or(rule);
     put(context, rule)
 }
 
@@ -195,25 +196,19 @@ pub(super) async fn remove(context: &mut DdlContext<'_>, id: Oid, stays: impl Fn
     Ok(())
 }
 
-/// Rules are kept as they were written: after a relation, or a column of it, has got another name, all that use it must still
-/// mean something.
-pub(super) fn check_after_rename(context: &DdlContext<'_>, renamed: Oid) -> Result<()> {
-    let snapshot = context.snapshot();
-    let uses = |rule: &Rule| rule.relation == renamed || rule.depends_on.iter().any(|(on, _)| *on == renamed);
-    for rule in snapshot.rules().filter(|r| uses(r)) {
-        let Some(relation) = snapshot.relation(rule.relation) else { continue };
-        let text = |text: &String| SqlText { text: text.clone(), position: 0 };
-        let texts = RuleTexts {
-            relation,
-            event: rule.event,
-            is_instead: rule.is_instead,
-            condition: rule.condition.as_ref().map(text),
-            actions: rule.actions.iter().map(|action| text(&action.text)).collect(),
-            search_path: Some(&rule.search_path),
-        };
-        if context.services.check_rule(&snapshot, &texts).is_err() {
-            return Err(SqlError::unsupported("renaming what a rule uses is not supported")
-                .hint("Drop the rule, rename, and create the rule again."));
+/// Tells the texts of these rules again, with the names of today.
+pub(super) async fn retell(
+    context: &mut DdlContext<'_>,
+    before: &Arc<Snapshot>,
+    is_meant: impl Fn(&Rule) -> bool,
+) -> Result<()> {
+    let schema = |rule: &Rule| before.relation(rule.relation).map_or(0, |r| r.schema);
+    let is_here = |rule: &Rule| super::rename::is_here(context, before, schema(rule));
+    let rules: Vec<Arc<Rule>> = before.rules().filter(|r| is_meant(r) && is_here(r)).cloned().collect();
+    for rule in rules {
+        if context.lock_relation_by_id(rule.relation).await?.is_some() {
+            let retold = context.services.rename_rule(before, &context.snapshot(), &rule)?;
+            put(context, retold)?;
         }
     }
     Ok(())

@@ -128,10 +128,12 @@ async fn rename(context: &mut DdlContext<'_>, changed: Schema) -> Result<()> {
     }
     let functions = before.functions().filter(|f| f.schema == id).map(|f| f.id);
     let operators = before.operators().filter(|o| o.schema == id).map(|o| o.id);
-    for id in functions.chain(operators) {
-        super::rename::rename_in_views(context, &before, id).await?;
+    for object in functions.chain(operators) {
+        super::rename::rename_in_views(context, &before, object).await?;
     }
-    Ok(())
+    // What only a type's name brings in.
+    let old_name = before.schema(id).map(|s| s.name.clone()).unwrap_or_default();
+    super::rename::rename_mentions(context, &before, &old_name).await
 }
 
 pub(super) async fn drop(

@@ -1,6 +1,6 @@
 //! What DDL needs of the binder and of the executor.
 
-use catalog::{Function, FunctionBody, Index, Relation, Snapshot};
+use catalog::{Function, FunctionBody, Index, Relation, Rule, Snapshot};
 use sql::utility::ddl::SqlText;
 use sql::{ResultColumn, RuleTexts, RuleUses};
 use std::future::Future;
@@ -110,6 +110,12 @@ pub trait DdlServices: Send + Sync {
 
     /// A function's body, bound against `old`, as it reads against `new`.
     fn rename_body(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, function: &Function) -> Result<FunctionBody>;
+
+    /// A rule with texts in which every name is qualified; None where it has to stay as it was written.
+    fn store_rule(&self, catalog: &Arc<Snapshot>, rule: &Rule) -> Option<Rule>;
+
+    /// `rule`, bound against `old`, as it reads against `new`.
+    fn rename_rule(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, rule: &Rule) -> Result<Rule>;
 
     /// The query of `view`, bound against `old`, as it reads against `new`: with every name qualified, or as it was written.
     fn rename_query(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, view: &Relation) -> Result<RenamedQuery>;

@@ -92,6 +92,12 @@ impl DdlServices for Services {
     fn check_rule(&self, _: &Arc<Snapshot>, _: &sql::RuleTexts<'_>) -> Result<sql::RuleUses> {
         Ok(sql::RuleUses::default())
     }
+    fn store_rule(&self, _: &Arc<Snapshot>, _: &catalog::Rule) -> Option<catalog::Rule> {
+        None
+    }
+    fn rename_rule(&self, _: &Arc<Snapshot>, _: &Arc<Snapshot>, rule: &catalog::Rule) -> Result<catalog::Rule> {
+        Ok(rule.clone())
+    }
     fn check_function(&self, _: &Arc<Snapshot>, _: &catalog::Function, _: &SqlText) -> Result<Option<String>> {
         Ok(None)
     }

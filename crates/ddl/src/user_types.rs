@@ -254,7 +254,7 @@ async fn move_type(context: &mut DdlContext<'_>, ty: &Arc<Relation>, schema: Oid
         context.catalog.put(context.txn, Object::Index(index))?;
     }
     let old_name = ty.name.clone();
-    super::rename::retell_views(context, &before, |view| view.query.contains(&old_name)).await
+    super::rename::rename_mentions(context, &before, &old_name).await
 }
 
 // --- enums

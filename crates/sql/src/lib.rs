@@ -31,7 +31,7 @@ use types::{FormatSettings, Oid, SqlType};
 pub use attributes::used_attributes;
 pub use bind::{
     RuleTexts, RuleUses, SEQUENCE_ROW, StoredUse, bind, bind_stored, check_function, check_rule, coerce_arguments,
-    parse_bind_expr, require_updatable, updatable_columns, volatility, written, written_body,
+    parse_bind_expr, require_updatable, updatable_columns, volatility, written, written_body, written_rule,
 };
 pub use deparse::{Deparser, PlanNames, Shown};
 pub use expr::{Expr, ExprKind};

@@ -7,7 +7,7 @@
 
 use crate::expr::Expr;
 use crate::logical::locking::{LockMode, WaitPolicy};
-use crate::logical::{AggregateCall, ColumnId, Frame, JoinKind, SetOperation, SortKey, WindowCall};
+use crate::logical::{AggregateCall, ColumnId, Frame, JoinKind, Overriding, SetOperation, SortKey, WindowCall};
 use types::{Oid, SqlType};
 
 /// A whole query.
@@ -19,6 +19,66 @@ pub struct Written {
     /// Relations and users' functions that it names.
     pub relations: Vec<Oid>,
     pub functions: Vec<Oid>,
+}
+
+/// A rule: its condition and its actions, None for one that is no query.
+#[derive(Clone, Debug)]
+pub struct WrittenRule {
+    pub condition: Option<RulePart<Expr>>,
+    pub actions: Vec<Option<RulePart<StatementTree>>>,
+}
+
+/// One text of a rule.
+#[derive(Clone, Debug)]
+pub struct RulePart<T> {
+    pub tree: T,
+    /// OLD and NEW.
+    pub rows: Vec<RowTree>,
+    pub made: Vec<(ColumnId, Made)>,
+}
+
+/// A row of a relation, by a name of its own.
+#[derive(Clone, Debug)]
+pub struct RowTree {
+    pub alias: String,
+    pub relation: Oid,
+    pub columns: Vec<(i16, ColumnId)>,
+    pub whole: Option<ColumnId>,
+}
+
+#[derive(Clone, Debug)]
+pub enum StatementTree {
+    Query(Box<QueryTree>),
+    Change(Box<ChangeTree>),
+}
+
+/// INSERT, UPDATE or DELETE.
+#[derive(Clone, Debug)]
+pub struct ChangeTree {
+    pub with: Vec<WithTree>,
+    pub is_recursive: bool,
+    pub kind: Change,
+    /// The target's row before and after, both of the one name.
+    pub target: Vec<RowTree>,
+    pub is_aliased: bool,
+    pub from: Vec<FromTree>,
+    pub filter: Vec<Expr>,
+    pub returning: Vec<Target>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Change {
+    Insert { columns: Vec<i16>, overriding: Option<Overriding>, source: InsertTree },
+    Update(Vec<(i16, Expr)>),
+    Delete,
+}
+
+#[derive(Clone, Debug)]
+pub enum InsertTree {
+    Defaults,
+    /// None for DEFAULT.
+    Rows(Vec<Vec<Option<Expr>>>),
+    Query(Box<QueryTree>),
 }
 
 /// What a column stands for that a call makes.

@@ -16,7 +16,7 @@ pub struct Rule {
     pub is_instead: bool,
     /// ALTER TABLE … DISABLE RULE says no.
     pub is_enabled: bool,
-    /// WHERE, as it was written.
+    /// WHERE, with every name qualified; like the actions as it was written, where it cannot be told any other way.
     pub condition: Option<String>,
     /// None for NOTHING.
     pub actions: Vec<RuleAction>,
@@ -30,7 +30,7 @@ pub struct Rule {
 /// One statement of a rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RuleAction {
-    /// As it was written.
+    /// With every name qualified, or as it was written.
     pub text: String,
     /// It, or the rule's condition, reads OLD or NEW: it is done for each row, and not once.
     pub reads_rows: bool,
@@ -62,6 +62,11 @@ impl RuleEvent {
 }
 
 impl Rule {
+    /// The condition and the actions.
+    pub fn texts(&self) -> impl Iterator<Item = &String> {
+        self.condition.iter().chain(self.actions.iter().map(|action| &action.text))
+    }
+
     /// Whether the statement itself is not run where the rule fires.
     pub fn replaces_always(&self) -> bool {
         self.is_instead && self.condition.is_none()

@@ -64,7 +64,7 @@ fn pg_rules(scan: &mut Scan<'_>) {
             continue;
         }
         for rule in scan.catalog.rules_of(relation.id) {
-            let definition = definitions(scan).rule(rule.id, |_| None);
+            let definition = definitions(scan).rule(rule.id, |_| None, scan.context.rule);
             scan.push(row![schema, &relation.name, &rule.name, definition]);
         }
     }

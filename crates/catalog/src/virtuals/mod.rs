@@ -19,6 +19,7 @@
 use crate::Snapshot;
 use crate::descriptor::*;
 use crate::names::NameScope;
+use crate::rule_definition::ToldRule;
 use std::sync::{Arc, OnceLock};
 use types::{Datum, Oid, SqlType};
 
@@ -66,6 +67,8 @@ pub struct VirtualContext<'a> {
     pub updatable: &'a dyn Fn(&Arc<Relation>) -> Option<Vec<bool>>,
     /// A view's query as pg_get_viewdef tells it.
     pub view: &'a dyn Fn(&Relation) -> Option<String>,
+    /// A rule's texts as pg_get_ruledef tells them.
+    pub rule: &'a dyn Fn(&Rule, &Relation) -> Option<ToldRule>,
     /// Start of the statement, microseconds since 2000-01-01 UTC.
     pub now: i64,
     /// The live state behind pg_stat_activity, pg_locks, pg_settings, …; None where there is no server (tests).

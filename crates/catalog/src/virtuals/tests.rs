@@ -100,6 +100,7 @@ fn read(catalog: &Arc<Snapshot>, id: Oid, equal: &[(AttributeNumber, Datum)]) ->
         last_value: &|_| None,
         updatable: &|_| None,
         view: &|_| None,
+        rule: &|_, _| None,
         now: 0,
         source: None,
     };

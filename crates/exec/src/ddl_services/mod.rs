@@ -16,13 +16,14 @@ use crate::rows::Table;
 use crate::run::{Execution, Prepared, execute};
 use crate::stored;
 use catalog::user_types::TypesInScope;
-use catalog::{ConstraintKind, Function, FunctionBody, Index, IndexSource, Relation, Snapshot};
+use catalog::{ConstraintKind, Function, FunctionBody, Index, IndexSource, Relation, Rule, RuleAction, Snapshot};
 use ddl::{BoundExpression, BoundQuery, DdlServices, ExpressionUse, RenamedQuery, Upkeep};
 use sql::physical::{PlanIndex, PlanTarget};
 use sql::utility::ddl::SqlText;
 use sql::{
     BindContext, BoundKind, Deparser, Expr, ExprKind, PlanContext, PlannerSettings, RuleTexts, RuleUses, StoredUse,
 };
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -152,6 +153,33 @@ impl SqlServices {
         let body = FunctionBody::Atomic { query: told, search_path: path, depends_on };
         let again = Function { body: body.clone(), ..function.clone() };
         sql::check_function(&again, &self.stored_context(new)).map(|_| body)
+    }
+
+    /// The rule, which means something in `old`, with texts that have the names of `new` and mean the same.
+    fn retold_rule(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, rule: &Rule) -> Result<Rule> {
+        let texts = RuleTexts::of(rule, rule_relation(old, rule)?);
+        let written = sql::written_rule(&texts, &self.bind_context(old))?;
+        let tell = |part| Deparser::new(new).rule_condition(part);
+        let condition = written.condition.as_ref().map(tell).transpose()?;
+        let action = |(kept, part): (&RuleAction, &Option<_>)| match part {
+            Some(part) => {
+                let text = Deparser::new(new).rule_action(part)?.trim_start().to_owned();
+                Ok(RuleAction { text, ..kept.clone() })
+            }
+            None => Ok(kept.clone()),
+        };
+        let actions = rule.actions.iter().zip(&written.actions).map(action).collect::<Result<_>>()?;
+        let retold = Rule { condition, actions, search_path: ddl::qualified_path(), ..rule.clone() };
+        let uses = sql::check_rule(&RuleTexts::of(&retold, rule_relation(new, rule)?), &self.bind_context(new))?;
+        // Without a list of columns INSERT names all of them, and is told with those that it gives.
+        let ids = |objects: &[(Oid, i16)]| objects.iter().map(|(id, _)| *id).collect::<BTreeSet<Oid>>();
+        let is_same = ids(&uses.objects) == ids(&rule.depends_on)
+            && rule.actions.iter().map(|a| a.reads_rows).eq(uses.reads_rows);
+        if is_same {
+            Ok(Rule { depends_on: uses.objects, ..retold })
+        } else {
+            Err(SqlError::unsupported("this kind of rule cannot be told"))
+        }
     }
 
     /// Keeps everybody else from writing to relations whose rows are read for their definition's sake; what is read while
@@ -301,6 +329,10 @@ pub(super) fn not_unique(mut error: SqlError) -> SqlError {
     error
 }
 
+fn rule_relation<'s>(catalog: &'s Snapshot, rule: &Rule) -> Result<&'s Arc<Relation>> {
+    catalog.relation(rule.relation).ok_or_else(|| SqlError::internal("a rule's relation exists"))
+}
+
 /// What a query uses that can be dropped: (object, attribute or 0).
 fn dependencies(query: &sql::logical::Query, named: &[Oid]) -> Vec<(Oid, i16)> {
     let mut depends_on: Vec<(Oid, i16)> = named.iter().map(|id| (*id, 0)).collect();
@@ -401,6 +433,23 @@ impl DdlServices for SqlServices {
 
     fn check_rule(&self, catalog: &Arc<Snapshot>, rule: &RuleTexts<'_>) -> Result<RuleUses> {
         sql::check_rule(rule, &self.bind_context(catalog))
+    }
+
+    fn store_rule(&self, catalog: &Arc<Snapshot>, rule: &Rule) -> Option<Rule> {
+        self.retold_rule(catalog, catalog, rule).ok()
+    }
+
+    fn rename_rule(&self, old: &Arc<Snapshot>, new: &Arc<Snapshot>, rule: &Rule) -> Result<Rule> {
+        if let Ok(retold) = self.retold_rule(old, new, rule) {
+            return Ok(retold);
+        }
+        // As it was written it may still bind.
+        let relation = rule_relation(new, rule)?;
+        match sql::check_rule(&RuleTexts::of(rule, relation), &self.bind_context(new)) {
+            Ok(_) => Ok(rule.clone()),
+            Err(_) => Err(SqlError::unsupported("renaming what a rule uses is not supported")
+                .hint("Drop the rule, rename, and create the rule again.")),
+        }
     }
 
     fn check_function(&self, catalog: &Arc<Snapshot>, function: &Function, text: &SqlText) -> Result<Option<String>> {

@@ -7,8 +7,9 @@ use super::reg::with_scope;
 use super::{SessionFn, arg_oid, arg_str};
 use crate::expr::EvalContext;
 use catalog::definitions::Definitions;
-use catalog::{Relation, RelationKind, names};
-use sql::{Deparser, Shown};
+use catalog::rule_definition::ToldRule;
+use catalog::{Relation, RelationKind, Rule, names};
+use sql::{Deparser, RuleTexts, Shown};
 use types::{CallContext, Datum, Oid, Result};
 
 pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
@@ -107,8 +108,25 @@ pub(crate) fn view_text(env: &EvalContext<'_>, view: &Relation, pretty: bool, wr
     Some(told.unwrap_or_else(|_| as_kept()) + ";")
 }
 
+/// A rule's texts as a reader sees them; None where they cannot be told any other way than they are kept.
+pub(crate) fn rule_texts(env: &EvalContext<'_>, rule: &Rule, relation: &Relation, pretty: bool) -> Option<ToldRule> {
+    let relation = env.catalog.relation(relation.id)?;
+    let written = sql::written_rule(&RuleTexts::of(rule, relation), &crate::stored::bind_context(env)).ok()?;
+    with_scope(env.session, |scope| {
+        let deparser = || Deparser::new(env.catalog).shown(Some(Shown { scope, pretty, format: env.format }));
+        let condition = written.condition.as_ref().map(|part| deparser().rule_condition(part)).transpose().ok()?;
+        let actions = rule.actions.iter().zip(&written.actions).map(|(kept, part)| match part {
+            Some(part) => deparser().rule_action(part).ok(),
+            None => Some(ToldRule::utility(&kept.text)),
+        });
+        Some(ToldRule { condition, actions: actions.collect::<Option<_>>()? })
+    })
+}
+
 fn rule(env: &EvalContext<'_>, id: Oid, form: Form) -> Datum {
-    tell(env, form.pretty, |d| d.rule(id, |view| view_text(env, view, form.pretty, 0)))
+    let view = |view: &Relation| view_text(env, view, form.pretty, 0);
+    let texts = |rule: &Rule, relation: &Relation| rule_texts(env, rule, relation, form.pretty);
+    tell(env, form.pretty, |d| d.rule(id, view, texts))
 }
 
 fn view(env: &EvalContext<'_>, id: Oid, form: Form) -> Datum {

@@ -15,7 +15,7 @@ mod sequence;
 mod session;
 mod sizes;
 
-pub(crate) use definitions::view_text;
+pub(crate) use definitions::{rule_texts, view_text};
 
 use crate::context::BoxFuture;
 use crate::expr::EvalContext;

@@ -75,6 +75,7 @@ impl VirtualScan {
             last_value: &|sequence| last_values.get(&sequence.id).copied(),
             updatable: &|view| crate::stored::updatable_columns(&context.env(), view),
             view: &|view| crate::functions::view_text(&context.env(), view, false, 0),
+            rule: &|rule, relation| crate::functions::rule_texts(&context.env(), rule, relation, false),
             now: context.session.statement_time(),
             source: source.as_deref(),
         };

@@ -12,6 +12,7 @@ use super::view_target::{ViewRow, WriteRelation, resolve_computed};
 use super::{Binder, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Delete, Node, ScanColumn, Subquery, SubqueryKind, Update};
+use crate::tree::Change;
 use catalog::{Relation, RelationKind, privilege};
 use sqlparser::ast::{self, AssignmentTarget, Spanned, TableFactor, TableWithJoins};
 use std::sync::Arc;
@@ -115,6 +116,10 @@ impl Binder<'_> {
             self.change_input(&scanned, from, update.selection.as_ref())?;
         self.scope()?.clause = Clause::Set;
         let assigned = self.assignments(&scanned.written, &update.assignments)?;
+        self.record_kind(|| Change::Update(assigned.columns.clone()));
+        if assigned.tail.is_some() {
+            self.record_untold();
+        }
         Ok(Updating { scanned, input, beside, recheck, assigned })
     }
 
@@ -139,7 +144,9 @@ impl Binder<'_> {
         if let Some(item) = self.scope()?.items.iter_mut().find(|i| i.alias == scanned.alias) {
             *item = new_row.seen_item(&scanned.written, &scanned.alias, seen_new.names.clone());
         }
+        self.record_target(&scanned.written.shown, &scanned.alias, false)?;
         let (returning, names) = self.returning(update.returning.as_deref())?;
+        self.record_returning(&returning, &names);
         give_hidden(&mut target, &new_row, &generated, &returning);
         let read = recheck.iter().chain(assignments.iter().map(|(_, e)| e)).chain(&tail);
         let read: Vec<&Expr> = read.chain(returning.iter().map(|(_, e)| e)).collect();
@@ -181,6 +188,7 @@ impl Binder<'_> {
         let using = delete.using.as_deref().unwrap_or_default();
         let ChangeInput { node: input, beside, recheck } =
             self.change_input(&scanned, using, delete.selection.as_ref())?;
+        self.record_kind(|| Change::Delete);
         Ok(Deleting { scanned, input, beside, recheck })
     }
 
@@ -190,6 +198,7 @@ impl Binder<'_> {
         let kept = self.not_replaced(&negated, Some(&scanned.names), None, &[])?;
         let (input, recheck) = narrowed(input, recheck, kept);
         let (returning, names) = self.returning(delete.returning.as_deref())?;
+        self.record_returning(&returning, &names);
         let (mut target, row) = self.write_target(&scanned.relation)?;
         give_hidden(&mut target, &row, &[], &[]);
         let row_key = scanned.row_key;
@@ -217,6 +226,7 @@ impl Binder<'_> {
         if !is_for_rules {
             self.need_to_read(&written);
         }
+        let is_aliased = alias.is_some();
         let alias = alias.as_ref().map_or_else(|| written.shown.name.clone(), |a| fold(&a.name));
         let TargetRows { node, names, row_key, old_row, hidden } = self.target_rows(&written, &alias, position)?;
         let fields = hidden.iter().map(|h| (h.what, h.id)).collect();
@@ -225,6 +235,7 @@ impl Binder<'_> {
         let whole = is_stored.then(|| relation.clone());
         self.put_item(Item { relation: whole, hidden, ..Item::new(&alias, seen.names.clone()) })?;
         self.mention(written.named())?;
+        self.record_target(&written.shown, &alias, is_aliased)?;
         let predicate = Self::view_predicate(&seen);
         let node = match predicate.is_empty() {
             true => node,
@@ -276,8 +287,12 @@ impl Binder<'_> {
             }
             node = cross(node, rows);
         }
-        let Some(condition) = selection else { return Ok(ChangeInput { node, beside, recheck }) };
+        let Some(condition) = selection else {
+            self.record_change_input(&[])?;
+            return Ok(ChangeInput { node, beside, recheck });
+        };
         let predicate = self.condition(condition)?;
+        self.record_change_input(&predicate)?;
         recheck.extend(predicate.iter().cloned());
         if scanned.is_for_rules {
             beside = Node::Filter { input: Box::new(beside), predicate: predicate.clone() };

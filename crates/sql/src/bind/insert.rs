@@ -36,6 +36,11 @@ impl<'r> Given<'r> {
         Given { column: Cow::Borrowed(column), steps: vec![], path: None, position: 0 }
     }
 
+    /// Of a column or of a document.
+    fn is_part(&self) -> bool {
+        self.path.is_some() || !self.steps.is_empty()
+    }
+
     fn field(name: &str, path: Vec<PathStep>, position: u32) -> Given<'r> {
         let column = catalog::new_column(0, name, SqlType::JSONB);
         Given { column: Cow::Owned(column), steps: vec![], path: Some(path), position }
@@ -147,6 +152,10 @@ impl Binder<'_> {
             Some(_) => return Err(unsupported("this clause of INSERT", self.at(insert.table.span()))),
         };
         self.push_item(new_row.seen_item(&written, &alias, seen.names.clone()));
+        self.record_target(&written.shown, &alias, insert.table_alias.is_some())?;
+        if insert.on.is_some() || tail.is_some() {
+            self.record_untold();
+        }
         // Of the columns that RETURNING and ON CONFLICT read.
         if (insert.returning.is_some() || on_conflict.is_some()) && !written.is_view() {
             self.need(&relation, privilege::SELECT);
@@ -154,6 +163,8 @@ impl Binder<'_> {
         let returning = self.returning(insert.returning.as_deref());
         self.scopes.pop();
         let (returning, names) = returning?;
+        self.record_overriding(overriding);
+        self.record_returning(&returning, &names);
         let read: Vec<&Expr> = returning.iter().map(|(_, e)| e).collect();
         self.need_on_views(&written, privilege::INSERT, &named, &seen.names, &read);
         give_hidden(&mut target, &new_row, &generated, &returning);
@@ -228,6 +239,7 @@ impl Binder<'_> {
             self.scopes.push(Scope::default());
             let rows = self.join_rule_rows();
             self.scopes.pop();
+            self.record_inserted(vec![], None);
             return Ok((with_rule_rows(rows?, Node::OneRow), Source::default()));
         };
         let is_plain = source.with.is_none() && source.order_by.is_none() && source.limit_clause.is_none();
@@ -240,6 +252,8 @@ impl Binder<'_> {
         let mut bound = self.open_query(source, vec![])?;
         let places = Places { names: &insert.columns, values: bound.positions.clone() };
         let columns = self.matched(columns, bound.columns.len(), &places)?;
+        let tree = bound.tree.take();
+        self.record_inserted(columns.iter().map(|c| c.number).collect(), Some(tree));
         let (mut exprs, mut made) = (vec![], Source::default());
         for ((column, name), position) in columns.iter().zip(bound.columns.clone()).zip(bound.positions.clone()) {
             written.refuse_computed(column, "insert into")?;
@@ -320,7 +334,7 @@ impl Binder<'_> {
         let columns = self.matched(columns.to_vec(), width, &Places { names, values })?;
         columns.iter().try_for_each(|c| written.refuse_computed(c, "insert into"))?;
         let mut bound_rows = Vec::with_capacity(rows.len());
-        for row in rows {
+        for &row in &rows {
             let mut bound: Vec<Expr> = Vec::with_capacity(width);
             for (number, (column, expr)) in columns.iter().zip(row).enumerate() {
                 if column.steps.is_empty() {
@@ -345,6 +359,10 @@ impl Binder<'_> {
                 }
             }
             bound_rows.push(bound);
+        }
+        if self.is_recording() {
+            let columns: Vec<(i16, bool)> = columns.iter().map(|c| (c.number, c.is_part())).collect();
+            self.record_rows(&columns, &rows, &bound_rows);
         }
         let sets = self.scopes.pop().unwrap_or_default().set_calls;
         let mut ids = vec![];

@@ -38,6 +38,7 @@ mod output_name;
 mod polymorphic;
 mod query;
 mod record;
+mod record_change;
 mod resolve;
 mod rights;
 mod row;
@@ -63,7 +64,7 @@ mod with;
 
 pub use function_check::check_function;
 pub use record::{written, written_body};
-pub use rules::{RuleTexts, RuleUses, check_rule};
+pub use rules::{RuleTexts, RuleUses, check_rule, written_rule};
 pub use sequence::SEQUENCE_ROW;
 pub use stored::{StoredUse, bind_stored, volatility};
 pub use utility::coerce_arguments;

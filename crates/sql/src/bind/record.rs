@@ -8,6 +8,7 @@ use super::Binder;
 use super::callee::UserCall;
 use super::group::Groups;
 use super::query::{BoundQuery, Tail};
+use super::record_change::ChangeRecord;
 use super::scope::{Item, Name, fold};
 use super::sql_function::{FunctionScope, search_path_of};
 use crate::expr::{Expr, ExprKind, Inlined};
@@ -23,10 +24,13 @@ use types::{Datum, Result, SqlError, SqlType};
 /// What was met so far.
 #[derive(Default)]
 pub(super) struct Record {
-    made: Vec<(ColumnId, Made)>,
+    pub(super) made: Vec<(ColumnId, Made)>,
     items: u32,
     /// Of the FROM item that is being bound.
     source: Option<Source>,
+    /// OLD and NEW of the rule whose text is bound, and the statement of it that writes.
+    pub(super) rows: Vec<RowTree>,
+    pub(super) change: ChangeRecord,
 }
 
 /// The parts of one SELECT before grouping.

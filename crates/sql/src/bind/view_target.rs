@@ -536,13 +536,12 @@ pub fn updatable_columns(view: &Arc<Relation>, context: &BindContext) -> Option<
 /// Why WITH CHECK OPTION cannot be had on a view of this query: 0A000, as its rows could not be written.
 pub fn require_updatable(view: &Arc<Relation>, context: &BindContext) -> Result<()> {
     let mut binder = Binder::new(context, Lines::default());
-    let wrong = |reason: Option<String>| {
-        let message = "WITH CHECK OPTION is supported only on automatically updatable views";
-        let error = SqlError::unsupported(message);
-        reason.into_iter().fold(error, |error, reason| error.hint(reason))
-    };
-    match binder.view_target(view.clone(), privilege::UPDATE, None, 0) {
+    // What is below it may be written to by rules, or not at all.
+    match binder.view_level(view)? {
         Ok(_) => Ok(()),
-        Err(e) => Err(wrong(e.fields().detail.clone())),
+        Err(reason) => {
+            let message = "WITH CHECK OPTION is supported only on automatically updatable views";
+            Err(SqlError::unsupported(message).hint(reason))
+        }
     }
 }

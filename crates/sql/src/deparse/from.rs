@@ -12,10 +12,10 @@ use types::{Oid, SqlType};
 
 impl Deparser<'_> {
     /// The clause, with a line for each item that does not fit.
-    pub(super) fn from_clause(&self, items: &[FromTree], out: &mut String) -> Result<()> {
+    pub(super) fn from_clause(&self, word: &str, items: &[FromTree], out: &mut String) -> Result<()> {
         for (number, item) in items.iter().enumerate() {
             if number == 0 {
-                out.push_str(&self.layout.clause(" FROM ", 2));
+                out.push_str(&self.layout.clause(word, 2));
                 self.from_item(item, out)?;
                 continue;
             }
@@ -37,12 +37,11 @@ impl Deparser<'_> {
                 None => self.join(join, out),
                 Some((_, _, number)) => {
                     let inside = self.inside_join(join)?;
-                    let is_renamed = inside.is_renamed_by(join);
+                    let renamed = self.join_list(&inside, join);
                     self.in_level(inside, || self.join(join, out))?;
                     out.push(' ');
                     out.push_str(&quote_ident(&self.alias_of(*number)?));
-                    if is_renamed {
-                        let names: Vec<String> = join.columns.iter().map(|(name, _)| name.clone()).collect();
+                    if let Some(names) = renamed {
                         out.push_str(&listed(&names));
                     }
                     Ok(())
@@ -87,7 +86,7 @@ impl Deparser<'_> {
 
     fn item(&self, item: &ItemTree, out: &mut String) -> Result<()> {
         let alias = self.alias_of(item.number)?;
-        let names = self.column_names(item);
+        let names = self.names_of(item.number);
         let is_lateral = match &item.source {
             Source::Functions(functions) => functions.calls.iter().any(|call| self.reads_siblings(call)),
             _ => false,
@@ -138,7 +137,7 @@ impl Deparser<'_> {
     }
 
     /// Qualified where the search path or a WITH query would give another meaning to the bare name.
-    fn relation_name(&self, id: Oid) -> String {
+    pub(super) fn relation_name(&self, id: Oid) -> String {
         let Some(relation) = self.catalog.relation(id) else { return id.to_string() };
         match self.shown {
             Some(shown) if !self.is_with_query(&relation.name) => names::regclass_text(self.catalog, shown.scope, id),
@@ -162,7 +161,7 @@ impl Deparser<'_> {
     }
 }
 
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|n| quote_ident(n).to_string()).collect();
     format!("({})", join(&names))
 }

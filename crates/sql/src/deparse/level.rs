@@ -6,7 +6,8 @@
 use super::Deparser;
 use crate::expr::{Expr, ExprKind};
 use crate::logical::ColumnId;
-use crate::tree::{Body, FromTree, ItemTree, JoinTree, Made, QueryTree, Source, ValuesTree};
+use crate::tree::{Body, ChangeTree, FromTree, ItemTree, JoinTree, Made, QueryTree, RowTree, Source, ValuesTree};
+use catalog::Snapshot;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use types::functions::quote_ident;
@@ -18,6 +19,8 @@ pub(super) struct QueryNames<'a> {
     /// Of the queries around the one at hand and of it, the innermost last.
     levels: RefCell<Vec<Level>>,
 }
+
+type TodaysColumn = (Option<ColumnId>, String);
 
 /// How a column is written.
 #[derive(Clone)]
@@ -40,20 +43,27 @@ pub(super) struct Level {
     taken: Vec<String>,
     /// Names that columns must have, as USING merges columns by name.
     merged: BTreeMap<ColumnId, String>,
-    /// Names of the items' columns as they are told.
-    columns_of: BTreeMap<u32, Vec<String>>,
+    /// Names that other columns of an item must not have, by its number, and those that no item's may.
+    reserved: BTreeMap<u32, Vec<String>>,
+    bare: Vec<String>,
+    /// The items' columns of today as they are told; without an id those that have come since the query was written.
+    columns_of: BTreeMap<u32, Vec<TodaysColumn>>,
     /// Names of the WITH queries.
     with: Vec<String>,
 }
 
 impl Level {
-    /// Whether columns of the join have other names than inside of it, where these are the names.
-    pub(super) fn is_renamed_by(&self, join: &JoinTree) -> bool {
-        let inside = |id: &ColumnId| match self.columns.get(id) {
-            Some(ColumnName::Of(_, name) | ColumnName::Merged(name)) => Some(name),
-            _ => None,
-        };
-        join.columns.iter().any(|(name, id)| inside(id).is_some_and(|own| own != name))
+    /// A row's columns, with their names of today.
+    fn add_row(&mut self, row: &RowTree, alias: &str, catalog: &Snapshot) {
+        let relation = catalog.relation(row.relation);
+        for (number, id) in &row.columns {
+            if let Some(column) = relation.and_then(|r| r.column(*number)) {
+                self.columns.insert(*id, ColumnName::Of(alias.to_owned(), column.name.clone()));
+            }
+        }
+        if let Some(id) = row.whole {
+            self.columns.insert(id, ColumnName::Row(alias.to_owned()));
+        }
     }
 }
 
@@ -64,6 +74,16 @@ impl<'a> QueryNames<'a> {
     /// `taken`: names that no FROM item has.
     pub(super) fn new(made: &'a [(ColumnId, Made)], taken: &[&str]) -> QueryNames<'a> {
         let outside = Level { taken: taken.iter().map(|name| (*name).to_owned()).collect(), ..Level::default() };
+        QueryNames { made, levels: RefCell::new(vec![outside]) }
+    }
+
+    /// With rows that are in view everywhere.
+    pub(super) fn beside(made: &'a [(ColumnId, Made)], rows: &[RowTree], catalog: &Snapshot) -> QueryNames<'a> {
+        let mut outside = Level::default();
+        for row in rows {
+            outside.taken.push(row.alias.clone());
+            outside.add_row(row, &row.alias, catalog);
+        }
         QueryNames { made, levels: RefCell::new(vec![outside]) }
     }
 }
@@ -87,7 +107,7 @@ impl Deparser<'_> {
         let mut level = Level { with: query.with.iter().map(|w| w.name.clone()).collect(), ..Level::default() };
         match &query.body {
             Body::Select(select) => {
-                select.from.iter().for_each(|item| merge_names(&mut level, item));
+                select.from.iter().for_each(|item| merge_names(&mut level, item, &[]));
                 for item in &select.from {
                     self.add(&mut level, item)?;
                 }
@@ -96,6 +116,20 @@ impl Deparser<'_> {
             Body::SetOperation { .. } => {}
         }
         Ok(level)
+    }
+
+    /// The names of a change's target and of its FROM items, and what the target is called.
+    pub(super) fn level_of_change(&self, change: &ChangeTree) -> Result<(Level, String)> {
+        let mut level = Level { with: change.with.iter().map(|w| w.name.clone()).collect(), ..Level::default() };
+        change.from.iter().for_each(|item| merge_names(&mut level, item, &[]));
+        let target = change.target.first().ok_or_else(|| SqlError::internal("a change has a target"))?;
+        let own = self.catalog.relation(target.relation).filter(|_| !change.is_aliased).map(|r| r.name.as_str());
+        let alias = self.unused(&mut level, own.unwrap_or(&target.alias))?;
+        change.target.iter().for_each(|row| level.add_row(row, &alias, self.catalog));
+        for item in &change.from {
+            self.add(&mut level, item)?;
+        }
+        Ok((level, alias))
     }
 
     fn add_values(&self, level: &mut Level, values: &ValuesTree, query: &QueryTree) -> Result<()> {
@@ -110,10 +144,8 @@ impl Deparser<'_> {
     fn unused(&self, level: &mut Level, name: &str) -> Result<String> {
         let names = self.names()?;
         let levels = names.levels.borrow();
-        let is_taken = |name: &String| levels.iter().chain([&*level]).any(|l| l.taken.contains(name));
-        let numbered = (1..).map(|number| format!("{name}_{number}"));
-        let mut candidates = std::iter::once(name.to_owned()).chain(numbered);
-        let free = candidates.find(|name| !is_taken(name)).unwrap_or_default();
+        let is_taken = |name: &str| levels.iter().chain([&*level]).any(|l| l.taken.iter().any(|t| t == name));
+        let free = unique(name, is_taken);
         level.taken.push(free.clone());
         Ok(free)
     }
@@ -143,7 +175,7 @@ impl Deparser<'_> {
                 level.columns.insert(*id, ColumnName::Of(alias.clone(), name.clone()));
             }
         }
-        level.columns_of.insert(item.number, named.into_iter().map(|(_, name)| name).collect());
+        level.columns_of.insert(item.number, named);
         for (what, id) in &item.hidden {
             let name = match what {
                 Some("*") => ColumnName::Row(alias.clone()),
@@ -165,9 +197,13 @@ impl Deparser<'_> {
         };
         let alias = self.unused(level, alias)?;
         level.aliases.insert(*number, alias.clone());
-        for (name, id) in &join.columns {
-            level.columns.insert(*id, ColumnName::Of(alias.clone(), name.clone()));
+        let named = named_join(level, join);
+        for (id, name) in &named {
+            if let Some(id) = id {
+                level.columns.insert(*id, ColumnName::Of(alias.clone(), name.clone()));
+            }
         }
+        level.columns_of.insert(*number, named);
         Ok(())
     }
 
@@ -175,8 +211,11 @@ impl Deparser<'_> {
     pub(super) fn inside_join(&self, join: &JoinTree) -> Result<Level> {
         let names = self.names()?;
         let mut inside = Level::default();
-        [&join.left, &join.right].into_iter().for_each(|side| merge_names(&mut inside, side));
-        inside.merged.extend(names.levels.borrow().last().map(|l| l.merged.clone()).unwrap_or_default());
+        if let Some(level) = names.levels.borrow().last() {
+            inside.merged.clone_from(&level.merged);
+            inside.reserved.clone_from(&level.reserved);
+            inside.bare.clone_from(&level.bare);
+        }
         for side in [&join.left, &join.right] {
             self.add(&mut inside, side)?;
         }
@@ -205,9 +244,9 @@ impl Deparser<'_> {
     }
 
     /// An item's columns of today with their names, each different from the others.
-    fn named_columns(&self, level: &Level, item: &ItemTree) -> Vec<(Option<ColumnId>, String)> {
+    fn named_columns(&self, level: &Level, item: &ItemTree) -> Vec<TodaysColumn> {
         let given = |place: usize| item.columns.get(place).map(|(name, id)| (Some(*id), name.clone()));
-        let columns: Vec<(Option<ColumnId>, String)> = match &item.source {
+        let columns: Vec<TodaysColumn> = match &item.source {
             Source::Relation(id, attributes) => {
                 let live = self.catalog.relation(*id).into_iter().flat_map(|r| r.live_columns());
                 let column = |c: &catalog::Column| {
@@ -223,26 +262,34 @@ impl Deparser<'_> {
             _ => (0..item.columns.len()).filter_map(given).collect(),
         };
         let merged = |id: &Option<ColumnId>| id.and_then(|id| level.merged.get(&id));
-        let mut taken: Vec<String> = columns.iter().filter_map(|(id, _)| merged(id)).cloned().collect();
+        let reserved = level.reserved.get(&item.number).into_iter().flatten().chain(&level.bare);
+        let mut taken: Vec<String> = columns.iter().filter_map(|(id, _)| merged(id)).chain(reserved).cloned().collect();
         let mut named = vec![];
         for (id, name) in columns {
             if let Some(name) = merged(&id) {
                 named.push((id, name.clone()));
                 continue;
             }
-            let numbered = (1..).map(|number| format!("{name}_{number}"));
-            let unique = std::iter::once(name.clone()).chain(numbered).find(|n| !taken.contains(n)).unwrap_or(name);
-            taken.push(unique.clone());
-            named.push((id, unique));
+            let free = unique(&name, |n| taken.iter().any(|t| t == n));
+            taken.push(free.clone());
+            named.push((id, free));
         }
         named
     }
 
     /// The names of an item's columns.
-    pub(super) fn column_names(&self, item: &ItemTree) -> Vec<String> {
+    pub(super) fn names_of(&self, item: u32) -> Vec<String> {
         let levels = self.query.as_ref().map(|names| names.levels.borrow());
-        let found = levels.as_ref().and_then(|l| l.iter().rev().find_map(|level| level.columns_of.get(&item.number)));
-        found.cloned().unwrap_or_default()
+        let found = levels.as_ref().and_then(|l| l.iter().rev().find_map(|level| level.columns_of.get(&item)));
+        found.map(|columns| columns.iter().map(|(_, name)| name.clone()).collect()).unwrap_or_default()
+    }
+
+    /// The names of the columns of a join that has a name, where they are not those that its sides give it.
+    pub(super) fn join_list(&self, inside: &Level, join: &JoinTree) -> Option<Vec<String>> {
+        let (_, _, number) = join.alias.as_ref()?;
+        let names = self.names_of(*number);
+        let is_same = columns_of_join(inside, join).iter().map(|(_, own)| own).eq(&names);
+        (!is_same).then_some(names)
     }
 
     /// The name of an item of the query at hand.
@@ -316,14 +363,73 @@ impl Deparser<'_> {
     }
 }
 
-/// Notes what USING calls the columns that it merges.
-fn merge_names(level: &mut Level, tree: &FromTree) {
-    let FromTree::Join(join) = tree else { return };
+/// The name, or with a number behind it if it is taken.
+fn unique(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (1..).map(|number| format!("{name}_{number}"));
+    let mut candidates = std::iter::once(name.to_owned()).chain(numbered);
+    candidates.find(|name| !is_taken(name)).unwrap_or_default()
+}
+
+/// A join's columns of today: those that USING merged, and then the others of both sides.
+fn columns_of_join(level: &Level, join: &JoinTree) -> Vec<TodaysColumn> {
+    let merged: Vec<ColumnId> = match join.using.is_empty() {
+        true => vec![],
+        false => join.on.iter().flat_map(|pair| crate::plan::columns::used(pair)).collect(),
+    };
+    let side = |side: &FromTree| match side {
+        FromTree::Item(item) => level.columns_of.get(&item.number).cloned().unwrap_or_default(),
+        FromTree::Join(join) => match &join.alias {
+            Some((_, _, number)) => level.columns_of.get(number).cloned().unwrap_or_default(),
+            None => columns_of_join(level, join),
+        },
+    };
+    let others = side(&join.left).into_iter().chain(side(&join.right));
+    let others = others.filter(|(id, _)| id.is_none_or(|id| !merged.contains(&id)));
+    let first = join.columns.iter().take(join.using.len()).map(|(name, id)| (Some(*id), name.clone()));
+    first.chain(others).collect()
+}
+
+/// The columns of a join that has a name, each different from the others: first those that it had when the query was written get
+/// their names, by its list or those of today, and then those that have come since.
+fn named_join(level: &Level, join: &JoinTree) -> Vec<TodaysColumn> {
+    let today = columns_of_join(level, join);
+    let listed = join.alias.as_ref().map_or(0, |(_, listed, _)| *listed);
+    let mut named: BTreeMap<ColumnId, String> = BTreeMap::new();
+    let mut taken: Vec<String> = vec![];
+    let mut free = |name: &str| {
+        let free = unique(name, |name| taken.iter().any(|t| t == name));
+        taken.push(free.clone());
+        free
+    };
+    for (place, (given, id)) in join.columns.iter().enumerate() {
+        if let Some((_, own)) = today.iter().find(|(column, _)| *column == Some(*id)) {
+            named.insert(*id, free(if place < listed { given } else { own }));
+        }
+    }
+    let name = |(id, own): TodaysColumn| match id.and_then(|id| named.get(&id)) {
+        Some(name) => (id, name.clone()),
+        None => (id, free(&own)),
+    };
+    today.into_iter().map(name).collect()
+}
+
+/// Notes what USING calls the columns that it merges, and which names other columns must not have for that: inside of the join
+/// those that are merged, and everywhere those of columns that can be told by their names alone (`above`: of the joins around).
+fn merge_names(level: &mut Level, tree: &FromTree, above: &[String]) {
+    let join = match tree {
+        FromTree::Item(item) => return drop(level.reserved.insert(item.number, above.to_vec())),
+        FromTree::Join(join) => join,
+    };
+    let mut inside: Vec<ColumnId> = vec![];
     for (pair, name) in join.on.iter().zip(&join.using) {
         for id in crate::plan::columns::used(pair) {
             level.merged.insert(id, name.clone());
+            inside.push(id);
         }
     }
-    merge_names(level, &join.left);
-    merge_names(level, &join.right);
+    let computed = join.columns.iter().take(join.using.len()).filter(|(_, id)| !inside.contains(id));
+    level.bare.extend(computed.map(|(name, _)| name.clone()));
+    let names = [above, &join.using].concat();
+    merge_names(level, &join.left, &names);
+    merge_names(level, &join.right, &names);
 }

@@ -12,10 +12,11 @@
 //! call     functions, aggregates, windows, subqueries   syntax   functions with a syntax of their own (EXTRACT, TRIM, …)
 //! query    SELECT, VALUES, set operations, WITH     from     FROM items and joins
 //! clause   GROUP BY, ORDER BY, WINDOW               level    what the columns of a query's FROM items are called
-//! layout   lines and indentation
+//! layout   lines and indentation                           change   INSERT, UPDATE, DELETE, and the rules that they are actions of
 //! ```
 
 mod call;
+mod change;
 mod clause;
 mod from;
 mod layout;

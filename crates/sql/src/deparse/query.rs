@@ -36,6 +36,11 @@ impl<'a> Deparser<'a> {
         deparser.whole(&written.query, Naming { names: None, is_visible: false })
     }
 
+    /// A query by itself, with the names that it has.
+    pub(super) fn alone(&self, query: &QueryTree) -> Result<String> {
+        self.whole(query, Naming { names: None, is_visible: true })
+    }
+
     fn whole(&self, query: &QueryTree, naming: Naming<'_>) -> Result<String> {
         let mut out = String::new();
         self.query_into(query, naming, &mut out)?;
@@ -72,7 +77,7 @@ impl Deparser<'_> {
     }
 
     fn query_in_level(&self, query: &QueryTree, naming: Naming<'_>, out: &mut String) -> Result<()> {
-        self.with_clause(query, out)?;
+        self.with_clause(&query.with, query.is_recursive, out)?;
         let outputs = match &query.body {
             Body::Select(select) => {
                 self.select(select, naming, out)?;
@@ -91,13 +96,13 @@ impl Deparser<'_> {
         self.tail(&query.tail, outputs, out)
     }
 
-    fn with_clause(&self, query: &QueryTree, out: &mut String) -> Result<()> {
-        if query.with.is_empty() {
+    pub(super) fn with_clause(&self, with: &[WithTree], is_recursive: bool, out: &mut String) -> Result<()> {
+        if with.is_empty() {
             return Ok(());
         }
         self.layout.deeper(QUERY);
-        out.push_str(if query.is_recursive { " WITH RECURSIVE " } else { " WITH " });
-        for (number, with) in query.with.iter().enumerate() {
+        out.push_str(if is_recursive { " WITH RECURSIVE " } else { " WITH " });
+        for (number, with) in with.iter().enumerate() {
             out.push_str(if number > 0 { ", " } else { "" });
             self.with_query(with, out)?;
         }
@@ -197,7 +202,7 @@ impl Deparser<'_> {
             }
         }
         self.targets(&select.targets, naming, out)?;
-        self.from_clause(&select.from, out)?;
+        self.from_clause(" FROM ", &select.from, out)?;
         if !select.filter.is_empty() {
             out.push_str(&self.layout.clause(" WHERE ", 1));
             out.push_str(&self.conjunction(&select.filter)?);
@@ -225,6 +230,11 @@ impl Deparser<'_> {
             [one] => self.bare(one),
             several => self.bare(&Expr::new(ExprKind::And(several.to_vec()), SqlType::BOOL, 0)),
         }
+    }
+
+    /// The columns of RETURNING, with the names that they have.
+    pub(super) fn targets_of(&self, targets: &[Target], out: &mut String) -> Result<()> {
+        self.targets(targets, Naming { names: None, is_visible: true }, out)
     }
 
     /// The select list, a line for each column that does not fit.

@@ -13,7 +13,7 @@ use crate::logical::{CommandTag, Node, Query};
 use crate::parse::{Lines, Syntax};
 use crate::plan::columns::{ColumnSet, add_used};
 use crate::utility::ddl::SqlText;
-use catalog::{Relation, RuleEvent};
+use catalog::{Relation, Rule, RuleEvent};
 use sqlparser::ast::{self, SetExpr};
 use std::sync::Arc;
 use types::{Oid, Result, SqlError, SqlState, SqlType, typename};
@@ -29,6 +29,29 @@ pub struct RuleTexts<'t> {
     pub search_path: Option<&'t [String]>,
 }
 
+impl<'t> RuleTexts<'t> {
+    /// A rule as it is kept.
+    pub fn of(rule: &'t Rule, relation: &'t Arc<Relation>) -> RuleTexts<'t> {
+        let text = |text: &String| SqlText { text: text.clone(), position: 0 };
+        RuleTexts {
+            relation,
+            event: rule.event,
+            is_instead: rule.is_instead,
+            condition: rule.condition.as_ref().map(text),
+            actions: rule.actions.iter().map(|action| text(&action.text)).collect(),
+            search_path: Some(&rule.search_path),
+        }
+    }
+
+    /// Where the names of its texts are looked up.
+    pub(super) fn context(&self, context: &BindContext) -> BindContext {
+        match self.search_path {
+            Some(path) => Binder::new(context, Lines::default()).stored_names(path, context.role),
+            None => context.clone(),
+        }
+    }
+}
+
 /// What a rule's texts use.
 #[derive(Default)]
 pub struct RuleUses {
@@ -40,10 +63,7 @@ pub struct RuleUses {
 
 /// Errors have positions in the whole string.
 pub fn check_rule(rule: &RuleTexts<'_>, context: &BindContext) -> Result<RuleUses> {
-    let context = match rule.search_path {
-        Some(path) => &Binder::new(context, Lines::default()).stored_names(path, context.role),
-        None => context,
-    };
+    let context = &rule.context(context);
     let (mut uses, mut reads_rows) = (vec![], vec![]);
     let mut in_condition = false;
     if let Some(condition) = &rule.condition {
@@ -202,7 +222,7 @@ fn check_returning(rule: &RuleTexts<'_>, syntax: &ast::Statement, bound: &BoundQ
 
 impl Binder<'_> {
     /// Any row of the relation as it was, beside any row as it would be.
-    fn any_rows(&mut self, rule: &RuleTexts<'_>) -> RuleRows {
+    pub(super) fn any_rows(&mut self, rule: &RuleTexts<'_>) -> RuleRows {
         let (old, old_names) = self.scan(rule.relation, "old");
         let (new, new_names) = self.scan(rule.relation, "new");
         let node = cross(Node::Scan(old), Node::Scan(new));
@@ -210,7 +230,7 @@ impl Binder<'_> {
     }
 
     /// An action as it is, whatever rules its own target has.
-    fn action_alone(
+    pub(super) fn action_alone(
         &mut self,
         with: Option<&ast::With>,
         syntax: &ast::Statement,

@@ -23,16 +23,18 @@
 //! - RETURNING of the statement reads what the one unconditional INSTEAD rule with RETURNING returns.
 //! - What rules name is looked up in the search path that they were made with, with the rights of the relation's owner.
 //!
-//! `check` is CREATE RULE's side. COPY FROM fires no rules; MERGE and ON CONFLICT are refused on relations with any.
+//! `check` is CREATE RULE's side, `written` what a rule is told from. COPY FROM fires no rules; MERGE and ON CONFLICT are refused on relations with any.
 
 mod action;
 mod check;
 mod expand;
 mod rows;
+mod written;
 
 pub use check::{RuleTexts, RuleUses, check_rule};
 pub(super) use expand::Fired;
 pub(super) use rows::{RuleRows, with_rule_rows};
+pub use written::written_rule;
 
 use super::Binder;
 use super::query::BoundQuery;
@@ -173,7 +175,11 @@ impl Binder<'_> {
         let mut scope = Scope::default();
         for (alias, names) in [("old", old), ("new", new)] {
             match names {
-                Some(names) => scope.push(Item::new(alias, names.to_vec())),
+                Some(names) => {
+                    let item = self.with_row(Item::new(alias, names.to_vec()));
+                    self.record_rule_row(&item);
+                    scope.push(item);
+                }
                 None => scope.mentioned.push((alias.to_owned(), 0)),
             }
         }

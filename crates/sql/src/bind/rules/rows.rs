@@ -65,12 +65,14 @@ impl Binder<'_> {
     /// Lets the innermost query name OLD and NEW, if it is the one that a rule's rows are for; the rows are to be joined with it.
     pub(in crate::bind) fn join_rule_rows(&mut self) -> Result<Option<Node>> {
         let Some(rows) = self.rule_rows.take() else { return Ok(None) };
-        let scope = self.scope()?;
         for (alias, names) in [("old", rows.old), ("new", rows.new)] {
-            match names {
-                Some(names) => scope.push(Item { columns_visible: false, ..Item::new(alias, names) }),
-                None => scope.mentioned.push((alias.to_owned(), 0)),
-            }
+            let Some(names) = names else {
+                self.scope()?.mentioned.push((alias.to_owned(), 0));
+                continue;
+            };
+            let item = self.with_row(Item { columns_visible: false, ..Item::new(alias, names) });
+            self.record_rule_row(&item);
+            self.scope()?.push(item);
         }
         Ok(Some(rows.node))
     }
