@@ -257,7 +257,7 @@ async fn add_column(
         context.put_relation(relation)?;
         stored_rows::widen(context, id, number).await?;
     }
-    rename::rename_in_views(context, &before, id).await?;
+    rename::follow_columns(context, &before, id).await?;
     for other in clauses.others {
         let placed = PlacedConstraint { definition: other.clone(), column: Some(definition.name.clone()) };
         add_constraint(context, id, &placed).await?;

@@ -344,5 +344,5 @@ async fn remove_column(context: &mut DdlContext<'_>, id: Oid, number: AttributeN
             column.comment = None;
         }
     })?;
-    super::rename::rename_in_views(context, &before, id).await
+    super::rename::follow_columns(context, &before, id).await
 }

@@ -52,18 +52,38 @@ async fn move_relation(context: &mut DdlContext<'_>, relation: &Arc<Relation>, s
     rename_in_views(context, &before, relation.id).await
 }
 
-/// Views over the relation, and rules and bodies that use it, after it (or a column of it) has got another name. Also after it has got a
-/// column or lost one: texts that list the names of its columns list those that it has.
+/// What happens to a text that cannot be told with the names of today and means nothing as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Untold {
+    Refused,
+    Kept,
+}
+
+/// Views over the relation, and rules and bodies that use it, after it (or a column of it) has got another name.
 pub(super) async fn rename_in_views(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, relation: Oid) -> Result<()> {
+    retell_users(context, before, relation, Untold::Refused).await
+}
+
+/// The same after it has got a column or lost one: texts that list the names of its columns list those that it has.
+pub(super) async fn follow_columns(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, relation: Oid) -> Result<()> {
+    retell_users(context, before, relation, Untold::Kept).await
+}
+
+async fn retell_users(
+    context: &mut DdlContext<'_>,
+    before: &Arc<Snapshot>,
+    relation: Oid,
+    untold: Untold,
+) -> Result<()> {
     let uses = |depends_on: &[(Oid, AttributeNumber)]| depends_on.iter().any(|(on, _)| *on == relation);
-    retell_views(context, before, |view| uses(&view.depends_on)).await?;
+    retell_views(context, before, untold, |view| uses(&view.depends_on)).await?;
     retell_bodies(context, before, |_, depends_on| uses(depends_on)).await?;
     super::rules::retell(context, before, |rule| rule.relation == relation || uses(&rule.depends_on)).await
 }
 
 /// Views, rules and bodies whose texts have the name of a type or a schema in them, after that has got another.
 pub(super) async fn rename_mentions(context: &mut DdlContext<'_>, before: &Arc<Snapshot>, name: &str) -> Result<()> {
-    retell_views(context, before, |view| view.query.contains(name)).await?;
+    retell_views(context, before, Untold::Refused, |view| view.query.contains(name)).await?;
     retell_bodies(context, before, |query, _| query.contains(name)).await?;
     super::rules::retell(context, before, |rule| rule.texts().any(|text| text.contains(name))).await
 }
@@ -98,6 +118,7 @@ async fn retell_bodies(
 async fn retell_views(
     context: &mut DdlContext<'_>,
     before: &Arc<Snapshot>,
+    untold: Untold,
     is_meant: impl Fn(&ViewDefinition) -> bool,
 ) -> Result<()> {
     let views =
@@ -105,7 +126,12 @@ async fn retell_views(
     let views: Vec<Arc<Relation>> = views.cloned().collect();
     for view in views {
         let after = context.snapshot();
-        let RenamedQuery::Qualified(query) = context.services.rename_query(before, &after, &view)? else { continue };
+        let query = match context.services.rename_query(before, &after, &view) {
+            Ok(RenamedQuery::Qualified(query)) => query,
+            Ok(RenamedQuery::AsWritten) => continue,
+            Err(_) if untold == Untold::Kept => continue,
+            Err(error) => return Err(error),
+        };
         if context.lock_relation_by_id(view.id).await?.is_none() {
             continue;
         }
