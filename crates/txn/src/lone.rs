@@ -7,7 +7,7 @@
 use crate::SessionId;
 use std::cell::Cell;
 
-/// Statements of one session in a row.
+/// Beginnings of one session in a row: a statement that is its own transaction is two.
 const LONE_AFTER: u32 = 32;
 
 thread_local! {
