@@ -197,19 +197,26 @@ impl WaitGraph {
     }
 
     fn kill(&self, victim: Owner, cycle: &[Owner], wakeups: &mut Wakeups) {
-        self.tell_cycle(victim, cycle);
+        if !self.tell_cycle(victim, cycle) {
+            return; // another search has ended it
+        }
         if let Some((table, row)) = self.place(victim) {
             table.kill(victim, &row, wakeups);
         }
         self.waiting.lock().of.remove(&victim);
     }
 
-    /// Before the victim wakes.
-    fn tell_cycle(&self, victim: Owner, members: &[Owner]) {
+    /// Before the victim wakes. Whether it still waits, and has not been told yet.
+    fn tell_cycle(&self, victim: Owner, members: &[Owner]) -> bool {
         let from = members.iter().position(|member| *member == victim).unwrap_or(0);
         let (before, behind) = members.split_at(from);
         let cycle = behind.iter().chain(before).filter_map(|member| self.wait_of(*member)).take(TOLD_MAX).collect();
-        self.waiting.lock().cycles.insert(victim, cycle);
+        let mut waiting = self.waiting.lock();
+        let is_new = waiting.of.contains_key(&victim) && !waiting.cycles.contains_key(&victim);
+        if is_new {
+            waiting.cycles.insert(victim, cycle);
+        }
+        is_new
     }
 }
 
