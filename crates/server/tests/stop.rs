@@ -42,7 +42,6 @@ fn statements() -> Vec<(&'static str, String)> {
             ),
         ),
         ("text of many tokens", format!("SELECT 1 WHERE 1 IN (1{})", ", 1".repeat(4_000_000))),
-        ("text of many lines", format!("SELECT 1{}", "\n-- x, 'x".repeat(2_000_000))),
         ("look-ahead", "SELECT count(*) FROM big WHERE repeat('ab', 20000) || s ~ '(?=.*b)(?!.*q)(a|b)*c'".into()),
         ("sort", format!("SELECT a.s FROM {from} ORDER BY b.s, c.v OFFSET 1000000000")),
         ("cross join", format!("SELECT count(*) FROM {from} WHERE a.v + b.v + c.v < 0")),

@@ -374,7 +374,7 @@ fn unique(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
 fn columns_of_join(level: &Level, join: &JoinTree) -> Vec<TodaysColumn> {
     let merged: Vec<ColumnId> = match join.using.is_empty() {
         true => vec![],
-        false => join.on.iter().flat_map(|pair| crate::plan::columns::used(pair)).collect(),
+        false => join.on.iter().flat_map(crate::plan::columns::used).collect(),
     };
     let side = |side: &FromTree| match side {
         FromTree::Item(item) => level.columns_of.get(&item.number).cloned().unwrap_or_default(),
