@@ -222,7 +222,6 @@ KNOWN = {
     and p[1].startswith(("ALTER", "DROP", "TRUNCATE", "CREATE", "SELECT", "DELETE FROM c USING", "UPDATE t SET v = t.v + c.n", "LOCK")),
     "DDL beside checks that are put off": lambda p, h: has(p, "55006"),
     "at SERIALIZABLE the key of an absent row is locked": lambda p, h: waits(h) and not waits(p) and LEVEL == "serializable",
-    "a row that got another primary key is gone": lambda p, h: has(h, "UPDATE 0") or has(h, "DELETE 0"),
 }
 LEVEL = ""
 

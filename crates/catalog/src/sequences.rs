@@ -399,7 +399,7 @@ async fn lock_row(txn: &Transaction, storage: u32) -> Result<Option<SequenceStat
 fn read_row(locked: Locked<'_>) -> Result<Option<SequenceState>, SqlError> {
     match locked {
         Locked::Row { value, .. } => SequenceState::decode(value).map(Some),
-        Locked::Absent { .. } | Locked::Skipped => Ok(None),
+        Locked::Absent { .. } | Locked::Moved { .. } | Locked::Skipped => Ok(None),
     }
 }
 
@@ -408,7 +408,7 @@ pub async fn newest(txn: &Transaction, sequence: &Relation) -> Result<Arc<Relati
     let key = rows::object_key(ObjectKey::relation(sequence.id));
     let read = |locked: Locked<'_>| match locked {
         Locked::Row { value, .. } => rows::decode_object(value).map(Some),
-        Locked::Absent { .. } | Locked::Skipped => Ok(None),
+        Locked::Absent { .. } | Locked::Moved { .. } | Locked::Skipped => Ok(None),
     };
     let object =
         txn.lock(&rows::DESCRIPTOR_ROWS, rows::SLOT, &key, LockMode::KeyShare, WaitPolicy::Wait, read).await??;

@@ -219,7 +219,7 @@ impl Catalog {
         let first = txn
             .lock(row, rows::SLOT, rows::OID_COUNTER_KEY, LockMode::Update, WaitPolicy::Wait, |locked| match locked {
                 Locked::Row { value, .. } => rows::decode_id(value),
-                Locked::Absent { .. } | Locked::Skipped => Ok(FIRST_USER_OID),
+                Locked::Absent { .. } | Locked::Moved { .. } | Locked::Skipped => Ok(FIRST_USER_OID),
             })
             .await??;
         let exhausted = || SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "no object ids are left (limit 4294967295)");

@@ -126,7 +126,7 @@ impl TransactionCatalog {
         let newest = txn
             .lock(&rows::DESCRIPTOR_ROWS, rows::SLOT, &row, LockMode::Update, WaitPolicy::Wait, |locked| match locked {
                 Locked::Row { value, .. } => rows::decode_object(value).map(Some),
-                Locked::Absent { .. } | Locked::Skipped => Ok(None),
+                Locked::Absent { .. } | Locked::Moved { .. } | Locked::Skipped => Ok(None),
             })
             .await??;
         let is_there = newest.is_some();
@@ -154,7 +154,7 @@ impl TransactionCatalog {
         let row = rows::name_key(space, scope, name);
         txn.lock(&rows::DESCRIPTOR_ROWS, rows::SLOT, &row, LockMode::Update, WaitPolicy::Wait, |locked| match locked {
             Locked::Row { value, .. } => rows::decode_id(value).map(Some),
-            Locked::Absent { .. } | Locked::Skipped => Ok(None),
+            Locked::Absent { .. } | Locked::Moved { .. } | Locked::Skipped => Ok(None),
         })
         .await?
     }

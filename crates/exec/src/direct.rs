@@ -202,7 +202,8 @@ impl Get {
             let locked = txn.lock_shown(&table.at, slot, &key, mode, wait, |locked| match locked {
                 Locked::Row { changed, .. } if is_read(changed) => Ok(None),
                 Locked::Row { value, ts, .. } => read(Some(value), ts).map(Some),
-                Locked::Absent { .. } | Locked::Skipped => Ok(Some(0)),
+                // Under another key it is not the one that was asked for.
+                Locked::Absent { .. } | Locked::Moved { .. } | Locked::Skipped => Ok(Some(0)),
             });
             if let Some(count) = locked.await.map_err(|e| lock_error(e, &table.relation.name))?? {
                 return Ok(count);

@@ -180,3 +180,38 @@ fn a_tokens_outcome_survives_a_restart() {
         assert_eq!(text(&a, "SELECT count(*)::text FROM account").await, "3");
     });
 }
+
+/// Recorded from PostgreSQL 15 in two sessions: whoever waited finds the row under the key that it has now, and looks at its WHERE again.
+#[test]
+fn row_that_gets_another_key_is_followed_by_who_waited() {
+    let node = Node::start(&[]);
+    run(async {
+        let (a, b) = (connect(&node.config()).await, connect(&node.config()).await);
+        done(&a, "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4)")
+            .await;
+        done(&b, "SET default_transaction_isolation = 'read committed'").await;
+        let steps = [
+            ("UPDATE t SET v = v + 10 WHERE v <= 2 RETURNING id", "5,2"),
+            ("DELETE FROM t WHERE v = 3 RETURNING id", "5"),
+            ("SELECT id FROM t WHERE v = 4 ORDER BY id FOR UPDATE", "5"),
+            // By its key it is another row; and one that does not qualify any more stays.
+            ("UPDATE t SET v = 0 WHERE id = 1 RETURNING id", ""),
+            ("DELETE FROM t WHERE id < 4 AND v < 9 RETURNING id", "2,3"),
+        ];
+        let moved = ["id = 1", "id = 3", "id = 4", "id = 1", "id = 1"];
+        for ((sql, expected), moved) in steps.into_iter().zip(moved) {
+            done(&a, &format!("BEGIN; UPDATE t SET id = 5 WHERE {moved}")).await;
+            let waiter = async {
+                let rows = b.query(sql, &[]).await.expect(sql);
+                rows.iter().map(|row| row.get::<_, i32>(0).to_string()).collect::<Vec<_>>().join(",")
+            };
+            let mover = async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                done(&a, "COMMIT").await;
+            };
+            let (found, ()) = tokio::join!(waiter, mover);
+            assert_eq!(found, expected, "{sql}");
+            done(&a, "DELETE FROM t; INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4)").await;
+        }
+    });
+}

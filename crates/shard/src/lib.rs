@@ -9,13 +9,14 @@
 //! ```
 //!
 //! `command` draws the bytes in the log, `fences` keep plans of older schema versions out, `reads` is a transaction's read set, `recent` the list that validation walks,
-//! `wake` how a waiting session is answered. The rules R1-R11 are those of `distributed-core.md`.
+//! `moves` where rows went that got another key, `wake` how a waiting session is answered. The rules R1-R11 are those of `distributed-core.md`.
 
 pub mod command;
 pub mod facet;
 pub mod fences;
 pub mod locks;
 pub mod machine;
+pub mod moves;
 pub mod oracle;
 pub mod reads;
 pub mod recent;

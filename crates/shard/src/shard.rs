@@ -8,6 +8,7 @@ use crate::command::{self, Command, TxnId};
 use crate::facet::Depends;
 use crate::locks::{LockTable, Owner, RowKey, WaitGraph};
 use crate::machine::{Effect, Fate, Machine, Rows, STAGED};
+use crate::moves::Moves;
 use crate::oracle::Oracle;
 use crate::reads::{RangeEnd, ReadRange, ReadSet};
 use crate::sequencer::{
@@ -63,6 +64,7 @@ pub struct Shard {
     /// The sequencer's.
     fences: SharedFences,
     rows: Arc<LockTable>,
+    moves: Moves,
     max_read_ts: AtomicU64,
     /// A mirror of the sequencer's, to be read without it.
     last_stamp: AtomicU64,
@@ -104,6 +106,7 @@ impl Shard {
             fences: sequencer.fences().clone(),
             sequencer: Mutex::new(sequencer),
             rows: Arc::new(LockTable::new(waits)),
+            moves: Moves::default(),
             max_read_ts: AtomicU64::new(0),
             last_stamp: AtomicU64::new(0),
             wide: AtomicBool::new(false),
@@ -142,6 +145,9 @@ impl Shard {
     }
     pub fn rows(&self) -> &Arc<LockTable> {
         &self.rows
+    }
+    pub fn moves(&self) -> &Moves {
+        &self.moves
     }
     pub fn oracle(&self) -> &Arc<Oracle> {
         &self.oracle

@@ -273,10 +273,30 @@ impl Transaction {
         let changed = newest.ts > snapshot
             && !self.keeps_its_key(&shard, &row, snapshot, &newest, mode)
             && self.meet_newer(&shard, relation, key, snapshot, &newest, request).await?;
-        Ok(read(match &newest.value {
-            Some(value) => Locked::Row { value, ts: newest.ts, changed },
-            None => Locked::Absent { changed },
+        let moved = match &newest.value {
+            None if newest.ts > snapshot && !is_claim => self.moved(&shard, &row, newest.ts),
+            _ => None,
+        };
+        Ok(read(match (&newest.value, &moved) {
+            (Some(value), _) => Locked::Row { value, ts: newest.ts, changed },
+            (None, Some((slot, key))) => Locked::Moved { slot: *slot, key },
+            (None, None) => Locked::Absent { changed },
         }))
+    }
+
+    /// Notes that a row, which is locked, gets another key: who waits for it at READ COMMITTED follows it.
+    pub fn note_moved(&self, relation: &RelationRef, key: &[u8], slot: u16, to: &[u8]) {
+        if let Some(shard) = self.inner.gateway.shard(relation.home) {
+            shard.moves().note(self.inner.owner, &RowKey::new(relation.storage, key), slot, to);
+        }
+    }
+
+    /// Where a row that went at `ts` stands now, at READ COMMITTED and as far as it is remembered.
+    fn moved(&self, shard: &Shard, row: &RowKey, ts: Timestamp) -> Option<(u16, Key)> {
+        if self.inner.options.isolation != Isolation::ReadCommitted {
+            return None;
+        }
+        shard.moves().follow(shard.writer_at(ts)?, row)
     }
 
     /// Takes the lock, waiting for it if there is no other way.

@@ -236,6 +236,7 @@ pub async fn lock_as(txn: &Transaction, key: &str, mode: LockMode, wait: WaitPol
     let seen = |locked: Locked<'_>| match locked {
         Locked::Row { value, changed, .. } => (Some(text(value)), changed),
         Locked::Absent { changed } => (None, changed),
+        Locked::Moved { key, .. } => (Some(format!("moved to {}", text(key))), true),
         Locked::Skipped => (Some("skipped".into()), false),
     };
     txn.lock(&T, 0, key.as_bytes(), mode, wait, seen).await

@@ -75,7 +75,7 @@ impl Record {
 fn found(locked: Locked<'_>) -> Result<Option<TokenOutcome>> {
     match locked {
         Locked::Row { value, .. } => Record::decode(value).map(|record| Some(record.outcome)),
-        Locked::Absent { .. } | Locked::Skipped => Ok(None),
+        Locked::Absent { .. } | Locked::Moved { .. } | Locked::Skipped => Ok(None),
     }
 }
 

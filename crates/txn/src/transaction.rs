@@ -53,6 +53,8 @@ pub enum Locked<'a> {
         /// It was there in the statement's snapshot.
         changed: bool,
     },
+    /// READ COMMITTED: it is gone, and stands now under another key.
+    Moved { slot: u16, key: &'a [u8] },
     /// `WaitPolicy::Skip`, and somebody holds the lock.
     Skipped,
 }

@@ -36,7 +36,7 @@ impl SqlServices {
                     let env = context.env();
                     target.fill_indexes(&env, &context.txn, &locked.row, &mut pending).await.map_err(not_unique)?;
                 }
-                Found::Gone => {}
+                Found::Gone | Found::Moved(..) => {}
                 Found::Held => {
                     held = Some(key.clone());
                     break;

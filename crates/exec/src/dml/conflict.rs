@@ -148,7 +148,7 @@ impl Conflict {
         let (values, image) = (&proposed.values, target.image(proposed)?);
         let is_there = |locked: Locked<'_>| match locked {
             Locked::Row { changed, .. } => (true, changed),
-            Locked::Absent { .. } | Locked::Skipped => (false, false),
+            Locked::Absent { .. } | Locked::Moved { .. } | Locked::Skipped => (false, false),
         };
         if !target.table.has_hidden_key() && self.arbitrates(target.primary.as_ref().map(|p| p.id)) {
             let (key, slot) = target.place(env, values)?;

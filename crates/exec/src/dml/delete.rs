@@ -50,7 +50,7 @@ impl DeleteRows {
                 let row_key = values.get(self.row_key).cloned().unwrap_or_default();
                 let Some((slot, key)) = split_row_key(&row_key) else { continue };
                 // A row that a join finds twice is gone the second time.
-                let Some(locked) = self.target.lock(&context.txn, slot, key, LockMode::Update).await? else {
+                let Some(locked) = self.target.lock_found(&context.txn, slot, key, LockMode::Update).await? else {
                     continue;
                 };
                 if locked.changed {

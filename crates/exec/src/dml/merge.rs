@@ -110,7 +110,7 @@ impl MergeRows {
         let Some((slot, key)) = split_row_key(&row_key) else { return Ok(None) };
         if !self.clauses.iter().any(|c| c.is_matched) {
             // Nothing is done to it, but it is no row to insert for either.
-            return self.target.lock(&context.txn, slot, key, LockMode::KeyShare).await;
+            return self.target.lock_found(&context.txn, slot, key, LockMode::KeyShare).await;
         }
         if self.written.contains(key) {
             return Err(SqlError::new(
@@ -119,7 +119,7 @@ impl MergeRows {
             )
             .hint("Ensure that not more than one source row matches any one target row."));
         }
-        let Some(locked) = self.target.lock(&context.txn, slot, key, self.mode).await? else { return Ok(None) };
+        let Some(locked) = self.target.lock_found(&context.txn, slot, key, self.mode).await? else { return Ok(None) };
         if locked.changed {
             self.old_row.replace(&self.target, &locked.row, locked.ts, values)?;
             if let Some(recheck) = &self.recheck

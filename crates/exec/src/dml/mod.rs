@@ -12,7 +12,7 @@ mod update;
 pub(crate) mod violation;
 
 pub use deferred::{DeferredCheck, run_deferred};
-pub(crate) use target::{Found, Target};
+pub(crate) use target::{Found, MOVES_MAX, Target};
 
 use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder, ColumnKind};
 use crate::budget::Reservation;

@@ -24,6 +24,9 @@ use types::compare::compare;
 use types::json::Jsonb;
 use types::{Datum, Result, SqlError, SqlState};
 
+/// How often a row is followed that gets another key while it is waited for.
+pub(crate) const MOVES_MAX: usize = 16;
+
 /// A relation that is written to.
 pub(crate) struct Target {
     pub table: Arc<Table>,
@@ -301,6 +304,9 @@ impl Target {
         if row.key != old.key {
             self.claim(env, txn, &row).await?;
         }
+        if row.key != old.key {
+            txn.note_moved(&self.table.at, &old.key, row.slot, &row.key);
+        }
         if row.key != old.key || row.slot != old.slot {
             txn.delete(&self.table.at, old.slot, &old.key)?;
         }
@@ -366,6 +372,24 @@ impl Target {
         Ok(txn.lock_shown(&self.table.at, slot, key, mode, WaitPolicy::Wait, read).await??.row())
     }
 
+    /// The same for a row that a scan found: one that got another key meanwhile is followed, as in PostgreSQL (READ COMMITTED), and
+    /// has `changed` then.
+    pub async fn lock_found(
+        &self,
+        txn: &Transaction,
+        slot: u16,
+        key: &[u8],
+        mode: LockMode,
+    ) -> Result<Option<LockedRow>> {
+        let read = |locked: Locked<'_>| self.found(slot, key, locked);
+        let mut found = txn.lock_shown(&self.table.at, slot, key, mode, WaitPolicy::Wait, read).await??;
+        for _ in 0..MOVES_MAX {
+            let Found::Moved(slot, key) = found else { break };
+            found = self.lock_as(txn, slot, &key, mode, WaitPolicy::Wait).await?;
+        }
+        Ok(found.row())
+    }
+
     /// Locks a row of which the newest version counts, whatever the statement sees. None: gone.
     pub async fn lock_newest(
         &self,
@@ -399,6 +423,7 @@ impl Target {
                 Ok(Found::Row(Box::new(LockedRow { row, ts, changed })))
             }
             Locked::Absent { .. } => Ok(Found::Gone),
+            Locked::Moved { slot, key } => Ok(Found::Moved(slot, key.to_vec())),
             Locked::Skipped => Ok(Found::Held),
         }
     }
@@ -453,6 +478,8 @@ pub(crate) fn part(table: &Table, row: &StoredRow, ts: Timestamp, what: ScanColu
 pub(crate) enum Found {
     Row(Box<LockedRow>),
     Gone,
+    /// It stands under another key now.
+    Moved(u16, Vec<u8>),
     /// `WaitPolicy::Skip`, and another holds it.
     Held,
 }
@@ -461,7 +488,7 @@ impl Found {
     fn row(self) -> Option<LockedRow> {
         match self {
             Found::Row(row) => Some(*row),
-            Found::Gone | Found::Held => None,
+            Found::Gone | Found::Moved(..) | Found::Held => None,
         }
     }
 }

@@ -109,7 +109,7 @@ impl UpdateRows {
         if self.written.contains(key) {
             return Ok(None);
         }
-        let Some(locked) = self.target.lock(&context.txn, slot, key, LockMode::NoKeyUpdate).await? else {
+        let Some(locked) = self.target.lock_found(&context.txn, slot, key, LockMode::NoKeyUpdate).await? else {
             return Ok(None);
         };
         if locked.changed {

@@ -6,6 +6,7 @@
 use super::{Input, Operator};
 use crate::batch::Batch;
 use crate::context::BoxFuture;
+use crate::dml::MOVES_MAX;
 use crate::expr::Program;
 use crate::rows::{RowReader, Table, split_row_key};
 use crate::run::Run;
@@ -68,6 +69,8 @@ enum Outcome {
     Gone,
     /// The newest version's columns.
     Changed(Vec<Datum>),
+    /// It stands under another key now.
+    Moved(u16, Vec<u8>),
 }
 
 impl Target {
@@ -106,6 +109,19 @@ impl Target {
             Locked::Row { changed: false, .. } => Ok(Outcome::Same),
             Locked::Row { value, ts, changed: true } => reader.datums(key, value, ts).map(Outcome::Changed),
             Locked::Absent { .. } | Locked::Skipped => Ok(Outcome::Gone),
+            Locked::Moved { slot, key } => Ok(Outcome::Moved(slot, key.to_vec())),
+        })
+        .await
+        .map_err(|e| lock_error(e, &reader.table.relation.name))?
+    }
+
+    /// The newest version of a row that got another key.
+    async fn follow(&self, txn: &Transaction, slot: u16, key: &[u8]) -> Result<Outcome> {
+        let reader = &self.reader;
+        txn.lock(&reader.table.at, slot, key, self.mode, self.wait, |locked| match locked {
+            Locked::Row { value, ts, .. } => reader.datums(key, value, ts).map(Outcome::Changed),
+            Locked::Absent { .. } | Locked::Skipped => Ok(Outcome::Gone),
+            Locked::Moved { slot, key } => Ok(Outcome::Moved(slot, key.to_vec())),
         })
         .await
         .map_err(|e| lock_error(e, &reader.table.relation.name))?
@@ -141,9 +157,15 @@ impl LockRows {
             // The null side of an outer join has nothing to lock.
             let row_key = values.get(target.row_key).cloned().unwrap_or_default();
             let Some((slot, key)) = split_row_key(&row_key) else { continue };
-            match target.lock(&run.context.txn.clone(), slot, key).await? {
+            let txn = run.context.txn.clone();
+            let mut outcome = target.lock(&txn, slot, key).await?;
+            for _ in 0..MOVES_MAX {
+                let Outcome::Moved(slot, key) = outcome else { break };
+                outcome = target.follow(&txn, slot, &key).await?;
+            }
+            match outcome {
                 Outcome::Same => {}
-                Outcome::Gone => return Ok(None),
+                Outcome::Gone | Outcome::Moved(..) => return Ok(None),
                 Outcome::Changed(new) => {
                     for (position, value) in target.positions.iter().zip(new) {
                         if let Some(place) = values.get_mut(*position as usize) {
