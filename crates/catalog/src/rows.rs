@@ -23,8 +23,8 @@ use types::{Oid, SqlError, SqlState};
 pub const DESCRIPTORS: StorageId = StorageId(1);
 pub const COUNTERS: StorageId = StorageId(2);
 
-/// 2: users' types (decision 0006). Clusters of format 1 were never released.
-const FORMAT: u8 = 2;
+/// 2: users' types (decision 0006). 3: whether materialized views are populated. Clusters of formats 1 and 2 were never released.
+const FORMAT: u8 = 3;
 const NAME_TAG: u8 = 0x20;
 const REPLACED_TAG: u8 = 0x21;
 

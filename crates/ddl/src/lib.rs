@@ -87,7 +87,9 @@ async fn carry_out(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutcome
         Ddl::CreateSequence(create) => sequences::create(context, create).await?,
         Ddl::AlterSequence { name, if_exists, options } => sequences::alter(context, name, *if_exists, options).await?,
         Ddl::CreateView(create) => views::create(context, create).await?,
-        Ddl::RefreshMaterializedView { name, with_data } => views::refresh(context, name, *with_data).await?,
+        Ddl::RefreshMaterializedView { name, concurrently, with_data } => {
+            views::refresh(context, name, *concurrently, *with_data).await?;
+        }
         Ddl::CreateType { name, body } => user_types::create(context, name, body).await?,
         Ddl::CreateDomain(create) => domains::create(context, create).await?,
         Ddl::AlterType { name, is_domain, action } => user_types::alter(context, name, *is_domain, action).await?,

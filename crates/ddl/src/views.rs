@@ -7,6 +7,7 @@ use catalog::privileges::Target;
 use catalog::*;
 use sql::utility::ddl::{CreateTableAs, CreateView, Name, ObjectName, Options, RelationWord};
 use std::sync::Arc;
+use types::functions::quote_ident;
 use types::{Result, SqlState, SqlType, oid, typename};
 
 pub(super) fn check_options(options: &Options) -> Result<()> {
@@ -65,12 +66,15 @@ pub(super) fn follow_options(view: &mut Relation) {
 
 fn definition(context: &DdlContext<'_>, query: &BoundQuery) -> ViewDefinition {
     let snapshot = context.snapshot();
+    let (text, search_path) = match context.services.store_query(&snapshot, query) {
+        Some(text) => (text, qualified_path()),
+        None => {
+            let path = context.search_path.iter().filter_map(|id| snapshot.schema(*id)).map(|s| s.name.clone());
+            (query.text.clone(), path.collect())
+        }
+    };
     let depends_on = query.depends_on.clone();
-    if let Some(query) = context.services.store_query(&snapshot, query) {
-        return ViewDefinition { query, search_path: qualified_path(), check_option: None, depends_on };
-    }
-    let path = context.search_path.iter().filter_map(|id| snapshot.schema(*id)).map(|s| s.name.clone());
-    ViewDefinition { query: query.text.clone(), search_path: path.collect(), check_option: None, depends_on }
+    ViewDefinition { query: text, search_path, check_option: None, depends_on, is_populated: false }
 }
 
 pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateView) -> Result<()> {
@@ -207,7 +211,7 @@ pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &Creat
         sql::utility::ddl::OnCommit::Drop => catalog::OnCommit::Drop,
     };
     if create.is_materialized_view {
-        table.view = Some(definition(context, &query));
+        table.view = Some(ViewDefinition { is_populated: create.with_data, ..definition(context, &query) });
     }
     let id = table.id;
     context.catalog.put(context.txn, Object::Relation(table))?;
@@ -219,20 +223,60 @@ pub(super) async fn create_table_as(context: &mut DdlContext<'_>, create: &Creat
     context.services.insert_query(&snapshot, &table, &create.query).await.map(Some)
 }
 
-pub(super) async fn refresh(context: &mut DdlContext<'_>, name: &ObjectName, with_data: bool) -> Result<()> {
+/// REFRESH MATERIALIZED VIEW: its rows are computed anew, all of them, CONCURRENTLY too. That only promises that readers go on
+/// meanwhile, which they always do; what it asks for is asked for here.
+pub(super) async fn refresh(
+    context: &mut DdlContext<'_>,
+    name: &ObjectName,
+    concurrently: bool,
+    with_data: bool,
+) -> Result<()> {
     let view = context.must_lock_relation(name).await?;
     if check_kind(RelationWord::MaterializedView, &view).is_err() {
         let message = format!("\"{}\" is not a materialized view", view.name);
         return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message));
     }
     context.require_owner(Target::Relation(&view))?;
+    if concurrently {
+        require_refreshable_concurrently(&context.snapshot(), &view, with_data)?;
+    }
     let Some(definition) = view.view.clone() else { return Ok(()) };
     let storage = super::rename::new_storage(context, &view).await?;
-    let new: Arc<Relation> = context.change_relation(view.id, |r| r.storage = storage)?;
+    let new: Arc<Relation> = context.change_relation(view.id, |view| {
+        view.storage = storage;
+        if let Some(definition) = &mut view.view {
+            definition.is_populated = with_data;
+        }
+    })?;
     if with_data {
         let query = sql::utility::ddl::SqlText { text: definition.query, position: 0 };
         let snapshot = context.snapshot();
         context.services.insert_query(&snapshot, &new, &query).await?;
     }
     Ok(())
+}
+
+fn require_refreshable_concurrently(snapshot: &Snapshot, view: &Relation, with_data: bool) -> Result<()> {
+    if !view.is_populated() {
+        let message = "CONCURRENTLY cannot be used when the materialized view is not populated";
+        return Err(error(SqlState::FEATURE_NOT_SUPPORTED, message));
+    }
+    if !with_data {
+        let message = "CONCURRENTLY and WITH NO DATA options cannot be used together";
+        return Err(error(SqlState::SYNTAX_ERROR, message));
+    }
+    let tells_rows_apart = |index: &Index| {
+        index.is_unique
+            && index.state == IndexState::Public
+            && index.predicate.is_none()
+            && index.columns.iter().all(|column| matches!(column.source, IndexSource::Column(_)))
+    };
+    if snapshot.indexes_of(view).any(|index| tells_rows_apart(index)) {
+        return Ok(());
+    }
+    let schema = snapshot.schema(view.schema).map_or("", |schema| schema.name.as_str());
+    let name = format!("{}.{}", quote_ident(schema), quote_ident(&view.name));
+    let message = format!("cannot refresh materialized view \"{name}\" concurrently");
+    Err(error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        .hint("Create a unique index with no WHERE clause on one or more columns of the materialized view."))
 }

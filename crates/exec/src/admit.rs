@@ -1,4 +1,4 @@
-//! May this plan run? Rights on relations, and writes in read-only transactions. Asked once per execution.
+//! May this plan run? Rights on relations, materialized views without rows, and writes in read-only transactions. Asked once per execution.
 //!
 //! I1  A plan that does not say which columns it reads or writes (`PrivilegeCheck::columns` is None) needs the right on the
 //!     whole relation: a right on one column must not open the others. One that reads no column (`SELECT count(*)`) needs
@@ -12,10 +12,15 @@ use std::sync::Arc;
 use txn::{Inside, Transaction, TxnError};
 use types::{Result, SqlError, SqlState};
 
-/// 42501 or 25006.
+/// 42501, 55000 or 25006.
 pub fn admit(plan: &Plan, catalog: &Snapshot, is_read_only: bool) -> Result<()> {
     for check in &plan.privileges {
         allowed(check, catalog)?;
+    }
+    if let Some(view) = &plan.unpopulated {
+        let message = format!("materialized view \"{view}\" has not been populated");
+        return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            .hint("Use the REFRESH MATERIALIZED VIEW command."));
     }
     if is_read_only && !plan.is_read_only {
         refuse_write(plan)?;

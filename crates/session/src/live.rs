@@ -23,6 +23,7 @@ const PG_PREPARED_STATEMENTS: Oid = 12_095;
 const PG_SETTINGS: Oid = 12_104;
 const PG_STAT_ACTIVITY: Oid = 12_222;
 const PG_STAT_SSL: Oid = 12_249;
+const PG_STAT_GSSAPI: Oid = 12_253;
 /// pg_read_all_stats and pg_signal_backend.
 const READ_ALL_STATS: Oid = 3375;
 const SIGNAL_BACKEND: Oid = 4200;
@@ -46,6 +47,7 @@ impl Source for Live {
             PG_SETTINGS => settings_rows(&self.0),
             PG_STAT_ACTIVITY => self.0.shared.sessions().iter().map(|s| activity_row(s, context)).collect(),
             PG_STAT_SSL => self.0.shared.sessions().iter().map(|s| ssl_row(s, context)).collect(),
+            PG_STAT_GSSAPI => self.0.shared.sessions().iter().map(|s| gssapi_row(s, context)).collect(),
             PG_LOCKS => crate::locks::all_rows(&self.0),
             CONFLICTS => conflict_rows(&self.0, context),
             PG_PREPARED_STATEMENTS => self.0.lists.lock().statements.clone(),
@@ -272,6 +274,12 @@ fn ssl_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
     // Nothing is kept of client certificates.
     row.resize(8, Datum::Null);
     row
+}
+
+/// Nobody logs in by GSSAPI.
+fn gssapi_row(s: &SessionState, context: &VirtualContext<'_>) -> Vec<Datum> {
+    let seen = if may_look(context, s) { Datum::Bool(false) } else { Datum::Null };
+    vec![Datum::Int4(s.process_id), seen.clone(), Datum::Null, seen]
 }
 
 impl SessionState {

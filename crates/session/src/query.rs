@@ -123,7 +123,10 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
         if !planned.takes(parameters.len()) {
-            return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
+            let first = statement.syntax.as_ref().and_then(|syntax| syntax.first_parameter());
+            let (name, position) = first.unwrap_or_else(|| ("$1".to_owned(), 0));
+            let message = format!("there is no parameter {name}");
+            return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).at(position));
         }
         self.next_portal += 1;
         let mut portal = Portal::new(self.next_portal, statement.clone(), planned, parameters, vec![]);

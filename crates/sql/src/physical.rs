@@ -24,6 +24,8 @@ pub struct Plan {
     pub privileges: Vec<PrivilegeCheck>,
     /// (relation, schema version): what the plan's commit is fenced with.
     pub depends_on: Vec<(Oid, u32)>,
+    /// A materialized view that it reads and that has no rows yet: the plan can be explained, not run.
+    pub unpopulated: Option<String>,
     pub is_read_only: bool,
     /// More than a point or a short index scan: runs on the worker pool.
     pub is_long: bool,

@@ -156,6 +156,10 @@ impl Relation {
     pub fn has_rows(&self) -> bool {
         matches!(self.kind, RelationKind::Table | RelationKind::Collection | RelationKind::MaterializedView)
     }
+    /// Not so a materialized view that was made or refreshed WITH NO DATA: reading it is an error.
+    pub fn is_populated(&self) -> bool {
+        self.kind != RelationKind::MaterializedView || self.view.as_ref().is_some_and(|view| view.is_populated)
+    }
     pub fn home(&self) -> txn::Home {
         if self.is_temporary { txn::Home::Temporary } else { txn::Home::Data }
     }
@@ -376,6 +380,8 @@ pub struct ViewDefinition {
     pub check_option: Option<String>,
     /// Ids of what it uses, for dependency checks: (object, attribute or 0).
     pub depends_on: Vec<(Oid, AttributeNumber)>,
+    /// Of a materialized view: whether its query has been run, so that it can be read.
+    pub is_populated: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

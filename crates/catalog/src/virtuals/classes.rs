@@ -76,6 +76,7 @@ struct Class<'a> {
     has_rules: bool,
     has_triggers: bool,
     row_security: bool,
+    is_populated: bool,
     acl: types::Datum,
     options: types::Datum,
 }
@@ -114,6 +115,7 @@ fn class_of_relation(scan: &mut Scan<'_>, r: &Relation) {
             has_rules: matches!(kind, 'v' | 'm') || scan.catalog.rules_of(r.id).next().is_some(),
             has_triggers: has_keys,
             row_security: r.row_security,
+            is_populated: r.is_populated(),
             acl,
             options: options(&r.options),
         },
@@ -142,6 +144,7 @@ fn class_of_index(scan: &mut Scan<'_>, i: &Index, relation: &Relation) {
             has_rules: false,
             has_triggers: false,
             row_security: false,
+            is_populated: true,
             acl: types::Datum::Null,
             options: options(&i.options),
         },
@@ -174,7 +177,7 @@ fn push_class(scan: &mut Scan<'_>, c: Class<'_>) {
         false,
         c.row_security,
         false,
-        true,
+        c.is_populated,
         // Without a primary key PostgreSQL's default identity still is `d`.
         if matches!(c.kind, 'r' | 'm') { 'd' } else { 'n' },
         false,

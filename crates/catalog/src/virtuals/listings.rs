@@ -51,7 +51,8 @@ fn pg_matviews(scan: &mut Scan<'_>) {
         if scan.wants_text(1, schema) && scan.wants_text(2, &r.name) {
             let owner = scan.role_name(r.owner);
             let definition = (scan.context.view)(r);
-            scan.push(row![schema, &r.name, owner, (), !r.indexes.is_empty(), true, definition]);
+            let has_indexes = !r.indexes.is_empty();
+            scan.push(row![schema, &r.name, owner, (), has_indexes, r.is_populated(), definition]);
         }
     }
 }

@@ -41,6 +41,7 @@ fn catalog() -> Arc<Snapshot> {
         search_path: vec![],
         check_option: None,
         depends_on: vec![(20_000, 1)],
+        is_populated: false,
     });
     let mut sequence = table(20_300, "counter", vec![]);
     sequence.kind = RelationKind::Sequence;

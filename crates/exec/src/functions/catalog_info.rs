@@ -3,7 +3,7 @@
 use super::reg::with_scope;
 use super::{SessionFn, SessionSetFn, arg_oid, arg_str};
 use crate::expr::EvalContext;
-use catalog::{names, operators};
+use catalog::{INFORMATION_SCHEMA, names, operators};
 use types::{Datum, Oid, Result, SqlError, SqlState, builtin};
 
 pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
@@ -20,7 +20,9 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_type_is_visible", |env, _, args| {
         let id = arg_oid(args, 0);
         if builtin::type_by_oid(id).is_some() {
-            return Ok(Datum::Bool(true));
+            // Those of information_schema are found like any other schema's; nothing hides pg_catalog's.
+            let is_found = |scope: names::NameScope<'_>| scope.search_path.contains(&INFORMATION_SCHEMA);
+            return Ok(Datum::Bool(id < INFORMATION_SCHEMA || with_scope(env.session, is_found)));
         }
         Ok(env.catalog.relation_of_type(id).map_or(Datum::Null, |r| is_visible(env, r.id)))
     }),

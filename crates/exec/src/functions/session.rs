@@ -42,6 +42,10 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_postmaster_start_time", |env, _, _| Ok(Datum::TimestampTz(env.session.server_start_time()))),
     ("pg_conf_load_time", |env, _, _| Ok(Datum::TimestampTz(env.session.server_start_time()))),
     ("pg_is_in_recovery", |_, _, _| Ok(Datum::Bool(false))),
+    ("pg_is_wal_replay_paused", |_, _, _| {
+        let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "recovery is not in progress");
+        Err(error.hint("Recovery control functions can only be executed during recovery."))
+    }),
     ("pg_jit_available", |_, _, _| Ok(Datum::Bool(false))),
     ("pg_trigger_depth", |_, _, _| Ok(Datum::Int4(0))),
     ("pg_client_encoding", |_, _, _| Ok(Datum::text("UTF8"))),

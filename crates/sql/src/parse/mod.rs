@@ -107,6 +107,15 @@ impl Statement {
     pub fn offset(&self) -> u32 {
         self.offset
     }
+    /// The first parameter in its text, and where it stands: for where it may have none.
+    pub fn first_parameter(&self) -> Option<(String, u32)> {
+        let lines = Lines::behind(&self.text, self.offset);
+        let tokens = tokenize(&self.text, &lines).ok()?;
+        tokens.iter().find_map(|token| match &token.token {
+            Token::Placeholder(name) => Some((name.clone(), lines.of(token.span))),
+            _ => None,
+        })
+    }
     pub fn kind(&self) -> StatementKind {
         match &self.syntax {
             Syntax::Sql(statement) => match **statement {

@@ -7,7 +7,7 @@ use super::{Lines, Statement, Syntax, error};
 use crate::utility::*;
 use sqlparser::ast::{self, Spanned};
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::tokenizer::{Location, Token, Word};
 use std::sync::Arc;
 use types::{Datum, Result, SqlError, SqlState};
 
@@ -598,11 +598,33 @@ impl<'a> Front<'_, 'a> {
             "execute",
         ];
         let first = self.peek_word();
-        if first.is_some_and(|word| !EXPLAINABLE.contains(&word.as_str())) {
+        if first.as_ref().is_some_and(|word| !EXPLAINABLE.contains(&word.as_str())) {
             return Err(self.syntax_error());
         }
+        let start = self.parser.peek_token_ref().span.start;
         let statement = Box::new(self.nested()?);
+        let has_query = matches!(&statement.syntax, Syntax::Ddl(ddl) if matches!(**ddl, ddl::Ddl::CreateTableAs(_)));
+        if first.as_deref() == Some("create") && !has_query {
+            return Err(self.create_without_query(start)?);
+        }
         Ok(Syntax::Explain { options, statement })
+    }
+
+    /// Behind EXPLAIN the grammar has no CREATE but that of a query's result: where the one at `start` is another.
+    fn create_without_query(&mut self, start: Location) -> Result<SqlError> {
+        while self.parser.peek_token_ref().span.start > start || self.at_end() {
+            self.parser.prev_token();
+        }
+        self.next();
+        while ["local", "global", "temp", "temporary", "unlogged"].iter().any(|word| self.accept(word)) {}
+        if !self.accept("table") {
+            return Ok(self.syntax_error());
+        }
+        let mut cursor = self.cursor();
+        cursor.accept(&["if", "not", "exists"]);
+        cursor.name()?;
+        cursor.optional_columns()?;
+        Ok(self.syntax_error())
     }
 
     /// `EXPLAIN (SELECT …)` has no options.

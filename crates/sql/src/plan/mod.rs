@@ -101,6 +101,7 @@ pub fn plan(query: &Query, parameters: &[SqlType], context: &PlanContext) -> Res
         tag: query.tag,
         privileges: query.privileges.clone(),
         depends_on: planner.depends_on.into_iter().collect(),
+        unpopulated: planner.unpopulated,
         is_read_only: query.is_read_only,
         is_long: cost > LONG_COST,
         outer_slots: planner.outer_slots as usize,
@@ -149,6 +150,7 @@ pub(crate) struct Planner<'a> {
     /// Slots of enclosing rows' columns, innermost last.
     outer: Vec<Positions>,
     depends_on: BTreeMap<Oid, u32>,
+    unpopulated: Option<String>,
     depth: usize,
     /// Right-hand columns of NOT IN anti joins (see `rules::Facts`).
     null_aware: BTreeSet<ColumnId>,
@@ -175,6 +177,7 @@ impl<'a> Planner<'a> {
             outer_slots: 0,
             outer: vec![],
             depends_on: BTreeMap::new(),
+            unpopulated: None,
             depth: 0,
             null_aware: BTreeSet::new(),
             pending_top: None,
@@ -239,6 +242,9 @@ impl<'a> Planner<'a> {
     fn depend(&mut self, relation: &Relation) {
         if relation.kind != catalog::RelationKind::Virtual {
             self.depends_on.insert(relation.id, relation.schema_version);
+        }
+        if self.unpopulated.is_none() && !relation.is_populated() {
+            self.unpopulated = Some(relation.name.clone());
         }
     }
 }

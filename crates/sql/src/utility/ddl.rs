@@ -96,6 +96,7 @@ pub enum Ddl {
     CreateView(Box<CreateView>),
     RefreshMaterializedView {
         name: ObjectName,
+        concurrently: bool,
         with_data: bool,
     },
     CreateType {

@@ -70,9 +70,19 @@ impl Cursor<'_, '_> {
             "role" | "user" | "group" => self.create_role(word, position),
             "type" => self.create_type(position),
             "domain" => self.create_domain(),
+            "extension" => self.create_extension(),
             "operator" => self.create_operator(position),
             _ => self.create_unsupported(word, position),
         }
+    }
+
+    /// There are none to be had.
+    fn create_extension(&mut self) -> Result<Ddl> {
+        self.advance();
+        self.accept(&["if", "not", "exists"]);
+        let name = self.identifier()?.name;
+        self.skip_rest();
+        Ok(Ddl::Unsupported { what: format!("extension \"{name}\" is not available"), position: 0 })
     }
 
     fn create_unsupported(&mut self, word: &str, position: u32) -> Result<Ddl> {
@@ -84,7 +94,6 @@ impl Cursor<'_, '_> {
             "cast",
             "collation",
             "conversion",
-            "extension",
             "event",
             "foreign",
             "server",
@@ -315,9 +324,9 @@ impl Cursor<'_, '_> {
 
     pub(super) fn refresh(&mut self) -> Result<Ddl> {
         self.expect(&["refresh", "materialized", "view"])?;
-        self.accept_word("concurrently");
+        let concurrently = self.accept_word("concurrently");
         let name = self.name()?;
-        Ok(Ddl::RefreshMaterializedView { name, with_data: self.with_data()? })
+        Ok(Ddl::RefreshMaterializedView { name, concurrently, with_data: self.with_data()? })
     }
 
     // --- roles

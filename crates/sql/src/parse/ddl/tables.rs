@@ -51,7 +51,7 @@ impl Cursor<'_, '_> {
         self.peek_words(words).then(|| self.position())
     }
 
-    fn skip_rest(&mut self) {
+    pub(super) fn skip_rest(&mut self) {
         while !self.at_end() {
             self.advance();
         }

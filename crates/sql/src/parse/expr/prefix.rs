@@ -16,7 +16,13 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token};
 
+/// Names, parameters and what stands in parentheses take their subscripts themselves; nothing else may have any.
 pub(super) fn operand(parser: &mut Parser<'_>) -> Result<Ast> {
+    let operand = without_subscripts(parser)?;
+    if is_token(parser, 0, &Token::LBracket) { unexpected(parser) } else { Ok(operand) }
+}
+
+fn without_subscripts(parser: &mut Parser<'_>) -> Result<Ast> {
     let span = here(parser);
     match &parser.peek_token_ref().token {
         Token::Word(word) if word.quote_style.is_none() => {
