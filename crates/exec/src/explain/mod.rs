@@ -43,18 +43,19 @@ pub struct Explain<'a> {
 /// The result's one column.
 pub fn column(options: &ExplainOptions) -> ResultColumn {
     let ty = match options.format {
-        ExplainFormat::Text => SqlType::TEXT,
+        ExplainFormat::Text | ExplainFormat::Yaml => SqlType::TEXT,
         ExplainFormat::Json => SqlType::new(types::oid::JSON),
     };
     ResultColumn { name: "QUERY PLAN".to_owned(), ty, table: 0, attribute: 0 }
 }
 
-/// The result's rows: a line each, or the one json document.
+/// The result's rows: a line each, or the one document.
 pub fn render(explain: &Explain<'_>) -> Vec<String> {
     let root = tree::show(explain);
     match explain.options.format {
         ExplainFormat::Text => output::text(&root, explain),
         ExplainFormat::Json => vec![output::json(&root, explain)],
+        ExplainFormat::Yaml => vec![output::yaml(&root, explain)],
     }
 }
 

@@ -1,4 +1,4 @@
-//! The two written forms of a shown plan.
+//! The written forms of a shown plan: text, and the documents json and yaml.
 
 use super::{Explain, Shown, Value};
 use crate::run::NodeMeasure;
@@ -80,56 +80,79 @@ fn measured(measure: Option<&NodeMeasure>, timing: bool) -> String {
     }
 }
 
-/// A json document in the making, laid out as PostgreSQL does.
+/// A json or yaml document in the making, laid out as PostgreSQL does.
 #[derive(Default)]
 struct Writer {
+    is_yaml: bool,
     out: String,
     depth: usize,
-    /// Of each open object or list: whether something stands in it.
+    /// Of each open object or list: whether what comes next begins a line of its own.
     filled: Vec<bool>,
 }
 
 impl Writer {
     fn next(&mut self) {
-        if let Some(filled) = self.filled.last_mut()
-            && std::mem::replace(filled, true)
-        {
+        let filled = self.filled.last_mut().is_some_and(|filled| std::mem::replace(filled, true));
+        if self.is_yaml && !filled {
+            return;
+        }
+        if filled && !self.is_yaml {
             self.out.push(',');
         }
         if self.depth > 0 {
-            self.out.push('\n');
+            self.line(0);
         }
-        self.out.push_str(&"  ".repeat(self.depth));
+    }
+    fn line(&mut self, further: usize) {
+        self.out.push('\n');
+        self.out.push_str(&"  ".repeat(self.depth + further));
+    }
+    fn label(&mut self, label: &str) {
+        let _ = if self.is_yaml { write!(self.out, "{label}: ") } else { write!(self.out, "\"{label}\": ") };
     }
     fn open(&mut self, label: Option<&str>, bracket: char) {
         self.next();
-        if let Some(label) = label {
-            let _ = write!(self.out, "\"{label}\": ");
+        match label {
+            Some(label) => self.label(label),
+            None if self.is_yaml => self.out.push_str("- "),
+            None => {}
         }
-        self.out.push(bracket);
+        if !self.is_yaml {
+            self.out.push(bracket);
+        }
         self.depth += 1;
-        self.filled.push(false);
+        // An item of a yaml list begins on the line of its dash.
+        self.filled.push(self.is_yaml && label.is_some());
     }
     fn close(&mut self, bracket: char) {
         self.depth -= 1;
         self.filled.pop();
-        self.out.push('\n');
-        self.out.push_str(&"  ".repeat(self.depth));
-        self.out.push(bracket);
+        if !self.is_yaml {
+            self.line(0);
+            self.out.push(bracket);
+        }
     }
     fn raw(&mut self, label: &str, value: &str) {
         self.next();
-        let _ = write!(self.out, "\"{label}\": {value}");
+        self.label(label);
+        self.out.push_str(value);
     }
     fn value(&mut self, label: &str, value: &Value) {
-        let text = match value {
-            Value::Text(text) => quoted(text),
-            Value::List(items) => {
-                format!("[{}]", items.iter().map(|i| quoted(i)).collect::<Vec<_>>().join(", "))
+        match value {
+            Value::Text(text) => self.raw(label, &quoted(text)),
+            Value::Integer(number) => self.raw(label, &number.to_string()),
+            Value::List(items) if self.is_yaml => {
+                self.raw(label, "");
+                for item in items {
+                    self.line(1);
+                    let _ = write!(self.out, "- {}", quoted(item));
+                }
             }
-            Value::Integer(number) => number.to_string(),
-        };
-        self.raw(label, &text);
+            Value::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+                self.raw(label, &format!("[{}]", items.join(", ")));
+            }
+        }
     }
 }
 
@@ -157,8 +180,20 @@ fn quoted(text: &str) -> String {
 pub(super) fn json(root: &Shown, explain: &Explain<'_>) -> String {
     let mut writer = Writer::default();
     writer.open(None, '[');
+    document(root, explain, &mut writer);
+    writer.close(']');
+    writer.out
+}
+
+pub(super) fn yaml(root: &Shown, explain: &Explain<'_>) -> String {
+    let mut writer = Writer { is_yaml: true, ..Writer::default() };
+    document(root, explain, &mut writer);
+    writer.out
+}
+
+fn document(root: &Shown, explain: &Explain<'_>, writer: &mut Writer) {
     writer.open(None, '{');
-    node_json(root, explain, Some("Plan"), &mut writer);
+    node_document(root, explain, Some("Plan"), writer);
     if explain.options.settings && !explain.settings.is_empty() {
         writer.open(Some("Settings"), '{');
         explain.settings.iter().for_each(|(n, v)| writer.value(n, &Value::Text(v.clone())));
@@ -175,11 +210,9 @@ pub(super) fn json(root: &Shown, explain: &Explain<'_>) -> String {
         writer.raw("Execution Time", &millis(execution));
     }
     writer.close('}');
-    writer.close(']');
-    writer.out
 }
 
-fn node_json(node: &Shown, explain: &Explain<'_>, label: Option<&str>, writer: &mut Writer) {
+fn node_document(node: &Shown, explain: &Explain<'_>, label: Option<&str>, writer: &mut Writer) {
     writer.open(label, '{');
     node.kind.iter().for_each(|(label, value)| writer.value(label, value));
     if !node.relationship.is_empty() {
@@ -211,7 +244,7 @@ fn node_json(node: &Shown, explain: &Explain<'_>, label: Option<&str>, writer: &
     properties.iter().flat_map(|l| &l.json).for_each(|(label, value)| writer.value(label, value));
     if !node.children.is_empty() {
         writer.open(Some("Plans"), '[');
-        node.children.iter().for_each(|child| node_json(child, explain, None, writer));
+        node.children.iter().for_each(|child| node_document(child, explain, None, writer));
         writer.close(']');
     }
     writer.close('}');

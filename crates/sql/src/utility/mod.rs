@@ -260,6 +260,7 @@ pub enum ExplainFormat {
     #[default]
     Text,
     Json,
+    Yaml,
 }
 
 #[derive(Clone, Debug, Default)]
