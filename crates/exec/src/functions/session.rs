@@ -42,6 +42,17 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_postmaster_start_time", |env, _, _| Ok(Datum::TimestampTz(env.session.server_start_time()))),
     ("pg_conf_load_time", |env, _, _| Ok(Datum::TimestampTz(env.session.server_start_time()))),
     ("pg_is_in_recovery", |_, _, _| Ok(Datum::Bool(false))),
+    // Settings are read when the node starts.
+    ("pg_reload_conf", |env, _, _| {
+        let is_superuser = catalog::privileges::is_superuser(env.catalog, env.session.current_user());
+        Err(match is_superuser {
+            true => SqlError::unsupported("function pg_reload_conf is not supported"),
+            false => {
+                let message = "permission denied for function pg_reload_conf";
+                SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
+            }
+        })
+    }),
     ("pg_is_wal_replay_paused", |_, _, _| {
         let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "recovery is not in progress");
         Err(error.hint("Recovery control functions can only be executed during recovery."))
