@@ -373,9 +373,9 @@ impl Session {
     /// `tells`: rows leave with it. A tag alone does not wait: it belongs to a transaction that commits behind what its locks showed,
     /// or not at all (docs/decisions/0005).
     pub(crate) async fn complete(&mut self, tag: &str, commits: bool, tells: bool, sink: &mut dyn Sink) -> Result<()> {
-        if commits {
-            self.end_implicit().await?;
-        } else if tells {
+        // The last of a string ends nothing where the client's own block goes on.
+        let has_ended = commits && self.end_implicit().await?;
+        if tells && !has_ended {
             self.settle().await?;
         }
         self.send_notices(sink);
@@ -406,10 +406,11 @@ impl Session {
         }
     }
 
-    pub(crate) async fn end_implicit(&mut self) -> Result<()> {
+    /// Commits, if no block of the client's is open; whether that was so.
+    pub(crate) async fn end_implicit(&mut self) -> Result<bool> {
         match self.block.end_implicit() {
-            crate::block::Action::Commit => self.commit().await,
-            _ => Ok(()),
+            crate::block::Action::Commit => self.commit().await.map(|()| true),
+            _ => Ok(false),
         }
     }
 

@@ -18,6 +18,8 @@ mod disk;
 mod machine;
 mod power;
 mod runner;
+#[cfg(test)]
+mod scenes;
 mod trace;
 mod workloads;
 mod world;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Stack of the thread that a run has for itself: statements are planned on it.
-const STACK_BYTES: usize = 256 << 20;
+pub(crate) const STACK_BYTES: usize = 256 << 20;
 /// The longest life, and how long a start, a check or the last life may take.
 const LIFE_MAX: Duration = Duration::from_secs(40);
 const LIFE_MIN: Duration = Duration::from_secs(1);
