@@ -36,6 +36,8 @@ pub struct DiskFaults {
     /// The sync and the write, counted from now, that fail.
     pub sync_fails_in: Option<u64>,
     pub write_fails_in: Option<u64>,
+    /// One of these has failed.
+    pub has_struck: bool,
     /// Bounds of what a write and sync takes.
     pub latency: (Duration, Duration),
 }
@@ -160,6 +162,11 @@ impl Disk {
         change(&mut self.state.lock().faults);
     }
 
+    /// Whether a write or a sync has failed in this life.
+    pub fn has_struck(&self) -> bool {
+        self.state.lock().faults.has_struck
+    }
+
     pub fn used_bytes(&self) -> u64 {
         self.state.lock().used()
     }
@@ -248,9 +255,11 @@ impl State {
     }
 
     /// Counts down to a fault.
-    fn is_due(countdown: &mut Option<u64>) -> bool {
+    fn is_due(countdown: &mut Option<u64>, has_struck: &mut bool) -> bool {
         *countdown = countdown.map(|left| left.saturating_sub(1));
-        countdown.take_if(|left| *left == 0).is_some()
+        let is_due = countdown.take_if(|left| *left == 0).is_some();
+        *has_struck |= is_due;
+        is_due
     }
 }
 
@@ -277,7 +286,8 @@ impl File for Handle {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let is_last = self.disk.operation(2, &self.path, &[offset, digest(bytes)])?;
         let state = &mut *self.disk.state.lock();
-        if State::is_due(&mut state.faults.write_fails_in) {
+        let faults = &mut state.faults;
+        if State::is_due(&mut faults.write_fails_in, &mut faults.has_struck) {
             return Err(broken("write"));
         }
         let used = state.used();
@@ -294,7 +304,8 @@ impl File for Handle {
     fn sync_data(&self) -> io::Result<()> {
         let is_last = self.disk.operation(3, &self.path, &[])?;
         let state = &mut *self.disk.state.lock();
-        let is_failing = State::is_due(&mut state.faults.sync_fails_in);
+        let faults = &mut state.faults;
+        let is_failing = State::is_due(&mut faults.sync_fails_in, &mut faults.has_struck);
         // The power may go before the sync, or behind it: then nobody hears of it.
         let is_done = !is_last || state.dice.percent(50);
         let content = state.files.get_mut(&self.file).ok_or(io::ErrorKind::NotFound)?;
