@@ -249,6 +249,10 @@ impl Session {
 
     /// Runs what waits for the commit, and commits. After an error the transaction is rolled back.
     pub(crate) async fn commit(&mut self) -> Result<()> {
+        // A statement that commits in steps has done so already.
+        if self.open.is_none() {
+            return Ok(());
+        }
         if let Err(error) = self.before_commit().await {
             self.met = self.open.as_ref().and_then(|open| open.txn.take_met());
             self.abort();
