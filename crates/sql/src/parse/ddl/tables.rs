@@ -488,7 +488,7 @@ impl Cursor<'_, '_> {
         self.expect(&["as"])?;
         let position = self.position();
         if self.peek("execute") {
-            return self.unsupported("CREATE TABLE AS EXECUTE", position);
+            return self.unsupported(super::CREATE_TABLE_AS_EXECUTE, position);
         }
         let query = self.query()?;
         let with_data = self.with_data()?;
