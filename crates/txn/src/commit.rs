@@ -193,8 +193,8 @@ async fn settle(ending: &mut Ending) -> Result<()> {
         for dependency in &part.dependencies {
             limits.wait(shard.wait_for_dependency(*dependency)).await??;
         }
-        if let Some(newest) = part.locks.iter().map(|held| held.span.seen).max() {
-            limits.wait(ending.gateway.oracle().cover(newest)).await?;
+        if part.shown != Timestamp::ZERO {
+            limits.wait(ending.gateway.oracle().cover(part.shown)).await?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use crate::transaction::{Locked, Transaction};
 use crate::wait;
 use crate::{Conflict, ConflictKind, Home, Isolation, LockMode, RelationRef, Result, Timestamp, TxnError, WaitPolicy};
 use bytes::Bytes;
-use shard::locks::{Attempt, Flying, Grant, Inside, Owner, RowKey};
+use shard::locks::{Attempt, Claims, Flying, Grant, Inside, Owner, RowKey};
 use shard::reads::{RangeEnd, ReadRange};
 use shard::recent::Key;
 use shard::{Dependency, LockedSpan, Shard};
@@ -21,6 +21,12 @@ pub(crate) struct Request {
     pub purpose: Purpose,
     /// How long to wait at most, whatever `lock_timeout` says.
     pub patience: Option<Duration>,
+}
+
+impl Request {
+    fn new(mode: LockMode, wait: WaitPolicy, purpose: Purpose) -> Request {
+        Request { mode, wait, purpose, patience: None }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +48,10 @@ impl Purpose {
         matches!(self, Purpose::Claim | Purpose::Probe)
     }
 
+    fn inside(self) -> Inside {
+        if self.is_claim() { Inside::Writes } else { Inside::Locks }
+    }
+
     /// Whether the lock stays, below SERIALIZABLE, on a key where a row is, or is not.
     fn keeps(self, is_there: bool) -> bool {
         match self {
@@ -52,15 +62,33 @@ impl Purpose {
     }
 }
 
+/// What is known before a lock is asked for.
+struct Start {
+    snapshot: Timestamp,
+    /// What the transaction itself has written there.
+    own: Option<Option<Bytes>>,
+    /// That alone answers: no lock is needed.
+    is_enough: bool,
+    /// The whole relation is locked.
+    is_whole: bool,
+    /// The relation's gate was not passed yet.
+    must_enter: bool,
+    claims: Option<Arc<Claims>>,
+}
+
+/// A lock that was had.
+struct Held {
+    /// Less than was asked for where that is enough.
+    mode: LockMode,
+    /// The mode held before.
+    before: Option<LockMode>,
+    /// No lock and no span of its own: what the whole of the relation, or of the claims, stands for.
+    is_whole: bool,
+}
+
 /// How it came to a row's lock.
-enum Acquired {
-    Granted {
-        flying: Option<Flying>,
-        /// The mode held before.
-        before: Option<LockMode>,
-        /// The mode held now: less than was asked for where that is enough.
-        mode: LockMode,
-    },
+enum Obtained {
+    Held(Held, Option<Flying>),
     /// `WaitPolicy::Skip`.
     Skipped,
     /// Another holds a row that the statement does not see.
@@ -88,8 +116,7 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        let request = Request { mode, wait, purpose: Purpose::Newest, patience: None };
-        self.lock_row(relation, key, request, read).await
+        self.lock_row(relation, key, Request::new(mode, wait, Purpose::Newest), read).await
     }
 
     /// Locks a row that another one names, so that it stays. As in PostgreSQL, one that is not committed yet is not waited for.
@@ -101,8 +128,8 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        let (mode, wait) = (LockMode::KeyShare, WaitPolicy::Wait);
-        self.lock_row(relation, key, Request { mode, wait, purpose: Purpose::Parent, patience: None }, read).await
+        let request = Request::new(LockMode::KeyShare, WaitPolicy::Wait, Purpose::Parent);
+        self.lock_row(relation, key, request, read).await
     }
 
     /// The same for a row that the statement itself is about (UPDATE, DELETE, SELECT … FOR): as in PostgreSQL, READ COMMITTED and
@@ -118,8 +145,7 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        let request = Request { mode, wait, purpose: Purpose::Shown, patience: None };
-        self.lock_row(relation, key, request, read).await
+        self.lock_row(relation, key, Request::new(mode, wait, Purpose::Shown), read).await
     }
 
     /// Locks a key that is to be inserted. What stands there counts whatever the snapshot (`changed` tells of a newer one):
@@ -132,8 +158,7 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        let request =
-            Request { mode: LockMode::Update, wait: WaitPolicy::Wait, purpose: Purpose::Claim, patience: None };
+        let request = Request::new(LockMode::Update, WaitPolicy::Wait, Purpose::Claim);
         self.lock_row(relation, key, request, read).await
     }
 
@@ -147,8 +172,7 @@ impl Transaction {
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
         let _ = slot;
-        let request =
-            Request { mode: LockMode::Update, wait: WaitPolicy::Wait, purpose: Purpose::Probe, patience: None };
+        let request = Request::new(LockMode::Update, WaitPolicy::Wait, Purpose::Probe);
         self.lock_row(relation, key, request, read).await
     }
 
@@ -174,96 +198,40 @@ impl Transaction {
         request: Request,
         read: impl FnOnce(Locked<'_>) -> R,
     ) -> Result<R> {
-        let Request { mode, purpose, .. } = request;
-        let is_claim = purpose.is_claim();
-        let inside = if is_claim { Inside::Writes } else { Inside::Locks };
-        let gateway = &*self.inner.gateway;
+        let purpose = request.purpose;
         let row = RowKey::new(relation.storage, key);
-        let (snapshot, own, is_whole, must_enter, claims) = {
-            let mut state = self.state();
-            if state.is_over {
-                return Err(TxnError::Over);
-            }
-            if state.ahead.as_ref().is_some_and(|ahead| ahead.row == row) {
-                state.ahead = None; // the block's own from now on
-            }
-            let snapshot = state.newest.or(state.snapshot).ok_or(TxnError::Over)?;
-            let is_own_storage = state.own_storage.contains(&relation.storage);
-            let part = state.part(relation.home);
-            let own = part.buffer.get(relation.storage, key, u32::MAX).map(|own| own.map(Bytes::copy_from_slice));
-            // A row of its own on the key that is to be inserted: no stronger lock is needed to see that.
-            if is_own_storage || is_claim && matches!(own, Some(Some(_))) {
-                drop(state);
-                return Ok(read(own_row(own.as_ref())));
-            }
-            let is_whole = part.whole.iter().any(|(id, held)| *id == relation.storage && *held >= mode);
-            // Who only locks, too: what is locked is not to be rewritten meanwhile.
-            let must_enter = relation.home == Home::Data && !part.is_inside(relation.id, inside);
-            let claims = match gateway.shard(relation.home) {
-                Some(shard) if is_claim && own.is_none() && !is_whole => {
-                    part.claims(relation.storage, || shard.rows().begin_claims(self.inner.owner, relation.storage))
-                }
-                _ => None,
-            };
-            (snapshot, own, is_whole, must_enter, claims)
-        };
-        let Some(shard) = gateway.shard(relation.home).cloned() else {
-            return self.look_temporary(relation, key, own, read);
-        };
-        if must_enter {
-            self.pass_inside(relation, inside, WaitPolicy::Wait).await?;
+        let start = self.start_lock(relation, &row, request)?;
+        if start.is_enough {
+            return Ok(read(own_row(start.own.as_ref())));
         }
-        let looked = shard.begin_look(snapshot);
-        let claimed = claims.and_then(|claims| shard.rows().claim(&claims, self.inner.owner, &row));
-        // No lock and no span of its own: what the whole of the relation, or of the claims, stands for.
-        let is_whole = is_whole || claimed.is_some();
-        let (mut flying, before, mode) = match (claimed, is_whole) {
-            (Some(look), _) => (look.flying, look.before, mode),
-            (None, true) => (shard.rows().look(&row), Some(mode), mode),
-            (None, false) => match self.acquire(&shard, &row, request, own.is_some(), snapshot).await? {
-                Acquired::Granted { flying, before, mode } => (flying, before, mode),
-                Acquired::Skipped => {
-                    self.pass_over(relation, key);
-                    return Ok(read(Locked::Skipped));
-                }
-                Acquired::Unseen => {
-                    self.note_absent(relation, key);
-                    return Ok(read(Locked::Absent { changed: false }));
-                }
-            },
+        let Some(shard) = self.inner.gateway.shard(relation.home).cloned() else {
+            return self.look_temporary(relation, key, start.own, read);
         };
-        if flying.is_none() && shard.has_wide() {
-            self.limits().wait(shard.wait_for_wide(&row)).await??;
-            flying = shard.rows().look(&row);
+        if start.must_enter {
+            self.pass_inside(relation, purpose.inside(), WaitPolicy::Wait).await?;
         }
-        let seen = self.newest(&shard, &row, flying).and_then(|newest| {
-            let is_shown = purpose != Purpose::Shown
-                || newest.ts <= snapshot
-                || !self.is_below_serializable()
-                || self.was_there(&shard, &row, snapshot)?;
-            Ok((newest, is_shown))
-        });
-        let (newest, is_shown) = match seen {
+        let (snapshot, looked) = (start.snapshot, shard.begin_look(start.snapshot));
+        let (held, flying) = match self.obtain(&shard, &row, &start, request).await? {
+            Obtained::Held(held, flying) => (held, flying),
+            Obtained::Skipped => {
+                self.pass_over(relation, key);
+                return Ok(read(Locked::Skipped));
+            }
+            Obtained::Unseen => {
+                self.note_absent(relation, key);
+                return Ok(read(Locked::Absent { changed: false }));
+            }
+        };
+        let (newest, is_shown) = match self.look_under(&shard, &row, flying, purpose, snapshot).await {
             Ok(seen) => seen,
             Err(error) => {
-                self.let_go(&shard, &row, before, is_whole);
+                self.let_go(&shard, &row, &held);
                 return Err(error);
             }
         };
         let is_there = newest.value.is_some() && is_shown;
-        if own.is_none() && self.is_below_serializable() && !purpose.keeps(is_there) {
-            self.let_go(&shard, &row, before, is_whole);
-        } else {
-            let mode = if purpose == Purpose::Probe && is_there && own.is_none() && !is_whole {
-                let least = before.unwrap_or(LockMode::KeyShare);
-                self.let_go(&shard, &row, Some(least), is_whole);
-                least
-            } else {
-                mode
-            };
-            self.note_lock(&shard, &row, mode, before, &newest, looked, is_whole);
-        }
-        if let Some(own) = own {
+        self.keep(&shard, &row, &held, &newest, looked, start.own.is_none().then_some((purpose, is_there)));
+        if let Some(own) = start.own {
             // It is ours: nobody has changed it since we locked it.
             return Ok(read(own_row(Some(&own))));
         }
@@ -271,10 +239,10 @@ impl Transaction {
             return Ok(read(Locked::Absent { changed: false }));
         }
         let changed = newest.ts > snapshot
-            && !self.keeps_its_key(&shard, &row, snapshot, &newest, mode)
+            && !self.keeps_its_key(&shard, &row, snapshot, &newest, held.mode)
             && self.meet_newer(&shard, relation, key, snapshot, &newest, request).await?;
         let moved = match &newest.value {
-            None if newest.ts > snapshot && !is_claim => self.moved(&shard, &row, newest.ts),
+            None if newest.ts > snapshot && !purpose.is_claim() => self.moved(&shard, &row, newest.ts),
             _ => None,
         };
         Ok(read(match (&newest.value, &moved) {
@@ -282,6 +250,93 @@ impl Transaction {
             (None, Some((slot, key))) => Locked::Moved { slot: *slot, key },
             (None, None) => Locked::Absent { changed },
         }))
+    }
+
+    /// What is known without a look at the shard.
+    fn start_lock(&self, relation: &RelationRef, row: &RowKey, request: Request) -> Result<Start> {
+        let Request { mode, purpose, .. } = request;
+        let mut state = self.state();
+        if state.is_over {
+            return Err(TxnError::Over);
+        }
+        if state.ahead.as_ref().is_some_and(|ahead| ahead.row == *row) {
+            state.ahead = None; // the block's own from now on
+        }
+        let snapshot = state.newest.or(state.snapshot).ok_or(TxnError::Over)?;
+        let is_own_storage = state.own_storage.contains(&relation.storage);
+        let part = state.part(relation.home);
+        let own = part.buffer.get(relation.storage, &row.key, u32::MAX).map(|own| own.map(Bytes::copy_from_slice));
+        // A row of its own on the key that is to be inserted: no stronger lock is needed to see that.
+        let is_enough = is_own_storage || purpose.is_claim() && matches!(own, Some(Some(_)));
+        let is_whole = part.whole.iter().any(|(id, held)| *id == relation.storage && *held >= mode);
+        // Who only locks, too: what is locked is not to be rewritten meanwhile.
+        let must_enter = relation.home == Home::Data && !part.is_inside(relation.id, purpose.inside());
+        let claims = match self.inner.gateway.shard(relation.home) {
+            Some(shard) if purpose.is_claim() && own.is_none() && !is_whole && !is_enough => {
+                part.claims(relation.storage, || shard.rows().begin_claims(self.inner.owner, relation.storage))
+            }
+            _ => None,
+        };
+        Ok(Start { snapshot, own, is_enough, is_whole, must_enter, claims })
+    }
+
+    /// The lock, or what stands for it; and what is in flight on the row.
+    async fn obtain(&self, shard: &Arc<Shard>, row: &RowKey, start: &Start, request: Request) -> Result<Obtained> {
+        let (owner, mode) = (self.inner.owner, request.mode);
+        if let Some(look) = start.claims.as_ref().and_then(|claims| shard.rows().claim(claims, owner, row)) {
+            return Ok(Obtained::Held(Held { mode, before: look.before, is_whole: true }, look.flying));
+        }
+        if start.is_whole {
+            return Ok(Obtained::Held(Held { mode, before: Some(mode), is_whole: true }, shard.rows().look(row)));
+        }
+        self.acquire(shard, row, request, start.own.is_some(), start.snapshot).await
+    }
+
+    /// The newest version, under the lock, and whether the statement may see that there is one.
+    async fn look_under(
+        &self,
+        shard: &Arc<Shard>,
+        row: &RowKey,
+        mut flying: Option<Flying>,
+        purpose: Purpose,
+        snapshot: Timestamp,
+    ) -> Result<(Newest, bool)> {
+        if flying.is_none() && shard.has_wide() {
+            self.limits().wait(shard.wait_for_wide(row)).await??;
+            flying = shard.rows().look(row);
+        }
+        let newest = self.newest(shard, row, flying)?;
+        let is_shown = purpose != Purpose::Shown
+            || newest.ts <= snapshot
+            || !self.is_below_serializable()
+            || self.was_there(shard, row, snapshot)?;
+        Ok((newest, is_shown))
+    }
+
+    /// Keeps the lock, or as much of it as is needed: `found`, where the row is not the transaction's own, says for what it was
+    /// asked and whether there is a row.
+    fn keep(
+        &self,
+        shard: &Shard,
+        row: &RowKey,
+        held: &Held,
+        newest: &Newest,
+        looked: Timestamp,
+        found: Option<(Purpose, bool)>,
+    ) {
+        match found {
+            Some((purpose, is_there)) if self.is_below_serializable() && !purpose.keeps(is_there) => {
+                let home = self.inner.gateway.home_of(shard);
+                self.state().part(home).note_shown(newest.ts);
+                self.let_go(shard, row, held);
+            }
+            Some((Purpose::Probe, true)) if !held.is_whole => {
+                let least = held.before.unwrap_or(LockMode::KeyShare);
+                shard.release(self.inner.owner, row, Some(least));
+                self.note_lock(shard, row, &Held { mode: least, ..*held }, newest, looked);
+            }
+            _ => self.note_lock(shard, row, held, newest, looked),
+        }
     }
 
     /// Notes that a row, which is locked, gets another key: who waits for it at READ COMMITTED follows it.
@@ -307,7 +362,7 @@ impl Transaction {
         request: Request,
         is_own: bool,
         snapshot: Timestamp,
-    ) -> Result<Acquired> {
+    ) -> Result<Obtained> {
         let (owner, Request { mode, wait, purpose, .. }) = (self.inner.owner, request);
         let before = self.held(shard, row);
         let looks_first = !is_own
@@ -320,7 +375,7 @@ impl Transaction {
             shard.term()?;
             match shard.rows().acquire(owner, row, mode, WaitPolicy::NoWait) {
                 Attempt::Granted(look) => {
-                    return Ok(Acquired::Granted { flying: look.flying, before: look.before, mode });
+                    return Ok(Obtained::Held(Held { mode, before: look.before, is_whole: false }, look.flying));
                 }
                 _ => {
                     if let Some(acquired) = self.without_waiting(shard, row, request, snapshot)? {
@@ -333,9 +388,9 @@ impl Transaction {
             shard.term()?;
             match shard.rows().acquire(owner, row, mode, wait) {
                 Attempt::Granted(look) => {
-                    return Ok(Acquired::Granted { flying: look.flying, before: look.before, mode });
+                    return Ok(Obtained::Held(Held { mode, before: look.before, is_whole: false }, look.flying));
                 }
-                Attempt::Busy if wait == WaitPolicy::Skip => return Ok(Acquired::Skipped),
+                Attempt::Busy if wait == WaitPolicy::Skip => return Ok(Obtained::Skipped),
                 Attempt::Busy => {
                     self.note_met(row, &shard.rows().in_the_way(owner, row, mode));
                     return Err(TxnError::LockNotAvailable { relation: row.relation });
@@ -348,7 +403,7 @@ impl Transaction {
                     let undo = wait::Undo::Row(before);
                     let grant = wait::for_lock(self, shard, owner, row, ticket, undo, request.patience).await?;
                     if grant == Grant::Granted {
-                        return Ok(Acquired::Granted { flying: shard.rows().look(row), before, mode });
+                        return Ok(Obtained::Held(Held { mode, before, is_whole: false }, shard.rows().look(row)));
                     }
                 }
             }
@@ -364,11 +419,11 @@ impl Transaction {
         row: &RowKey,
         request: Request,
         snapshot: Timestamp,
-    ) -> Result<Option<Acquired>> {
+    ) -> Result<Option<Obtained>> {
         match request.purpose {
             Purpose::Shown => {
                 if !self.was_there(shard, row, snapshot)? {
-                    return Ok(Some(Acquired::Unseen));
+                    return Ok(Some(Obtained::Unseen));
                 }
                 if self.inner.options.isolation == Isolation::RepeatableRead {
                     let newest = self.newest(shard, row, None)?;
@@ -380,7 +435,7 @@ impl Transaction {
             }
             Purpose::Parent => {
                 let newest = self.newest(shard, row, shard.rows().look(row))?;
-                return Ok(newest.value.is_none().then_some(Acquired::Unseen));
+                return Ok(newest.value.is_none().then_some(Obtained::Unseen));
             }
             Purpose::Newest | Purpose::Claim | Purpose::Probe => {}
         }
@@ -390,7 +445,7 @@ impl Transaction {
         };
         match self.newest(shard, row, look.flying.clone()) {
             Ok(Newest { value: Some(_), .. }) => {
-                Ok(Some(Acquired::Granted { flying: look.flying, before: look.before, mode }))
+                Ok(Some(Obtained::Held(Held { mode, before: look.before, is_whole: false }, look.flying)))
             }
             other => {
                 shard.release(owner, row, look.before);
@@ -410,9 +465,9 @@ impl Transaction {
         self.state().part(home).held(row)
     }
 
-    fn let_go(&self, shard: &Shard, row: &RowKey, before: Option<LockMode>, is_whole: bool) {
-        if !is_whole {
-            shard.release(self.inner.owner, row, before);
+    fn let_go(&self, shard: &Shard, row: &RowKey, held: &Held) {
+        if !held.is_whole {
+            shard.release(self.inner.owner, row, held.before);
         }
     }
 
@@ -436,21 +491,14 @@ impl Transaction {
         Ok(newest)
     }
 
-    fn note_lock(
-        &self,
-        shard: &Shard,
-        row: &RowKey,
-        mode: LockMode,
-        before: Option<LockMode>,
-        newest: &Newest,
-        looked: Timestamp,
-        is_whole: bool,
-    ) {
+    fn note_lock(&self, shard: &Shard, row: &RowKey, held: &Held, newest: &Newest, looked: Timestamp) {
+        let Held { mode, before, is_whole } = *held;
         let gateway = &self.inner.gateway;
         let home = gateway.home_of(shard);
         let mut state = self.state();
         let part = state.part(home);
         part.lock_term = part.lock_term.or_else(|| shard.term().ok());
+        part.note_shown(newest.ts);
         if is_whole || before.is_some_and(|before| before >= mode) && part.held(row).is_some() {
             return; // the first look counts: it was the older
         }
@@ -647,9 +695,9 @@ impl Transaction {
                 self.limits().wait(shard.wait_for_dependency(dependency)).await??;
                 self.state().part(home).dependencies.retain(|other| *other != dependency);
             }
-            let newest = self.state().part(home).locks.iter().map(|held| held.span.seen).max();
-            if let Some(newest) = newest {
-                self.limits().wait(self.inner.gateway.oracle().cover(newest)).await?;
+            let shown = self.state().part(home).shown;
+            if shown != Timestamp::ZERO {
+                self.limits().wait(self.inner.gateway.oracle().cover(shown)).await?;
             }
         }
         Ok(())

@@ -58,6 +58,8 @@ pub struct Part {
     /// Their ids: of their indexes too no more is to be validated.
     pub excluded: SmallVec<[u32; 2]>,
     pub dependencies: SmallVec<[Dependency; 1]>,
+    /// The newest version that a lock has shown, be the lock kept or not: told only when the oracle is past it.
+    pub shown: Timestamp,
 }
 
 impl Part {
@@ -192,6 +194,10 @@ impl Part {
         }
         cut.reverse();
         cut
+    }
+
+    pub fn note_shown(&mut self, ts: Timestamp) {
+        self.shown = self.shown.max(ts);
     }
 
     pub fn note_dependency(&mut self, dependency: Dependency) {

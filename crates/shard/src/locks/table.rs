@@ -18,6 +18,7 @@
 use super::bulk::{Bulk, Claims};
 use super::deadlock::WaitGraph;
 use super::gates::{Bar, Gates, Inside, Stand};
+use super::row::{Row, Waiter};
 use super::{LockMode, WaitPolicy};
 use crate::TxnId;
 use crate::recent::Key;
@@ -27,8 +28,6 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
-use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -41,10 +40,6 @@ const PENDING: usize = 4096;
 const PENDING_RELATIONS: usize = 256;
 /// Waiters per row (`architecture.md` §9).
 pub const WAITERS_MAX: usize = 10_000;
-/// How many may take a row that the first of its queue waits for: a stream of FOR SHARE must not starve a writer.
-const PASSED_MAX: u32 = 16;
-/// The storage id of names that are locked and no rows: advisory locks, LOCK TABLE.
-pub const NAMES: StorageId = StorageId(3);
 
 /// A transaction of this node as a holder of locks. Numbers grow: the greater is the younger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -109,84 +104,6 @@ pub enum Attempt {
     Wait(Ticket),
     /// `WAITERS_MAX`.
     TooMany,
-}
-
-struct Holder {
-    owner: Owner,
-    mode: LockMode,
-}
-
-struct Waiter {
-    owner: Owner,
-    mode: LockMode,
-    slot: Arc<Slot<Grant>>,
-    /// How many have passed it while it was the first.
-    passed: u32,
-}
-
-struct Row {
-    key: RowKey,
-    holders: SmallVec<[Holder; 1]>,
-    queue: VecDeque<Waiter>,
-    flying: SmallVec<[Flying; 1]>,
-    prepared: Option<(TxnId, Timestamp)>,
-}
-
-impl Row {
-    fn new(key: RowKey) -> Row {
-        Row { key, holders: SmallVec::new(), queue: VecDeque::new(), flying: SmallVec::new(), prepared: None }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.holders.is_empty() && self.queue.is_empty() && self.flying.is_empty() && self.prepared.is_none()
-    }
-
-    fn held(&self, owner: Owner) -> Option<LockMode> {
-        self.holders.iter().find(|holder| holder.owner == owner).map(|holder| holder.mode)
-    }
-
-    fn is_free_for(&self, owner: Owner, mode: LockMode) -> bool {
-        // What a prepared transaction will write is as good as locked by it until its Decide is applied.
-        self.prepared.is_none()
-            && self.holders.iter().all(|holder| holder.owner == owner || !holder.mode.conflicts_with(mode))
-    }
-
-    /// Whether `owner`, whom no holder keeps out, may go before those that wait. Counted where it is a favour.
-    fn may_pass(&mut self, owner: Owner, mode: LockMode) -> bool {
-        if self.queue.is_empty() || self.held(owner).is_some() {
-            return true; // who holds it and wants more would wait for those that wait for it
-        }
-        if self.key.relation == NAMES {
-            return !self.queue.iter().any(|waiter| waiter.mode.conflicts_with(mode));
-        }
-        match self.queue.front_mut() {
-            Some(first) if mode != LockMode::KeyShare => {
-                first.passed += 1;
-                first.passed <= PASSED_MAX
-            }
-            _ => true,
-        }
-    }
-
-    fn hold(&mut self, owner: Owner, mode: LockMode) {
-        match self.holders.iter_mut().find(|holder| holder.owner == owner) {
-            Some(holder) => holder.mode = holder.mode.max(mode),
-            None => self.holders.push(Holder { owner, mode }),
-        }
-    }
-
-    /// Grants from the front of the queue while it can.
-    fn grant(&mut self, wakeups: &mut Wakeups) {
-        while let Some(first) = self.queue.front() {
-            if !self.is_free_for(first.owner, first.mode) {
-                return;
-            }
-            let Some(first) = self.queue.pop_front() else { return };
-            if first.slot.complete(Grant::Granted, wakeups) {
-                self.hold(first.owner, first.mode);
-            }
-        }
-    }
 }
 
 /// A lock on a whole relation.
