@@ -93,7 +93,7 @@ def schedule(seed, level, kind):
     for _ in range(dice.randint(8, 22)):
         who = dice.randrange(count)
         if inside[who] == 0 and dice.random() < 0.8:
-            steps.append((who, f"BEGIN ISOLATION LEVEL {level}"))
+            steps.append((who, f"BEGIN ISOLATION level {level}"))
             inside[who] = 1
         elif inside[who] > 2 and dice.random() < 0.3:
             steps.append((who, dice.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"])))
@@ -215,19 +215,18 @@ def waits(step):
 
 # Differences that are meant, from what PostgreSQL and Hyrax did at the first step where they differ (docs/isolation.md).
 KNOWN = {
-    "a deadlock's victim is another, or told later": lambda p, h: has(p, "40P01") or has(h, "40P01"),
-    "a conflict that one of them sees and the other spares the client": lambda p, h: has(p, "40001") or has(h, "40001"),
-    "a duplicate is told while its row is changed by another": lambda p, h: waits(p) and not waits(h) and (has(h, "23505") or has(h, "INSERT 0 0")),
-    "DDL does not wait for readers, nor they for it": lambda p, h: waits(p) and not waits(h)
+    "a deadlock's victim is another, or told later": lambda p, h, level: has(p, "40P01") or has(h, "40P01"),
+    "a conflict that one of them sees and the other spares the client": lambda p, h, level: has(p, "40001") or has(h, "40001"),
+    "a duplicate is told while its row is changed by another": lambda p, h, level: waits(p) and not waits(h) and (has(h, "23505") or has(h, "INSERT 0 0")),
+    "DDL does not wait for readers, nor they for it": lambda p, h, level: waits(p) and not waits(h)
     and p[1].startswith(("ALTER", "DROP", "TRUNCATE", "CREATE", "SELECT", "DELETE FROM c USING", "UPDATE t SET v = t.v + c.n", "LOCK")),
-    "DDL beside checks that are put off": lambda p, h: has(p, "55006"),
-    "at SERIALIZABLE the key of an absent row is locked": lambda p, h: waits(h) and not waits(p) and LEVEL == "serializable",
+    "DDL beside checks that are put off": lambda p, h, level: has(p, "55006"),
+    "at SERIALIZABLE the key of an absent row is locked": lambda p, h, level: waits(h) and not waits(p) and level == "serializable",
 }
-LEVEL = ""
+
 
 
 def main():
-    global LEVEL
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--postgres", type=int, required=True)
     options.add_argument("--hyrax", type=int, required=True)
@@ -236,27 +235,27 @@ def main():
     options.add_argument("--seeds", default="1-100")
     options.add_argument("--all", action="store_true", help="show every step of both")
     chosen = options.parse_args()
-    LEVEL, (first, last) = chosen.level, map(int, chosen.seeds.split("-"))
-    database = f"schedules_{LEVEL[:6].strip()}_{chosen.kind}_{first}".replace(" ", "_")
+    level, (first, last) = chosen.level, map(int, chosen.seeds.split("-"))
+    database = f"schedules_{level[:6].strip()}_{chosen.kind}_{first}".replace(" ", "_")
     for port in (chosen.postgres, chosen.hyrax):
         with connect(port, "postgres") as admin:
             admin.execute(f"DROP DATABASE IF EXISTS {database}")
             admin.execute(f"CREATE DATABASE {database}")
     same, differ, known = 0, 0, dict.fromkeys(KNOWN, 0)
     for seed in range(first, last + 1):
-        logs = [Play(port, database, LEVEL, chosen.kind, seed).run() for port in (chosen.postgres, chosen.hyrax)]
+        logs = [Play(port, database, level, chosen.kind, seed).run() for port in (chosen.postgres, chosen.hyrax)]
         if chosen.all:
             for name, log in zip(("PostgreSQL", "Hyrax"), logs):
                 print(name, *log, sep="\n  ")
         pairs = [(p, h) for p, h in zip(*logs) if p != h]
-        name = next((name for name, applies in KNOWN.items() if pairs and applies(*pairs[0])), None)
+        name = next((name for name, applies in KNOWN.items() if pairs and applies(*pairs[0], level)), None)
         same += not pairs
         if name:
             known[name] += 1
         elif pairs:
             differ += 1
             at = next(i for i, (p, h) in enumerate(zip(*logs)) if p != h)
-            print(f"seed {seed}: {schedule(seed, LEVEL, chosen.kind)[1][3]}", *logs[1][:at], sep="\n  ")
+            print(f"seed {seed}: {schedule(seed, level, chosen.kind)[1][3]}", *logs[1][:at], sep="\n  ")
             print(f"  PostgreSQL {pairs[0][0]}\n  Hyrax      {pairs[0][1]}", flush=True)
     print(f"{same} the same, {differ} differ", *(f"{count} {name}" for name, count in known.items() if count), sep="; ")
     sys.exit(1 if differ else 0)

@@ -352,12 +352,7 @@ impl Binder<'_> {
         self.entry(index)?.state = State::Base;
         let mut base = self.set_expr(left)?;
         let cte = self.new_cte();
-        let mut names = vec![];
-        for (number, column) in base.columns.iter().enumerate() {
-            let name = alias.columns.get(number).map_or_else(|| column.name.clone(), |c| fold(&c.name));
-            let ty = if column.ty.oid == oid::UNKNOWN { SqlType::TEXT } else { column.ty };
-            names.push(Name { id: self.new_column(&name, ty, 0, 0), name, ty });
-        }
+        let mut names = self.names_of(&base, &alias);
         let width = names.len();
         let clauses = self.entry(index)?.growth.clone();
         let growth = clauses.map(|clauses| self.growth(&clauses, [left, right], &names)).transpose()?;
@@ -390,31 +385,16 @@ impl Binder<'_> {
         let own = step.columns.len().saturating_sub(unlisted);
         let behind: Vec<Name> = step.columns.drain(own..).collect();
         step.without_targets(own);
-        let types = self.union_types("UNION", &base, &step)?;
-        if !all && types.iter().any(|ty| !is_hashable(ty.oid)) {
-            return Err(SqlError::unsupported("could not implement recursive UNION")
-                .detail("All column datatypes must be hashable."));
-        }
-        for (number, (ty, declared)) in types.iter().zip(&names).enumerate() {
-            if ty != &declared.ty {
-                let position = base.positions.get(number).copied().unwrap_or(0);
-                return Err(type_changes(&name, number + 1, declared.ty, *ty).at(position));
-            }
-        }
-        self.convert(&mut base, &types, "UNION")?;
-        self.convert(&mut step, &types, "UNION")?;
+        self.unite(&name, all, &mut base, &mut step, &names)?;
         if let Some(growth) = &growth {
             base = self.grow_base(growth, base)?;
             step.columns.extend(behind);
             step = self.grow_step(growth, step, width)?;
         }
-        let tree = match (base.tree.take(), step.tree.take()) {
-            (Some(left), Some(right)) => {
-                let operation = crate::logical::SetOperation::Union;
-                self.tree_of(|| Body::SetOperation { operation, all, left, right }, &names)
-            }
-            _ => None,
-        };
+        let tree = base.tree.take().zip(step.tree.take()).and_then(|(left, right)| {
+            let operation = crate::logical::SetOperation::Union;
+            self.tree_of(|| Body::SetOperation { operation, all, left, right }, &names)
+        });
         let ids = |names: &[Name]| names.iter().map(|n| n.id).collect::<Vec<_>>();
         let node = Node::RecursiveUnion {
             cte,
@@ -426,6 +406,40 @@ impl Binder<'_> {
             step: Box::new(step.node),
         };
         Ok(BoundQuery { tree, ..BoundQuery::new(node, names, base.positions) })
+    }
+
+    /// The columns of a recursive query, as its first part has them.
+    fn names_of(&mut self, base: &BoundQuery, alias: &ast::TableAlias) -> Vec<Name> {
+        let column = |(number, column): (usize, &Name)| {
+            let name = alias.columns.get(number).map_or_else(|| column.name.clone(), |c| fold(&c.name));
+            let ty = if column.ty.oid == oid::UNKNOWN { SqlType::TEXT } else { column.ty };
+            Name { id: self.new_column(&name, ty, 0, 0), name, ty }
+        };
+        base.columns.iter().enumerate().map(column).collect()
+    }
+
+    /// Both parts get the types of the UNION, which must be those that the first part alone has.
+    fn unite(
+        &mut self,
+        name: &str,
+        all: bool,
+        base: &mut BoundQuery,
+        step: &mut BoundQuery,
+        names: &[Name],
+    ) -> Result<()> {
+        let types = self.union_types("UNION", base, step)?;
+        if !all && types.iter().any(|ty| !is_hashable(ty.oid)) {
+            return Err(SqlError::unsupported("could not implement recursive UNION")
+                .detail("All column datatypes must be hashable."));
+        }
+        for (number, (ty, declared)) in types.iter().zip(names).enumerate() {
+            if ty != &declared.ty {
+                let position = base.positions.get(number).copied().unwrap_or(0);
+                return Err(type_changes(name, number + 1, declared.ty, *ty).at(position));
+            }
+        }
+        self.convert(base, &types, "UNION")?;
+        self.convert(step, &types, "UNION")
     }
 
     /// ORDER BY and its like have no meaning for rows that are still to grow.
