@@ -1,4 +1,5 @@
-//! Level 1. What a segment does when there is no room: says so before a flush meets it, loses nothing, and heals.
+//! Level 1. What a segment does for room: flushes sooner where a file would grow, says that there is none before a flush meets it,
+//! loses nothing, and heals.
 
 use super::*;
 use crate::wal::{Body, LogRecord, Wal, WalOptions};
@@ -97,6 +98,45 @@ impl Files for LimitedFiles {
 fn limited(bytes: u64) -> (Host, std::sync::Arc<Limited>) {
     let disk = std::sync::Arc::new(Limited(AtomicU64::new(bytes)));
     (Host { files: std::sync::Arc::new(LimitedFiles(disk.clone())), ..Host::real() }, disk)
+}
+
+/// Time stands still until the test moves it.
+#[derive(Default)]
+struct Stopped(AtomicU64);
+
+impl host::Clock for Stopped {
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+    fn wall(&self) -> host::Micros {
+        0
+    }
+}
+
+/// What a large flush of a small base copies is free only two flushes later: the file would be many times as large.
+#[test]
+fn a_flush_that_changes_much_of_its_base_comes_sooner() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(Stopped::default());
+    let host = Host { clock: clock.clone(), ..Host::real() };
+    let flush_after = Duration::from_millis(100);
+    let (segment, _) =
+        Segment::open(host, SegmentOptions { flush_after, ..SegmentOptions::on_disk(folder.path(), "test") }).unwrap();
+    write(&segment, 1, 0..6000, Some(&"x".repeat(1000)));
+    segment.flush().unwrap();
+    let pause = || std::thread::sleep(flush_after);
+    write(&segment, 2, 0..50, Some("few"));
+    pause();
+    clock.0.store(60, Ordering::SeqCst);
+    pause();
+    assert_eq!(segment.flushed(), 1, "few wait for the whole time");
+    clock.0.store(100, Ordering::SeqCst);
+    within(20, || segment.flushed() == 2);
+    write(&segment, 3, 0..500, Some("many"));
+    pause();
+    assert_eq!(segment.flushed(), 2, "no time has passed");
+    clock.0.store(160, Ordering::SeqCst);
+    within(20, || segment.flushed() == 3);
 }
 
 #[test]

@@ -31,6 +31,13 @@ use std::time::Duration;
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a segment that nobody writes to is looked through for what can be removed.
 const COLLECT_EVERY: Duration = Duration::from_secs(5);
+/// A flush that would change one page of so many comes after this part of `flush_after`.
+const MUCH: u64 = 16;
+const SOONER: u32 = 5;
+/// Of a base whose file's size does not matter.
+const SMALL_BYTES: u64 = 4 << 20;
+/// Of the engine.
+const PAGE_BYTES: u64 = 4096;
 /// Bytes of transient rows that count like one of others.
 const TRANSIENT_SHARE: u64 = 8;
 /// The flusher's stack: LMDB's spilling and our shallow calls.
@@ -502,11 +509,20 @@ impl Inner {
             }
             let since = *orders.dirty_since.get_or_insert(now);
             let waited = now.saturating_sub(since);
-            if waited >= self.options.flush_after {
+            let sooner = self.options.flush_after / SOONER;
+            if waited >= self.options.flush_after || waited >= sooner && self.touches_much() {
                 return Work::Flush;
             }
-            self.work.wait_for(&mut orders, self.options.flush_after - waited);
+            self.work.wait_for(&mut orders, (self.options.flush_after - waited).min(sooner));
         }
+    }
+
+    /// Whether what waits would change a good part of the base's pages. The engine copies a page to change it, and the page
+    /// that was copied is free only two flushes later: large flushes of a small base make its file many times as large.
+    fn touches_much(&self) -> bool {
+        let generation = self.generation.load();
+        let bytes: u64 = generation.base.relations.values().map(|relation| relation.bytes).sum();
+        bytes >= SMALL_BYTES && generation.active.versions().saturating_mul(MUCH * PAGE_BYTES) >= bytes
     }
 
     fn flush(&self, flusher: &mut Flusher) -> Result<()> {
