@@ -164,8 +164,8 @@ impl Machine {
     pub fn find_not_started(&self, failed: StartFailed) {
         match failed {
             StartFailed::Lost => {}
-            // A disk that fails while the node starts is a reason not to.
-            StartFailed::Other(_) if self.disk.has_struck() => {}
+            // A disk that fails while the node starts is a reason not to; then this life is over.
+            StartFailed::Other(what) if self.disk.has_struck() => self.power.cut(&what),
             StartFailed::Damaged(what) => self.find(format!("the node says it is damaged: {what}")),
             StartFailed::Other(what) => self.find(format!("the node does not start: {what}")),
         }
