@@ -36,6 +36,7 @@ pub(super) async fn alter(context: &mut DdlContext<'_>, alter: &AlterRelation) -
     if privileges::require_owner(context.catalog.snapshot(), context.role, Target::Relation(&relation)).is_err() {
         return Err(privileges::not_owner(Target::Relation(&relation)));
     }
+    context.check_nothing_put_off(&relation, "ALTER TABLE")?;
     let mut actions: Vec<&AlterAction> = alter.actions.iter().collect();
     actions.sort_by_key(|a| pass(a));
     for action in actions {

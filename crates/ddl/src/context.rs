@@ -207,6 +207,15 @@ impl DdlContext<'_> {
         self.lock_relation_by_id_as(id, mode).await
     }
 
+    /// 55006 where checks of the relation's rows wait for the commit: they are about the relation as it is.
+    pub(super) fn check_nothing_put_off(&self, relation: &Relation, what: &str) -> Result<()> {
+        if !self.services.has_put_off(relation.id) {
+            return Ok(());
+        }
+        let message = format!("cannot {what} \"{}\" because it has pending trigger events", relation.name);
+        Err(error(SqlState::OBJECT_IN_USE, message))
+    }
+
     /// None: it was dropped while the lock was waited for. Transactions that have written to it are waited for too: they
     /// could not commit against what it is changed to.
     pub(super) async fn lock_relation_by_id(&mut self, id: Oid) -> Result<Option<Arc<Relation>>> {

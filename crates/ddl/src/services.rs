@@ -77,6 +77,12 @@ pub trait DdlServices: Send + Sync {
         let _ = schema;
     }
 
+    /// Whether this transaction has put off checks of rows of this relation.
+    fn has_put_off(&self, relation: Oid) -> bool {
+        let _ = relation;
+        false
+    }
+
     /// Errors have positions in the whole string. `column`: whose value it is to become, for messages; or empty.
     fn bind_expression(
         &self,

@@ -30,6 +30,7 @@ pub(super) async fn truncate(
     }
     for id in ids {
         let relation = context.relation(id)?;
+        context.check_nothing_put_off(&relation, "TRUNCATE")?;
         if restart_identity {
             for sequence in sequences::owned_by(&context.snapshot(), id, 0) {
                 context.require_owner(Target::Relation(&sequence))?;

@@ -134,6 +134,11 @@ pub trait SessionAccess: Send + Sync {
     }
     fn advisory_unlock_all(&self) {}
 
+    /// Whether the transaction has been made READ ONLY.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// SET CONSTRAINTS: whether the constraint is checked at commit now.
     fn is_deferred(&self, constraint: Oid, initially_deferred: bool) -> bool {
         let _ = constraint;
@@ -141,6 +146,11 @@ pub trait SessionAccess: Send + Sync {
     }
     /// Keeps a check for the commit (or SET CONSTRAINTS … IMMEDIATE); the session runs it with `exec::run_deferred`.
     fn defer(&self, check: crate::dml::DeferredCheck);
+    /// Whether such a check of this relation's rows waits.
+    fn has_put_off(&self, relation: Oid) -> bool {
+        let _ = relation;
+        false
+    }
 }
 
 /// What became of a wish to stop another session.

@@ -23,7 +23,7 @@ use types::{Datum, Result, SqlError, SqlType};
 
 /// Runs a direct plan; rows (of SELECT or RETURNING) go to `out`. Returns the number for the command tag.
 pub async fn run(prepared: &Prepared, context: &DirectContext<'_>, out: &mut dyn RowSink) -> Result<u64> {
-    crate::admit::admit(&prepared.plan, context.catalog, context.txn.is_some_and(|t| t.is_read_only()))?;
+    crate::admit::admit(&prepared.plan, context.catalog, context.env().is_read_only())?;
     match &prepared.direct {
         Some(direct) => direct.run(context, out).await,
         None => Err(SqlError::internal("no direct plan")),
@@ -312,7 +312,7 @@ impl Insert {
         values.resize(self.target.width(), Datum::Null);
         self.target.complete(&env, &mut values, None)?;
         let row = self.target.insert(&env, txn, values, None, pending).await?;
-        pending.inserted(&self.target, &row.values);
+        pending.inserted(&self.target, &row);
         give_back(&self.returning, &env, &row.values, out)
     }
 }
@@ -339,7 +339,7 @@ impl Update {
         self.target.complete(&env, &mut values, old.tail.as_ref())?;
         let mut pending = Pending::default();
         let row = self.target.update(&env, txn, &old, values, old.tail.clone(), &mut pending).await?;
-        pending.updated(&self.target, &old.values, &row.values);
+        pending.updated(&self.target, &old, &row);
         pending.settle(&env, txn).await?;
         give_back(&self.returning, &env, &row.values, out)?;
         Ok(1)
@@ -359,7 +359,7 @@ impl Delete {
         }
         self.target.delete(&env, txn, &row).await?;
         let mut pending = Pending::default();
-        pending.deleted(&self.target, &row.values);
+        pending.deleted(&self.target, &row);
         pending.settle(&env, txn).await?;
         give_back(&self.returning, &env, &row.values, out)?;
         Ok(1)

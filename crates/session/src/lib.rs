@@ -24,6 +24,7 @@ mod online;
 mod planning;
 mod portal;
 mod prepared;
+mod put_off;
 mod query;
 mod queue;
 mod random;

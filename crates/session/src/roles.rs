@@ -78,19 +78,20 @@ impl Session {
         }
         let ids = match names {
             None => None,
-            Some(names) => Some(self.constraints_named(names)?),
+            Some(names) => Some(self.constraints_named(names, deferred)?),
         };
-        self.state.set_constraints(|modes| match &ids {
+        self.state.put_off.lock().set_modes(|modes| match &ids {
             None => {
                 modes.all = Some(deferred);
                 modes.by_id.clear();
             }
             Some(ids) => modes.by_id.extend(ids.iter().map(|id| (*id, deferred))),
         });
-        if deferred || self.state.deferred_count() == 0 {
+        if deferred || !self.state.put_off.lock().has_waiting() {
             return Ok(());
         }
-        let checks = self.state.take_deferred(|check| match &ids {
+        let is_cut_back = self.open.as_ref().is_some_and(|open| !open.savepoints.is_empty());
+        let checks = self.state.put_off.lock().take(is_cut_back, |check| match &ids {
             None => true,
             Some(ids) => ids.contains(&check.constraint),
         })?;
@@ -99,27 +100,39 @@ impl Session {
         exec::run_deferred(&context, checks).await
     }
 
-    fn constraints_named(&self, names: &[Vec<String>]) -> Result<Vec<u32>> {
+    fn schema_of_constraint(&self, name: &[String]) -> Result<u32> {
+        if let [database, _, _] = name
+            && *database != self.state.database_name
+        {
+            let message = format!("cross-database references are not implemented: \"{}\"", name.join("."));
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+        let schema = name.iter().rev().nth(1).map_or("", String::as_str);
+        let found = self.catalog.snapshot().schema_by_name(self.state.database, schema).map(|s| s.id);
+        let missing = || SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{schema}\" does not exist"));
+        found.ok_or_else(missing)
+    }
+
+    /// Those that can be deferred: SET CONSTRAINTS … IMMEDIATE changes nothing of the others.
+    fn constraints_named(&self, names: &[Vec<String>], deferred: bool) -> Result<Vec<u32>> {
         let catalog = self.catalog.snapshot();
         let mut ids = vec![];
         for name in names {
             let Some(own) = name.last() else { continue };
             let schemas: Vec<u32> = match name.len() {
                 1 => self.derived.path.schemas.clone(),
-                _ => {
-                    let schema = name.get(name.len() - 2).map_or("", String::as_str);
-                    catalog.schema_by_name(self.state.database, schema).map(|s| s.id).into_iter().collect()
-                }
+                _ => vec![self.schema_of_constraint(name)?],
             };
             let mut is_known = false;
             for relation in catalog.relations().filter(|r| schemas.contains(&r.schema)) {
                 for constraint in relation.constraints.iter().filter(|c| c.name == *own) {
                     is_known = true;
-                    if !constraint.deferrable {
+                    if constraint.deferrable {
+                        ids.push(constraint.id);
+                    } else if deferred {
                         let message = format!("constraint \"{own}\" is not deferrable");
                         return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
                     }
-                    ids.push(constraint.id);
                 }
             }
             if !is_known {
@@ -142,18 +155,40 @@ impl Session {
         if self.transaction()?.is_read_only() {
             return Ok(());
         }
-        for relation in temporary {
-            let name = self.object_name(&relation);
-            let ddl = match relation.on_commit {
-                OnCommit::PreserveRows => continue,
-                OnCommit::DeleteRows => Ddl::Truncate { relations: vec![name], restart_identity: false, cascade: true },
-                OnCommit::Drop => drop_table(name),
-            };
+        let of = |on_commit| temporary.iter().filter(move |relation| relation.on_commit == on_commit);
+        let emptied: Vec<&Arc<Relation>> = of(OnCommit::DeleteRows).collect();
+        if !emptied.is_empty() {
+            self.check_emptied(&emptied)?;
+            let relations = emptied.iter().map(|relation| self.object_name(relation)).collect();
+            self.do_at_commit(&Ddl::Truncate { relations, restart_identity: false, cascade: false }).await?;
+        }
+        for relation in of(OnCommit::Drop) {
+            // It may have gone with another.
             if self.catalog.snapshot().relation(relation.id).is_some() {
-                self.derived.refresh(&self.state, self.catalog.snapshot())?;
-                // In the transaction that is ending: for the block it is over, and a statement would begin another.
-                self.transaction()?.begin_statement().await?;
-                self.do_ddl(&DdlWork::AtCommit(&ddl)).await?;
+                self.do_at_commit(&drop_table(self.object_name(relation))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// In the transaction that is ending: for the block it is over, and a statement would begin another.
+    async fn do_at_commit(&mut self, ddl: &Ddl) -> Result<()> {
+        self.derived.refresh(&self.state, self.catalog.snapshot())?;
+        self.transaction()?.begin_statement().await?;
+        self.do_ddl(&DdlWork::AtCommit(ddl)).await.map(drop)
+    }
+
+    /// 0A000 where rows would stay that refer to rows which go.
+    fn check_emptied(&self, emptied: &[&Arc<Relation>]) -> Result<()> {
+        for relation in emptied {
+            let mut others = self.catalog.snapshot().foreign_keys_to(relation.id).map(|(other, ..)| other);
+            if let Some(other) = others.find(|other| !emptied.iter().any(|relation| relation.id == other.id)) {
+                return Err(SqlError::unsupported("unsupported ON COMMIT and foreign key combination").detail(
+                    format!(
+                        "Table \"{}\" references \"{}\", but they do not have the same ON COMMIT setting.",
+                        other.name, relation.name
+                    ),
+                ));
             }
         }
         Ok(())

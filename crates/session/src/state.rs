@@ -6,6 +6,7 @@
 use crate::advisory::Advisory;
 use crate::live::{Lists, Live};
 use crate::mailbox::Mailbox;
+use crate::put_off::PutOff;
 use crate::random::SessionRandom;
 use crate::search_path::{self, SearchPath};
 use crate::settings::Settings;
@@ -13,7 +14,6 @@ use crate::shared::Shared;
 use catalog::sequences::{SequenceState, SessionSequences};
 use catalog::{Relation, Snapshot};
 use exec::{AdvisoryKey, AdvisoryRequest, BoxFuture, DeferredCheck, SessionAccess, Signal};
-use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,22 +23,13 @@ use txn::{
     CancelFlag, CancelReason, Gateway, Isolation, SessionId, Timestamp, Transaction, TxnError, TxnFacts,
     WeakTransaction,
 };
-use types::{Oid, Result, Severity, SqlError, SqlState};
+use types::{Oid, Result, Severity, SqlError};
 
-/// Checks that one transaction may put off (54000 beyond).
-const DEFERRED_MAX: usize = 10_000_000;
 /// How long a request to cancel waits for a statement.
 const CANCEL_LOOKS: u32 = 20;
 const CANCEL_PAUSE: Duration = Duration::from_millis(1);
 /// Notices kept for one statement; the rest is dropped.
 const NOTICES_MAX: usize = 10_000;
-
-/// Which constraints SET CONSTRAINTS has named in this transaction.
-#[derive(Default)]
-pub(crate) struct ConstraintModes {
-    pub all: Option<bool>,
-    pub by_id: HashMap<Oid, bool>,
-}
 
 /// Settings that belong to the running transaction, apart from `Settings` because each BEGIN changes them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -107,9 +98,8 @@ pub struct SessionState {
     notices: Mutex<Vec<SqlError>>,
     random: Mutex<SessionRandom>,
     sequences: Mutex<SessionSequences>,
-    deferred: Mutex<Vec<DeferredCheck>>,
-    overflow: Mutex<bool>,
-    constraints: Mutex<ConstraintModes>,
+    /// Apart from the rest: statements add to it as they run.
+    pub(crate) put_off: Mutex<PutOff<DeferredCheck>>,
     pub(crate) lists: Mutex<Lists>,
     pub(crate) advisory: Advisory,
     pub(crate) mailbox: Mailbox,
@@ -159,9 +149,7 @@ impl SessionState {
             notices: Mutex::default(),
             random: Mutex::new(random),
             sequences: Mutex::default(),
-            deferred: Mutex::default(),
-            overflow: Mutex::new(false),
-            constraints: Mutex::default(),
+            put_off: Mutex::default(),
             lists: Mutex::default(),
             mailbox: Mailbox::default(),
             advisory: Advisory::new(shared.gateway.clone(), id, identity.database),
@@ -256,40 +244,12 @@ impl SessionState {
         kept.clone()
     }
 
-    // --- what was put off
-
-    pub(crate) fn deferred_count(&self) -> usize {
-        self.deferred.lock().len()
-    }
-    pub(crate) fn cut_deferred(&self, count: usize) {
-        self.deferred.lock().truncate(count);
-    }
-    /// All, or those that SET CONSTRAINTS has made immediate. 54000 if some could not be kept.
-    pub(crate) fn take_deferred(&self, wanted: impl Fn(&DeferredCheck) -> bool) -> Result<Vec<DeferredCheck>> {
-        if std::mem::take(&mut *self.overflow.lock()) {
-            let message = format!("a transaction can put off {DEFERRED_MAX} checks of constraints");
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
-                .hint("SET CONSTRAINTS ALL IMMEDIATE checks as the transaction goes on."));
-        }
-        let mut deferred = self.deferred.lock();
-        let (taken, kept) = std::mem::take(&mut *deferred).into_iter().partition(|check| wanted(check));
-        *deferred = kept;
-        Ok(taken)
-    }
-    pub(crate) fn set_constraints(&self, change: impl FnOnce(&mut ConstraintModes)) {
-        change(&mut self.constraints.lock());
-    }
     pub(crate) fn end_transaction(&self) {
         self.advisory.end_transaction();
         if self.has_exported.swap(false, Ordering::Relaxed) {
             self.shared.snapshots.forget(self.id);
         }
-        self.deferred.lock().clear();
-        *self.overflow.lock() = false;
-        let mut constraints = self.constraints.lock();
-        if constraints.all.is_some() || !constraints.by_id.is_empty() {
-            *constraints = ConstraintModes::default();
-        }
+        self.put_off.lock().clear();
     }
     pub(crate) fn discard_sequences(&self) {
         self.sequences.lock().discard();
@@ -452,17 +412,19 @@ impl SessionAccess for SessionState {
         self.advisory.unlock_all();
     }
 
+    fn is_read_only(&self) -> bool {
+        self.facts().read_only
+    }
     fn is_deferred(&self, constraint: Oid, initially_deferred: bool) -> bool {
-        let modes = self.constraints.lock();
+        let put_off = self.put_off.lock();
+        let modes = put_off.modes();
         modes.by_id.get(&constraint).copied().or(modes.all).unwrap_or(initially_deferred)
     }
     fn defer(&self, check: DeferredCheck) {
-        let mut deferred = self.deferred.lock();
-        if deferred.len() < DEFERRED_MAX {
-            deferred.push(check);
-        } else {
-            *self.overflow.lock() = true;
-        }
+        self.put_off.lock().add(check);
+    }
+    fn has_put_off(&self, relation: Oid) -> bool {
+        self.put_off.lock().waiting().any(|check| check.relation() == relation)
     }
 }
 

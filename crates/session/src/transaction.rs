@@ -5,6 +5,7 @@
 //! I2  After an error nothing of the transaction is held but what a savepoint still needs.
 
 use crate::portal::Portal;
+use crate::put_off::PutOffMark;
 use crate::replay::History;
 use crate::session::Session;
 use crate::settings::SettingsMark;
@@ -37,16 +38,36 @@ pub(crate) struct Savepoint {
 }
 
 /// A place in everything that a savepoint cuts back.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Mark {
     catalog: CatalogMark,
     settings: SettingsMark,
-    deferred: usize,
+    put_off: PutOffMark,
     advisory: usize,
     notifications: usize,
     facts: TransactionFacts,
     /// Portals with a higher number were made later.
     portals: u64,
+}
+
+/// 25001 where SET TRANSACTION comes too late for what it wants.
+fn check_in_time(open: &OpenTransaction, wanted: &TransactionFacts, modes: &TransactionModes) -> Result<()> {
+    let (has_run, is_inside) = (open.has_run, !open.savepoints.is_empty());
+    let is_another_level = wanted.isolation != open.facts.isolation;
+    let is_made_writable = open.facts.read_only && !wanted.read_only;
+    let problem = match modes.deferrable.is_some() {
+        _ if modes.as_of.is_some() && (has_run || is_inside) => {
+            "SET TRANSACTION AS OF SYSTEM TIME must be called before any query"
+        }
+        _ if is_another_level && has_run => "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+        _ if is_another_level && is_inside => "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+        _ if is_made_writable && is_inside => "cannot set transaction read-write mode inside a read-only transaction",
+        _ if is_made_writable && has_run => "transaction read-write mode must be set before any query",
+        true if is_inside => "SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction",
+        true if has_run => "SET TRANSACTION [NOT] DEFERRABLE must be called before any query",
+        _ => return Ok(()),
+    };
+    Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, problem))
 }
 
 pub(crate) fn isolation(level: IsolationLevel) -> Isolation {
@@ -130,32 +151,14 @@ impl Session {
         let Some(open) = &mut self.open else { return Ok(()) };
         let mut facts = open.facts;
         Self::apply_modes(&mut facts, modes);
-        let has_savepoint = !open.savepoints.is_empty();
         if past.is_some() {
-            if open.has_run || has_savepoint {
-                let message = "SET TRANSACTION AS OF SYSTEM TIME must be called before any query";
-                return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
-            }
             (facts.as_of, facts.read_only) = (past, true);
         }
-        if facts.isolation != open.facts.isolation {
-            let problem = match (open.has_run, has_savepoint) {
-                (true, _) => "SET TRANSACTION ISOLATION LEVEL must be called before any query",
-                (_, true) => "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
-                _ => "",
-            };
-            if !problem.is_empty() {
-                return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, problem));
-            }
-        }
-        if open.facts.read_only && !facts.read_only && open.has_run {
-            let message = "transaction read-write mode must be set before any query";
-            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
-        }
+        check_in_time(open, &facts, modes)?;
         if facts == open.facts {
             return Ok(());
         }
-        if open.has_run || has_savepoint {
+        if open.has_run || !open.savepoints.is_empty() {
             // READ ONLY in mid-transaction: kept by admission, as the transaction's own flag is fixed.
             open.facts = facts;
             self.state.set_facts(facts);
@@ -178,7 +181,7 @@ impl Session {
         Mark {
             catalog: self.catalog.mark(),
             settings: self.state.settings.lock().mark(),
-            deferred: self.state.deferred_count(),
+            put_off: self.state.put_off.lock().mark(),
             advisory: self.state.advisory.mark(),
             notifications: self.state.mailbox.mark(),
             facts: self.state.facts(),
@@ -189,7 +192,7 @@ impl Session {
     fn rewind(&mut self, mark: Mark) {
         self.catalog.rollback_to(mark.catalog);
         self.state.settings.lock().rollback_to(mark.settings);
-        self.state.cut_deferred(mark.deferred);
+        self.state.put_off.lock().rewind(&mark.put_off);
         self.state.advisory.rewind(mark.advisory);
         self.state.mailbox.rewind(mark.notifications);
         self.restore_facts(mark.facts);
@@ -220,7 +223,7 @@ impl Session {
         let at = self.find_savepoint(name)?;
         let Some(open) = &mut self.open else { return Ok(()) };
         open.savepoints.truncate(at + 1);
-        let Some((id, mark)) = open.savepoints.last().map(|s| (s.id, s.mark)) else { return Ok(()) };
+        let Some((id, mark)) = open.savepoints.last().map(|s| (s.id, s.mark.clone())) else { return Ok(()) };
         open.txn.rollback_to(id);
         self.rewind(mark);
         self.block.recover();
@@ -286,8 +289,8 @@ impl Session {
     }
 
     async fn before_commit(&mut self) -> Result<()> {
-        if self.state.deferred_count() > 0 {
-            let checks = self.state.take_deferred(|_| true)?;
+        if self.state.put_off.lock().has_waiting() {
+            let checks = self.state.put_off.lock().take(false, |_| true)?;
             let context = self.statement_context(Arc::from([]))?;
             exec::run_deferred(&context, checks).await?;
         }
@@ -337,7 +340,7 @@ impl Session {
             return;
         }
         let Some(open) = &mut self.open else { return };
-        match open.savepoints.last().map(|s| (s.id, s.mark)) {
+        match open.savepoints.last().map(|s| (s.id, s.mark.clone())) {
             Some((id, mark)) => {
                 open.txn.rollback_to(id);
                 self.rewind(mark);

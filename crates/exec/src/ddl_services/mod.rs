@@ -662,6 +662,10 @@ impl DdlServices for SqlServices {
     fn input(&self, ty: SqlType, text: &str) -> Result<Datum> {
         types::io::input(ty, text, &self.context.format)
     }
+    fn has_put_off(&self, relation: Oid) -> bool {
+        self.context.env().session.has_put_off(relation)
+    }
+
     fn sessions_in(&self, database: Oid) -> usize {
         (self.sessions_in)(database)
     }

@@ -1,6 +1,6 @@
 //! Checks that wait for the commit (or SET CONSTRAINTS … IMMEDIATE), and what cascades need of the catalog.
 
-use super::foreign_key::{self, ForeignKeyShape};
+use super::foreign_key::{self, ForeignKeyShape, Reference};
 use super::target::Target;
 use super::violation;
 use crate::context::StatementContext;
@@ -22,7 +22,8 @@ pub struct DeferredCheck {
 }
 
 enum What {
-    Child(Arc<ForeignKeyShape>, Vec<Datum>),
+    /// The row with this key refers to a parent, unless it is gone by then, or refers to another.
+    Child(Reference),
     Parent(Arc<ForeignKeyShape>, Vec<Datum>),
     /// Entries with this prefix must be one at most.
     Unique {
@@ -35,8 +36,8 @@ enum What {
     },
 }
 
-pub(super) fn child(shape: Arc<ForeignKeyShape>, values: Vec<Datum>) -> DeferredCheck {
-    DeferredCheck { constraint: shape.constraint.id, what: What::Child(shape, values) }
+pub(super) fn child(reference: Reference) -> DeferredCheck {
+    DeferredCheck { constraint: reference.shape.constraint.id, what: What::Child(reference) }
 }
 
 pub(super) fn parent(shape: Arc<ForeignKeyShape>, old: Vec<Datum>) -> DeferredCheck {
@@ -63,10 +64,19 @@ pub(super) fn unique(target: &Target, index: &WriteIndex, entry: &Entry, keys: &
 }
 
 impl DeferredCheck {
+    /// The relation whose row was written.
+    pub fn relation(&self) -> u32 {
+        match &self.what {
+            What::Child(reference) => reference.shape.child.relation.id,
+            What::Parent(shape, _) => shape.parent.relation.id,
+            What::Unique { relation, .. } => relation.id,
+        }
+    }
+
     /// Whether it waits for the commit, as SET CONSTRAINTS stands now.
     pub(super) fn is_deferred(&self, env: &EvalContext<'_>) -> bool {
         let initially = match &self.what {
-            What::Child(shape, _) | What::Parent(shape, _) => shape.constraint.initially_deferred,
+            What::Child(Reference { shape, .. }) | What::Parent(shape, _) => shape.constraint.initially_deferred,
             What::Unique { relation, index, .. } => {
                 deferrable_constraint(relation, index).is_some_and(|c| c.initially_deferred)
             }
@@ -76,7 +86,10 @@ impl DeferredCheck {
 
     pub(super) async fn run(&self, env: &EvalContext<'_>, txn: &Transaction) -> Result<()> {
         match &self.what {
-            What::Child(shape, values) => foreign_key::check_child(shape, values, env, txn).await,
+            What::Child(reference) => match reference.still_stands(txn).await? {
+                true => foreign_key::check_child(&reference.shape, &reference.values, env, txn).await,
+                false => Ok(()),
+            },
             What::Parent(shape, old) => foreign_key::check_parent(shape, old, true, env, txn).await,
             What::Unique { at, slot, prefix, relation, index, keys } => {
                 match count_entries(txn, at, *slot, prefix).await? {
@@ -89,7 +102,7 @@ impl DeferredCheck {
 }
 
 /// Runs checks that are due, in order.
-pub async fn run_deferred(context: &StatementContext, checks: Vec<DeferredCheck>) -> Result<()> {
+pub async fn run_deferred(context: &StatementContext, checks: Vec<Arc<DeferredCheck>>) -> Result<()> {
     if checks.is_empty() {
         return Ok(());
     }

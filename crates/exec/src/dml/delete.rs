@@ -62,7 +62,7 @@ impl DeleteRows {
                     }
                 }
                 self.target.delete(&env, &context.txn, &locked.row).await?;
-                pending.deleted(&self.target, &locked.row.values);
+                pending.deleted(&self.target, &locked.row);
                 run.rows_affected += 1;
                 if !self.returning.is_empty() {
                     let mut row = locked.row.values;

@@ -135,11 +135,34 @@ fn convert_all(env: &EvalContext<'_>, values: &[Datum], from: &[SqlType], to: &[
     values.iter().zip(from).zip(to).map(|((v, from), to)| stored::convert(env, v, *from, *to)).collect()
 }
 
+/// A parent that a new or changed child row refers to.
+pub(super) struct Reference {
+    pub shape: Arc<ForeignKeyShape>,
+    /// Of the child's types.
+    pub values: Vec<Datum>,
+    /// Where the constraint may be checked later, the row: it may be gone by then, or refer to another parent.
+    row: Option<RowKey>,
+}
+
+impl Reference {
+    pub async fn still_stands(&self, txn: &Transaction) -> Result<bool> {
+        let Some((slot, key)) = &self.row else { return Ok(true) };
+        let shape = &self.shape;
+        let is_same = |row: Option<&[u8]>| -> Result<bool> {
+            let Some(row) = row else { return Ok(false) };
+            let (view, layout) = shape.child.view(row)?;
+            let now = shape.key.columns.iter().map(|attribute| layout.column(&view, *attribute));
+            Ok(equal(&shape.child_types, &now.collect::<Result<Vec<_>>>()?, &self.values))
+        };
+        txn.get(&shape.child.at, *slot, key, |row, _| is_same(row)).await?
+    }
+}
+
 /// What a statement leaves to be checked at its end.
 #[derive(Default)]
 pub(crate) struct Pending {
-    /// References of new and changed child rows, each key once.
-    children: Vec<(Arc<ForeignKeyShape>, Vec<Datum>)>,
+    /// References of new and changed child rows: each key once, or where the constraint is deferrable each row's.
+    children: Vec<Reference>,
     seen: HashSet<(u32, Vec<u8>)>,
     /// How many children there must be for the next `shrink`.
     shrink_at: usize,
@@ -154,9 +177,9 @@ impl Pending {
         self.children.is_empty() && self.parents.is_empty() && self.uniques.is_empty()
     }
 
-    pub fn inserted(&mut self, target: &Target, row: &[Datum]) {
+    pub fn inserted(&mut self, target: &Target, row: &StoredRow) {
         for shape in &target.references {
-            self.child(shape, pick(row, &shape.key.columns));
+            self.child(shape, row);
         }
     }
 
@@ -164,7 +187,8 @@ impl Pending {
         self.uniques.push(check);
     }
 
-    fn child(&mut self, shape: &Arc<ForeignKeyShape>, values: Vec<Datum>) {
+    fn child(&mut self, shape: &Arc<ForeignKeyShape>, row: &StoredRow) {
+        let values = pick(&row.values, &shape.key.columns);
         if values.iter().all(Datum::is_null) || (!shape.key.match_full && values.iter().any(Datum::is_null)) {
             return;
         }
@@ -172,30 +196,45 @@ impl Pending {
         for (ty, value) in shape.child_types.iter().zip(&values) {
             key::encode(*ty, value, KeyOrder::ASC, &mut bytes);
         }
+        let place = shape.constraint.deferrable.then(|| (row.slot, row.key.clone()));
+        if let Some((slot, key)) = &place {
+            bytes.extend_from_slice(&slot.to_be_bytes());
+            bytes.extend_from_slice(key);
+        }
         if self.seen.insert((shape.constraint.id, bytes)) {
-            self.children.push((shape.clone(), values));
+            self.children.push(Reference { shape: shape.clone(), values, row: place });
         }
     }
 
-    pub fn updated(&mut self, target: &Target, old: &[Datum], new: &[Datum]) {
+    pub fn updated(&mut self, target: &Target, old: &StoredRow, new: &StoredRow) {
         for shape in &target.references {
-            let (before, after) = (pick(old, &shape.key.columns), pick(new, &shape.key.columns));
-            if !equal(&shape.child_types, &before, &after) {
-                self.child(shape, after);
-            }
+            self.reference_updated(shape, old, new);
         }
         for shape in &target.referenced_by {
-            let columns = &shape.key.target_columns;
-            let (before, after) = (pick(old, columns), pick(new, columns));
-            if !before.iter().any(Datum::is_null) && !equal(&shape.parent_types, &before, &after) {
-                self.parents.push((shape.clone(), before, Some(after)));
-            }
+            self.parent_updated(shape, old, new);
         }
     }
 
-    pub fn deleted(&mut self, target: &Target, old: &[Datum]) {
+    fn reference_updated(&mut self, shape: &Arc<ForeignKeyShape>, old: &StoredRow, new: &StoredRow) {
+        let columns = &shape.key.columns;
+        // A check that was put off would not find the row under its new key.
+        let is_elsewhere = shape.constraint.deferrable && (old.key != new.key || old.slot != new.slot);
+        if is_elsewhere || !equal(&shape.child_types, &pick(&old.values, columns), &pick(&new.values, columns)) {
+            self.child(shape, new);
+        }
+    }
+
+    fn parent_updated(&mut self, shape: &Arc<ForeignKeyShape>, old: &StoredRow, new: &StoredRow) {
+        let columns = &shape.key.target_columns;
+        let (before, after) = (pick(&old.values, columns), pick(&new.values, columns));
+        if !before.iter().any(Datum::is_null) && !equal(&shape.parent_types, &before, &after) {
+            self.parents.push((shape.clone(), before, Some(after)));
+        }
+    }
+
+    pub fn deleted(&mut self, target: &Target, old: &StoredRow) {
         for shape in &target.referenced_by {
-            let before = pick(old, &shape.key.target_columns);
+            let before = pick(&old.values, &shape.key.target_columns);
             if !before.iter().any(Datum::is_null) {
                 self.parents.push((shape.clone(), before, None));
             }
@@ -211,12 +250,13 @@ impl Pending {
     pub async fn shrink(&mut self, env: &EvalContext<'_>, txn: &Transaction) -> Result<()> {
         if self.children.len() >= self.shrink_at.max(CHILDREN_GATHERED) && self.parents.is_empty() {
             self.seen.clear();
-            for (shape, values) in std::mem::take(&mut self.children) {
+            for reference in std::mem::take(&mut self.children) {
+                let Reference { shape, values, .. } = &reference;
                 let is_settled = !shape.is_deferred(env)
                     && !values.iter().any(Datum::is_null)
-                    && parent_exists(&shape, &values, env, txn).await?;
+                    && parent_exists(shape, values, env, txn).await?;
                 if !is_settled {
-                    self.children.push((shape, values));
+                    self.children.push(reference);
                 }
             }
             // Those that stay are not looked at each time.
@@ -266,10 +306,10 @@ fn settle<'a>(
             txn.next_command();
             settle(&mut further, env, txn, depth + 1).await?;
         }
-        for (shape, values) in std::mem::take(&mut pending.children) {
-            match shape.is_deferred(env) {
-                true => env.session.defer(deferred::child(shape, values)),
-                false => check_child(&shape, &values, env, txn).await?,
+        for reference in std::mem::take(&mut pending.children) {
+            match reference.shape.is_deferred(env) {
+                true => env.session.defer(deferred::child(reference)),
+                false => check_child(&reference.shape, &reference.values, env, txn).await?,
             }
         }
         for check in std::mem::take(&mut pending.uniques) {
@@ -454,7 +494,7 @@ async fn act(
         match (action, new) {
             (ReferentialAction::Cascade, None) => {
                 target.delete(env, txn, &row).await?;
-                further.deleted(&target, &row.values);
+                further.deleted(&target, &row);
             }
             _ => change_child(shape, &target, row, action, new, env, txn, further).await?,
         }
@@ -505,20 +545,13 @@ async fn change_child(
         // The parent's new key is there: what is left to look at are the row's other keys and its own children.
         let others = target.references.iter().filter(|r| r.constraint.id != shape.constraint.id);
         for other in others {
-            let (before, after) = (pick(&row.values, &other.key.columns), pick(&written.values, &other.key.columns));
-            if !equal(&other.child_types, &before, &after) {
-                further.child(other, after);
-            }
+            further.reference_updated(other, &row, &written);
         }
         for child in &target.referenced_by {
-            let columns = &child.key.target_columns;
-            let (before, after) = (pick(&row.values, columns), pick(&written.values, columns));
-            if !before.iter().any(Datum::is_null) && !equal(&child.parent_types, &before, &after) {
-                further.parents.push((child.clone(), before, Some(after)));
-            }
+            further.parent_updated(child, &row, &written);
         }
     } else {
-        further.updated(target, &row.values, &written.values);
+        further.updated(target, &row, &written);
     }
     Ok(())
 }

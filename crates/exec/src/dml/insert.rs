@@ -125,7 +125,7 @@ impl InsertRows {
                     let updated =
                         conflict.update(run, &env, &context.txn, &self.target, existing, &proposed, pending).await?;
                     let Some((old, new)) = updated else { return Ok(None) };
-                    pending.updated(&self.target, &old.values, &new.values);
+                    pending.updated(&self.target, &old, &new);
                     let image = self.target.image(&new)?.into_owned();
                     self.written.insert(new.key);
                     return Ok(Some(image));
@@ -133,7 +133,7 @@ impl InsertRows {
             }
         }
         let row = self.target.insert(&env, &context.txn, values, tail, pending).await?;
-        pending.inserted(&self.target, &row.values);
+        pending.inserted(&self.target, &row);
         let image = match self.returning.is_empty() {
             true => vec![],
             false => self.target.image(&row)?.into_owned(),

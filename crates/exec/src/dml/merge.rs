@@ -160,7 +160,7 @@ impl MergeRows {
         match (&clause.action, locked) {
             (Action::Delete, Some(locked)) => {
                 self.target.delete(&env, txn, &locked.row).await?;
-                pending.deleted(&self.target, &locked.row.values);
+                pending.deleted(&self.target, &locked.row);
                 self.written.insert(locked.row.key);
             }
             (Action::Update(assignments), Some(locked)) => {
@@ -169,7 +169,7 @@ impl MergeRows {
                 let tail = locked.row.tail.clone();
                 self.target.complete(&env, &mut values, tail.as_ref())?;
                 let new = self.target.update(&env, txn, &locked.row, values, tail, pending).await?;
-                pending.updated(&self.target, &locked.row.values, &new.values);
+                pending.updated(&self.target, &locked.row, &new);
                 self.written.insert(locked.row.key);
             }
             (Action::Insert(row), None) => {
@@ -177,7 +177,7 @@ impl MergeRows {
                 assign(run, row, input, &mut values).await?;
                 self.target.complete(&env, &mut values, None)?;
                 let row = self.target.insert(&env, txn, values, None, pending).await?;
-                pending.inserted(&self.target, &row.values);
+                pending.inserted(&self.target, &row);
             }
             _ => return Ok(()),
         }

@@ -84,7 +84,7 @@ impl UpdateRows {
                 let mut values = batch.row(row);
                 let Some(locked) = self.lock(run, &context, &mut values).await? else { continue };
                 let new = self.write(run, &context, &locked.row, &values, &mut pending).await?;
-                pending.updated(&self.target, &locked.row.values, &new.values);
+                pending.updated(&self.target, &locked.row, &new);
                 run.rows_affected += 1;
                 if !self.returning.is_empty() {
                     let mut row = self.target.image(&new)?.into_owned();

@@ -56,6 +56,13 @@ pub struct EvalContext<'a> {
     pub outer: &'a [Datum],
 }
 
+impl EvalContext<'_> {
+    /// SET TRANSACTION READ ONLY may come when the transaction runs already: then the session alone knows.
+    pub fn is_read_only(&self) -> bool {
+        self.txn.is_some_and(|txn| txn.is_read_only() || self.session.is_read_only())
+    }
+}
+
 /// The row an expression reads.
 #[derive(Clone, Copy)]
 pub enum RowRef<'a> {
