@@ -6,6 +6,7 @@
 
 use catalog::privileges::{self, Target};
 use catalog::{Relation, Snapshot, privilege};
+use sql::logical::locking::LockMode;
 use sql::logical::{CommandTag, PrivilegeCheck};
 use sql::physical::{Direct, Op, Plan, PlanBody, PlanNode};
 use std::sync::Arc;
@@ -57,16 +58,38 @@ fn refuse_write(plan: &Plan) -> Result<()> {
         let message = format!("cannot execute {what} in a read-only transaction");
         Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message))
     };
+    let written = written(plan);
     let word = match plan.tag {
-        CommandTag::Select => "SELECT FOR UPDATE",
+        CommandTag::Select if written.iter().any(|(_, inside)| *inside == Inside::Writes) => "SELECT",
+        CommandTag::Select => match first_lock(plan) {
+            Some(LockMode::KeyShare) => "SELECT FOR KEY SHARE",
+            Some(LockMode::Share) => "SELECT FOR SHARE",
+            Some(LockMode::NoKeyUpdate) => "SELECT FOR NO KEY UPDATE",
+            _ => "SELECT FOR UPDATE",
+        },
         CommandTag::Insert => "INSERT",
         CommandTag::Update => "UPDATE",
         CommandTag::Delete => "DELETE",
         CommandTag::Merge => "MERGE",
     };
-    match written(plan).iter().all(|(relation, _)| relation.is_temporary) {
+    match written.iter().all(|(relation, _)| relation.is_temporary) {
         true => Ok(()),
         false => refuse(word),
+    }
+}
+
+/// How the rows are locked that the plan locks first.
+fn first_lock(plan: &Plan) -> Option<LockMode> {
+    fn of_node(node: &PlanNode) -> Option<LockMode> {
+        match &node.op {
+            Op::LockRows { targets, .. } => targets.first().map(|target| target.mode),
+            _ => node.inputs().into_iter().find_map(of_node),
+        }
+    }
+    match &plan.body {
+        PlanBody::Direct(Direct::Get { lock, .. }) => lock.map(|(mode, _)| mode),
+        PlanBody::Direct(_) => None,
+        PlanBody::Tree(tree) => of_node(&tree.root),
     }
 }
 

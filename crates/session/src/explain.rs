@@ -4,7 +4,6 @@ use crate::session::Session;
 use crate::statement::Work;
 use exec::Prepared;
 use exec::explain::Explain;
-use sql::logical::CommandTag;
 use sql::utility::{ExplainOptions, Explained};
 use std::sync::Arc;
 use types::{Datum, Result, SqlError, SqlState, SqlType};
@@ -96,16 +95,5 @@ impl Session {
         changed
             .filter_map(|p| settings.get(p.name).filter(|v| *v != p.default).map(|v| (p.name.to_owned(), v.to_owned())))
             .collect()
-    }
-}
-
-/// What a statement does, as errors name it.
-pub(crate) fn command_word(tag: CommandTag) -> &'static str {
-    match tag {
-        CommandTag::Select => "SELECT",
-        CommandTag::Insert => "INSERT",
-        CommandTag::Update => "UPDATE",
-        CommandTag::Delete => "DELETE",
-        CommandTag::Merge => "MERGE",
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::block::{Action, BlockState};
 use crate::conflicts::Settled;
-use crate::explain::command_word;
 use crate::feed::Feed;
 use crate::portal::{Portal, Source};
 use crate::replay::Recorder;
@@ -409,9 +408,6 @@ impl Session {
     pub(crate) async fn before_write(&mut self, prepared: &Prepared) -> Result<()> {
         if !prepared.plan.is_read_only {
             self.store_running().await?;
-            if self.open.as_ref().is_some_and(|o| o.facts.read_only && !o.txn.is_read_only()) {
-                return Err(read_only(command_word(prepared.plan.tag)));
-            }
         }
         Ok(())
     }

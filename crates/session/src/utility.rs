@@ -12,7 +12,7 @@ use ddl::{DdlContext, DdlOutcome, online};
 use exec::output::{RowBuffer, RowSink};
 use exec::{BoxFuture, SessionAccess, SqlServices};
 use sql::ResultColumn;
-use sql::utility::ddl::Ddl;
+use sql::utility::ddl::{AlterDatabase, Ddl, SettingChange};
 use sql::utility::{DiscardTarget, IsolationLevel, SetValue, TransactionModes, Utility};
 use std::sync::Arc;
 use txn::Timestamp;
@@ -458,7 +458,20 @@ impl Session {
             return Box::pin(self.create_index_online(ddl)).await.map(|outcome| outcome.tag);
         }
         self.begin_statement().await?;
+        self.check_kept_setting(ddl)?;
         self.do_ddl(&DdlWork::Execute(ddl)).await.map(|outcome| outcome.tag)
+    }
+
+    /// What ALTER ROLE … SET and ALTER DATABASE … SET keep must be what SET would take.
+    fn check_kept_setting(&self, ddl: &Ddl) -> Result<()> {
+        let (Ddl::AlterRoleSettings { change, .. } | Ddl::AlterDatabase { action: AlterDatabase::Setting(change), .. }) =
+            ddl
+        else {
+            return Ok(());
+        };
+        let SettingChange::Set(name, values) = change else { return Ok(()) };
+        let is_superuser = catalog::privileges::is_superuser(self.catalog.snapshot(), self.state.current_user());
+        self.state.settings.lock().check(name, values, is_superuser)
     }
 
     pub(crate) async fn do_ddl(&mut self, work: &DdlWork<'_>) -> Result<DdlOutcome> {

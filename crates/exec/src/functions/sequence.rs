@@ -108,7 +108,7 @@ fn setval<'a>(env: EvalContext<'a>, args: Vec<Datum>) -> BoxFuture<'a, Result<Da
 }
 
 fn read_only(env: &EvalContext<'_>, what: &str, sequence: &Relation) -> Result<()> {
-    match env.txn.is_some_and(|txn| txn.is_read_only()) && !sequence.is_temporary {
+    match env.is_read_only() && !sequence.is_temporary {
         true => Err(SqlError::new(
             SqlState::READ_ONLY_SQL_TRANSACTION,
             format!("cannot execute {what} in a read-only transaction"),

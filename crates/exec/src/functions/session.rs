@@ -117,7 +117,7 @@ fn signal(env: &EvalContext<'_>, args: &[Datum], reason: CancelReason) -> Result
             Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message))
         }
         None => {
-            let message = format!("PID {process} is not a PostgreSQL server process");
+            let message = format!("PID {process} is not a PostgreSQL backend process");
             env.session.notice(SqlError::new(SqlState::WARNING, message).severity(types::Severity::Warning));
             Ok(Datum::Bool(false))
         }

@@ -133,6 +133,17 @@ impl Settings {
         self.keep(parameter, name, value, local)
     }
 
+    /// Whether SET would take this value: for those that roles and databases keep.
+    pub fn check(&self, name: &str, items: &[String], is_superuser: bool) -> Result<()> {
+        let parameter = find(name);
+        check_settable(parameter, name)?;
+        check_right(name, is_superuser)?;
+        if let Some(parameter) = parameter {
+            values::check(parameter, items, self.get(parameter.name).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
     /// RESET, and SET … TO DEFAULT.
     pub fn reset(&mut self, name: &str, local: bool) -> Result<()> {
         let parameter = find(name);

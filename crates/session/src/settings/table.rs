@@ -44,7 +44,7 @@ const COUNT: Kind = Kind::Integer { min: 0, max: INT_MAX };
 const COST: Kind = Kind::Real { min: 0.0, max: f64::MAX };
 /// A cost; -1 is one that is never reached.
 const OR_NEVER: Kind = Kind::Real { min: -1.0, max: f64::MAX };
-const LEVELS: &[&str] = &["read uncommitted", "read committed", "repeatable read", "serializable"];
+const LEVELS: &[&str] = &["serializable", "repeatable read", "read committed", "read uncommitted"];
 const MESSAGES: &[&str] = &[
     "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "info", "notice", "warning", "error", "log", "fatal",
     "panic",
