@@ -10,8 +10,12 @@ use crate::datetime::{Interval, TimeTz};
 use crate::hash::Hasher64;
 use crate::key::KeyOrder;
 use crate::typename;
-use crate::{Datum, Record, Result, SqlError, SqlState, SqlType, oid};
+use crate::{Datum, Record, Result, SqlError, SqlState, SqlType, oid, stop};
 use std::cmp::Ordering;
+use std::convert::Infallible;
+
+/// Two elements of arrays that are compared.
+const ELEMENT_WORK: usize = 8;
 
 /// Compares two non-NULL values of one type. NaN is greatest; text by bytes; bpchar without trailing blanks;
 /// arrays and records element by element (their NULLs last and equal). A NULL given all the same is last.
@@ -145,18 +149,31 @@ pub(crate) fn interval_order(value: Interval) -> i128 {
 }
 
 fn compare_arrays(a: &Array, b: &Array) -> Ordering {
+    let Ok(order) = try_compare_arrays(a, b, || Ok::<(), Infallible>(()));
+    order
+}
+
+/// As `compare`, for arrays that may be long: ends with the error if the statement must.
+pub(crate) fn compare_long_arrays(a: &Array, b: &Array) -> Result<Ordering> {
+    try_compare_arrays(a, b, || stop::spent(ELEMENT_WORK))
+}
+
+/// Asks before each pair of elements whether to go on.
+fn try_compare_arrays<E>(a: &Array, b: &Array, mut ask: impl FnMut() -> Result<(), E>) -> Result<Ordering, E> {
     let element = SqlType::new(a.element);
     for (x, y) in a.values.iter().zip(&b.values) {
+        ask()?;
         let order = compare(element, x, y);
         if order != Ordering::Equal {
-            return order;
+            return Ok(order);
         }
     }
     // Equal as far as both go: then the shape decides, by number of elements first.
-    (a.values.len().cmp(&b.values.len()))
+    let shape = (a.values.len().cmp(&b.values.len()))
         .then_with(|| a.dims.len().cmp(&b.dims.len()))
         .then_with(|| a.dims.iter().map(|d| d.len).cmp(b.dims.iter().map(|d| d.len)))
-        .then_with(|| a.dims.iter().map(|d| d.lower).cmp(b.dims.iter().map(|d| d.lower)))
+        .then_with(|| a.dims.iter().map(|d| d.lower).cmp(b.dims.iter().map(|d| d.lower)));
+    Ok(shape)
 }
 
 fn compare_records(a: &Record, b: &Record) -> Ordering {

@@ -6,7 +6,7 @@ use crate::context::StatementContext;
 use crate::functions::reg;
 use sql::utility::{CopyFormat, CopyHeader, CopyKind};
 use std::sync::Arc;
-use types::{Datum, Result, SqlType, io};
+use types::{Datum, Result, SqlType, io, stop};
 
 /// A COPY TO under way.
 pub struct CopyOut {
@@ -117,6 +117,7 @@ impl CopyOut {
             }
             value.clear();
             self.write_text(*ty, &datum, value);
+            stop::whole()?;
             match self.format.kind {
                 CopyKind::Csv => {
                     let force = self.format.force_quote.get(index).copied().unwrap_or(false);

@@ -172,7 +172,8 @@ async fn end_key(mut scan: Scan) -> Result<Option<Vec<u8>>> {
 async fn wanted_work(shared: Arc<Shared>, run: Run, pieces: mpsc::UnboundedSender<Piece>) {
     let context = run.context.clone();
     let stop: StopCheck = Arc::new(move || context.check());
-    wanted(&stop, work(shared, run, pieces)).await;
+    // Errors have been sent where rows are, and so has why something was cut short.
+    let _ = wanted(&stop, async { Ok(work(shared, run, pieces).await) }).await;
 }
 
 /// A worker: reads piece after piece until there are no more, or nobody wants them.
@@ -213,6 +214,7 @@ async fn read_piece(
     let size = (BATCH_ROWS, BATCH_BYTES_AHEAD);
     while let Some(batch) = read_block(run, &mut scan, &shared.reader, &shared.filter, size).await? {
         kept += batch.len as u64;
+        types::stop::whole()?;
         if !batch.is_empty() && sender.send(Ok(Message::Rows(batch))).await.is_err() {
             return Ok(None);
         }

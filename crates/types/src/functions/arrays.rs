@@ -4,9 +4,31 @@ use super::strings::{count, int};
 use super::{RowIter, ScalarFn, SetFn};
 use crate::array::{Array, DIMENSIONS_MAX, Dimension};
 use crate::io::array::{ELEMENTS_MAX, too_large, too_many_dimensions};
-use crate::{CallContext, Datum, Oid, Result, SqlError, SqlState, SqlType, compare};
+use crate::{CallContext, Datum, Oid, Result, SqlError, SqlState, SqlType, compare, stop};
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// An element that is looked at, or copied.
+const ELEMENT_WORK: usize = 16;
+const ELEMENTS_TOGETHER: usize = 1 << 12;
+/// Elements that are sorted at once, and what one takes.
+const SORTED_TOGETHER: usize = 1 << 15;
+const SORT_WORK: usize = 256;
+
+/// The elements, which may be many.
+fn elements(array: &Array) -> impl Iterator<Item = Result<&Datum>> {
+    stop::each(array.values.iter(), ELEMENT_WORK)
+}
+
+/// Appends copies of elements, which may be many.
+fn add(values: &mut Vec<Datum>, more: &[Datum]) -> Result<()> {
+    for part in more.chunks(ELEMENTS_TOGETHER) {
+        stop::spent(part.len() * ELEMENT_WORK)?;
+        values.extend_from_slice(part);
+    }
+    Ok(())
+}
 
 fn array(args: &[Datum], index: usize) -> &Array {
     args[index].as_array()
@@ -66,11 +88,16 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("array_fill", |c, a| fill(c, &a[0], &a[1], None)),
     ("array_fill_with_lower_bounds", |c, a| fill(c, &a[0], &a[1], Some(&a[2]))),
     ("trim_array", |_, a| trim(array(a, 0), int(a, 1))),
-    ("arraycontains", |_, a| Ok(Datum::Bool(contains(array(a, 0), array(a, 1))))),
-    ("arraycontained", |_, a| Ok(Datum::Bool(contains(array(a, 1), array(a, 0))))),
+    ("arraycontains", |_, a| Ok(Datum::Bool(contains(array(a, 0), array(a, 1))?))),
+    ("arraycontained", |_, a| Ok(Datum::Bool(contains(array(a, 1), array(a, 0))?))),
     ("arrayoverlap", |_, a| {
-        let whole = Lookup::new(array(a, 0));
-        Ok(Datum::Bool(array(a, 1).values.iter().any(|value| whole.has(value))))
+        let whole = Lookup::new(array(a, 0))?;
+        for value in &array(a, 1).values {
+            if whole.has(value)? {
+                return Ok(Datum::Bool(true));
+            }
+        }
+        Ok(Datum::Bool(false))
     }),
 ];
 
@@ -102,8 +129,18 @@ fn subscripts(args: &[Datum], is_reversed: bool) -> Result<RowIter> {
 
 fn append(context: &CallContext<'_>, array: &Datum, value: &Datum, at_start: bool) -> Result<Datum> {
     let mut array = match array {
-        Datum::Array(array) => array.as_ref().clone(),
-        _ => Array::empty(element_type(context)),
+        Datum::Array(array) => {
+            let mut values = Vec::with_capacity(array.values.len() + 1);
+            if at_start {
+                values.push(value.clone());
+            }
+            add(&mut values, &array.values)?;
+            if !at_start {
+                values.push(value.clone());
+            }
+            Array { element: array.element, dims: array.dims.clone(), values }
+        }
+        _ => Array { values: vec![value.clone()], ..Array::empty(element_type(context)) },
     };
     match array.dims.as_mut_slice() {
         [] => array.dims = vec![Dimension { len: 1, lower: 1 }],
@@ -118,8 +155,6 @@ fn append(context: &CallContext<'_>, array: &Datum, value: &Datum, at_start: boo
             return Err(SqlError::new(SqlState::DATA_EXCEPTION, "argument must be empty or one-dimensional array"));
         }
     }
-    let at = if at_start { 0 } else { array.values.len() };
-    array.values.insert(at, value.clone());
     made(array)
 }
 
@@ -157,8 +192,8 @@ fn concat(a: &Datum, b: &Datum) -> Result<Datum> {
     };
     dims[0].len = dims[0].len.checked_add(added).ok_or_else(too_large)?;
     let mut values = Vec::with_capacity(left.values.len() + right.values.len());
-    values.extend_from_slice(&left.values);
-    values.extend_from_slice(&right.values);
+    add(&mut values, &left.values)?;
+    add(&mut values, &right.values)?;
     made(Array { element: left.element, dims, values })
 }
 
@@ -178,9 +213,12 @@ fn position(args: &[Datum]) -> Result<Datum> {
         None => i64::MIN,
     };
     let Some(d) = array.dims.first() else { return Ok(Datum::Null) };
-    let places = (i64::from(d.lower)..).zip(&array.values);
-    let found = places.skip_while(|(at, _)| *at < start).find(|(_, value)| same(array.element, value, &args[1]));
-    Ok(found.map_or(Datum::Null, |(at, _)| Datum::Int4(at as i32)))
+    for (at, value) in (i64::from(d.lower)..).zip(elements(array)) {
+        if same(array.element, value?, &args[1]) && at >= start {
+            return Ok(Datum::Int4(at as i32));
+        }
+    }
+    Ok(Datum::Null)
 }
 
 fn positions(args: &[Datum]) -> Result<Datum> {
@@ -189,8 +227,13 @@ fn positions(args: &[Datum]) -> Result<Datum> {
         return Err(searching_many());
     }
     let lower = array.dims.first().map_or(1, |d| d.lower);
-    let places = (lower..).zip(&array.values).filter(|(_, value)| same(array.element, value, &args[1]));
-    made(Array::from_values(crate::oid::INT4, places.map(|(at, _)| Datum::Int4(at)).collect()))
+    let mut places = Vec::new();
+    for (at, value) in (lower..).zip(elements(array)) {
+        if same(array.element, value?, &args[1]) {
+            places.push(Datum::Int4(at));
+        }
+    }
+    made(Array::from_values(crate::oid::INT4, places))
 }
 
 fn remove(args: &[Datum]) -> Result<Datum> {
@@ -198,7 +241,13 @@ fn remove(args: &[Datum]) -> Result<Datum> {
     if array.dims.len() > 1 {
         return Err(SqlError::unsupported("removing elements from multidimensional arrays is not supported"));
     }
-    let kept: Vec<Datum> = array.values.iter().filter(|value| !same(array.element, value, &args[1])).cloned().collect();
+    let mut kept = Vec::new();
+    for value in elements(array) {
+        let value = value?;
+        if !same(array.element, value, &args[1]) {
+            kept.push(value.clone());
+        }
+    }
     if kept.len() == array.values.len() {
         return Ok(args[0].clone());
     }
@@ -212,7 +261,10 @@ fn remove(args: &[Datum]) -> Result<Datum> {
 fn replace(args: &[Datum]) -> Result<Datum> {
     let Datum::Array(array) = &args[0] else { return Ok(Datum::Null) };
     let put = |value: &Datum| if same(array.element, value, &args[1]) { args[2].clone() } else { value.clone() };
-    let values = array.values.iter().map(put).collect();
+    let mut values = Vec::with_capacity(array.values.len());
+    for value in elements(array) {
+        values.push(put(value?));
+    }
     made(Array { element: array.element, dims: array.dims.clone(), values })
 }
 
@@ -263,7 +315,13 @@ fn fill(context: &CallContext<'_>, value: &Datum, sizes: &Datum, lowers: Option<
     if total == 0 || dims.is_empty() {
         return made(Array::empty(element));
     }
-    made(Array { element, dims, values: vec![value.clone(); total] })
+    let mut values = Vec::with_capacity(total);
+    for from in (0..total).step_by(ELEMENTS_TOGETHER) {
+        let count = ELEMENTS_TOGETHER.min(total - from);
+        stop::spent(count * ELEMENT_WORK)?;
+        values.extend(std::iter::repeat_n(value.clone(), count));
+    }
+    made(Array { element, dims, values })
 }
 
 fn trim(array: &Array, n: i32) -> Result<Datum> {
@@ -272,7 +330,7 @@ fn trim(array: &Array, n: i32) -> Result<Datum> {
         return Err(subscript_error(format!("number of elements to trim must be between 0 and {len}")));
     }
     match array.dims.first() {
-        Some(d) => made(array.slice(&[(None, Some(d.upper() - n))])),
+        Some(d) => made(array.slice(&[(None, Some(d.upper() - n))])?),
         None => made(array.clone()),
     }
 }
@@ -288,30 +346,77 @@ impl<'a> Lookup<'a> {
     /// Elements from which sorting is cheaper than walking.
     const SORTED_FROM: usize = 32;
 
-    fn new(array: &'a Array) -> Lookup<'a> {
+    fn new(array: &'a Array) -> Result<Lookup<'a>> {
         let element = SqlType::new(array.element);
         let mut values: Vec<&Datum> = array.values.iter().filter(|value| !value.is_null()).collect();
         let is_sorted = values.len() >= Lookup::SORTED_FROM;
         if is_sorted {
-            values.sort_by(|a, b| compare::compare(element, a, b));
+            values = sorted(&values, element)?;
         }
-        Lookup { element, values, is_sorted }
+        Ok(Lookup { element, values, is_sorted })
     }
 
     /// NULL is nowhere.
-    fn has(&self, value: &Datum) -> bool {
+    fn has(&self, value: &Datum) -> Result<bool> {
+        stop::spent(ELEMENT_WORK)?;
         if value.is_null() {
-            return false;
+            return Ok(false);
         }
         let order = |own: &&Datum| compare::compare(self.element, own, value);
-        match self.is_sorted {
+        Ok(match self.is_sorted {
             true => self.values.binary_search_by(order).is_ok(),
             false => self.values.iter().any(|own| order(own) == Ordering::Equal),
-        }
+        })
     }
 }
 
-fn contains(whole: &Array, part: &Array) -> bool {
-    let whole = Lookup::new(whole);
-    part.values.iter().all(|value| whole.has(value))
+/// The values in order. What is sorted at once is short, so that many can be left off in between.
+fn sorted<'a>(values: &[&'a Datum], element: SqlType) -> Result<Vec<&'a Datum>> {
+    let mut runs: VecDeque<Vec<&Datum>> = VecDeque::new();
+    for run in values.chunks(SORTED_TOGETHER) {
+        stop::spent(run.len() * SORT_WORK)?;
+        let mut run = run.to_vec();
+        run.sort_by(|a, b| compare::compare(element, a, b));
+        runs.push_back(run);
+    }
+    while let Some(first) = runs.pop_front() {
+        let Some(second) = runs.pop_front() else { return Ok(first) };
+        let mut merged = Vec::with_capacity(first.len() + second.len());
+        let (mut first, mut second) = (first.into_iter().peekable(), second.into_iter().peekable());
+        while let (Some(a), Some(b)) = (first.peek(), second.peek()) {
+            stop::spent(ELEMENT_WORK)?;
+            let is_first = compare::compare(element, a, b) != Ordering::Greater;
+            merged.extend(if is_first { first.next() } else { second.next() });
+        }
+        merged.extend(first.chain(second));
+        runs.push_back(merged);
+    }
+    Ok(vec![])
+}
+
+fn contains(whole: &Array, part: &Array) -> Result<bool> {
+    let whole = Lookup::new(whole)?;
+    for value in &part.values {
+        if !whole.has(value)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_elements_are_sorted_as_few() {
+        let values: Vec<Datum> =
+            (0..SORTED_TOGETHER as i32 * 3 + 7).map(|n| Datum::Int4(n.wrapping_mul(7919) % 5003)).collect();
+        let given: Vec<&Datum> = values.iter().collect();
+        let mut expected = given.clone();
+        expected.sort_by_key(|value| value.as_i64());
+        let found = sorted(&given, SqlType::INT4).expect("wanted");
+        assert!(found.iter().map(|value| value.as_i64()).eq(expected.iter().map(|value| value.as_i64())));
+        assert!(sorted(&[], SqlType::INT4).expect("wanted").is_empty());
+    }
 }

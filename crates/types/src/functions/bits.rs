@@ -1,8 +1,9 @@
 //! Functions of `bit` and `bit varying`, which are texts of 0s and 1s; positions count from the left.
 
 use super::ScalarFn;
-use super::strings::{char_range, check_size, count, int, negative_length, text};
+use super::strings::{char_range, check_size, count, int, joined, mapped, negative_length, text};
 use crate::io::bits::fit;
+use crate::io::strings::{push, push_repeated};
 use crate::{Datum, Result, SqlError, SqlState, SqlType, oid};
 use ecow::EcoString;
 
@@ -18,13 +19,12 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("bit_and", |_, a| combine(a, "AND", |a, b| a & b)),
     ("bit_or", |_, a| combine(a, "OR", |a, b| a | b)),
     ("bitxor", |_, a| combine(a, "XOR", |a, b| a ^ b)),
-    ("bitnot", |_, a| text(s(a, 0).chars().map(|c| if c == '1' { '0' } else { '1' }).collect::<EcoString>())),
+    ("bitnot", |_, a| {
+        text(mapped(s(a, 0), |piece, out| out.extend(piece.chars().map(|c| if c == '1' { '0' } else { '1' })))?)
+    }),
     ("bitshiftleft", |_, a| shift(s(a, 0), i64::from(int(a, 1)))),
     ("bitshiftright", |_, a| shift(s(a, 0), -i64::from(int(a, 1)))),
-    ("bitcat", |_, a| {
-        check_size(s(a, 0).len() + s(a, 1).len())?;
-        text(format!("{}{}", s(a, 0), s(a, 1)))
-    }),
+    ("bitcat", |_, a| joined(&[s(a, 0), s(a, 1)])),
     ("bitsubstr", |_, a| part(s(a, 0), int(a, 1), Some(int(a, 2)))),
     ("bitsubstr_no_len", |_, a| part(s(a, 0), int(a, 1), None)),
     ("bitoverlay", |_, a| overlay(s(a, 0), s(a, 1), int(a, 2), int(a, 3))),
@@ -41,7 +41,7 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
             1 => "1",
             _ => return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "new bit must be 0 or 1")),
         };
-        text(format!("{}{bit}{}", &s(a, 0)[..at], &s(a, 0)[at + 1..]))
+        joined(&[&s(a, 0)[..at], bit, &s(a, 0)[at + 1..]])
     }),
     ("bit", |_, a| cast(oid::BIT, a)),
     ("varbit", |_, a| cast(oid::VARBIT, a)),
@@ -68,23 +68,28 @@ fn combine(args: &[Datum], name: &str, operator: fn(bool, bool) -> bool) -> Resu
             format!("cannot {name} bit strings of different sizes"),
         ));
     }
-    let pairs = a.bytes().zip(b.bytes());
-    text(pairs.map(|(a, b)| if operator(a == b'1', b == b'1') { '1' } else { '0' }).collect::<EcoString>())
+    let mut others = b.bytes();
+    let mut bit = |a: u8| if operator(a == b'1', others.next() == Some(b'1')) { '1' } else { '0' };
+    text(mapped(a, |piece, out| out.extend(piece.bytes().map(&mut bit)))?)
 }
 
 /// To the left for a positive number; what leaves is lost, zeros come in.
 fn shift(bits: &str, places: i64) -> Result<Datum> {
     let by = usize::try_from(places.unsigned_abs()).unwrap_or(usize::MAX).min(bits.len());
-    let zeros = "0".repeat(by);
-    text(match places >= 0 {
-        true => format!("{}{zeros}", &bits[by..]),
-        false => format!("{zeros}{}", &bits[..bits.len() - by]),
-    })
+    let mut out = EcoString::with_capacity(bits.len());
+    if places >= 0 {
+        push(&mut out, &bits[by..])?;
+        push_repeated(&mut out, "0", by)?;
+    } else {
+        push_repeated(&mut out, "0", by)?;
+        push(&mut out, &bits[..bits.len() - by])?;
+    }
+    text(out)
 }
 
 fn part(bits: &str, start: i32, length: Option<i32>) -> Result<Datum> {
     let (from, to) = char_range(bits, start, length)?;
-    text(&bits[from..to])
+    joined(&[&bits[from..to]])
 }
 
 fn overlay(bits: &str, new: &str, start: i32, length: i32) -> Result<Datum> {
@@ -94,7 +99,7 @@ fn overlay(bits: &str, new: &str, start: i32, length: i32) -> Result<Datum> {
     let behind = start.checked_add(length).ok_or_else(|| out_of_range("integer"))?;
     let (_, head) = char_range(bits, 1, Some(start - 1))?;
     let (tail, _) = char_range(bits, behind, None)?;
-    text(format!("{}{new}{}", &bits[..head], &bits[tail..]))
+    joined(&[&bits[..head], new, &bits[tail..]])
 }
 
 /// An index from 0 (2202E).
@@ -117,8 +122,11 @@ fn cast(target: crate::Oid, args: &[Datum]) -> Result<Datum> {
 fn from_integer(value: i64, typmod: i32) -> Result<Datum> {
     let length = usize::try_from(typmod).unwrap_or(1).max(1);
     check_size(length)?;
-    let bit = |place: usize| value >> place.min(63) & 1 == 1;
-    text((0..length).rev().map(|place| if bit(place) { '1' } else { '0' }).collect::<EcoString>())
+    let own = length.min(64);
+    let mut out = EcoString::with_capacity(length);
+    push_repeated(&mut out, if value < 0 { "1" } else { "0" }, length - own)?;
+    out.extend((0..own).rev().map(|place| if value >> place & 1 == 1 { '1' } else { '0' }));
+    text(out)
 }
 
 /// Bits as a number, or None if there are more than `most`.

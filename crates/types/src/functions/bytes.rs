@@ -3,14 +3,18 @@
 use super::strings::{check_size, count, int, negative_length, text};
 use super::{ScalarFn, strings};
 use crate::io::{bytea, utf8};
-use crate::{Datum, Result, SqlError, SqlState};
+use crate::{Datum, Result, SqlError, SqlState, stop};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ecow::EcoString;
 use md5::Md5;
+use sha2::digest::Output;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 /// Characters of a line of base64, as MIME has it.
 const BASE64_LINE: usize = 76;
+/// Lines that are made at once.
+const LINES_TOGETHER: usize = 1 << 10;
 
 fn b(args: &[Datum], index: usize) -> &[u8] {
     args[index].as_bytes()
@@ -42,11 +46,18 @@ pub const PARTS: &[(&str, ScalarFn)] = &[
         if part.is_empty() {
             return count(1);
         }
-        count(whole.windows(part.len()).position(|window| window == part).map_or(0, |at| at + 1))
+        for (at, window) in whole.windows(part.len()).enumerate() {
+            // How far the two are alike is not known: taken for a long way where they begin alike.
+            stop::spent(if window.first() == part.first() { 1 + part.len() / 8 } else { 1 })?;
+            if window == part {
+                return count(at + 1);
+            }
+        }
+        count(0)
     }),
-    ("byteatrim", |_, a| bytes(trim(b(a, 0), b(a, 1), true, true))),
-    ("bytealtrim", |_, a| bytes(trim(b(a, 0), b(a, 1), true, false))),
-    ("byteartrim", |_, a| bytes(trim(b(a, 0), b(a, 1), false, true))),
+    ("byteatrim", |_, a| bytes(trim(b(a, 0), b(a, 1), true, true)?)),
+    ("bytealtrim", |_, a| bytes(trim(b(a, 0), b(a, 1), true, false)?)),
+    ("byteartrim", |_, a| bytes(trim(b(a, 0), b(a, 1), false, true)?)),
     ("byteaGetByte", |_, a| Ok(Datum::Int4(i32::from(b(a, 0)[index(a[1].as_i64(), b(a, 0).len())?])))),
     ("byteaSetByte", |_, a| {
         let at = index(a[1].as_i64(), b(a, 0).len())?;
@@ -71,12 +82,12 @@ pub const PARTS: &[(&str, ScalarFn)] = &[
 ];
 
 pub const CODES: &[(&str, ScalarFn)] = &[
-    ("md5_text", |_, a| text(hex(&Md5::digest(a[0].as_str())))),
-    ("md5_bytea", |_, a| text(hex(&Md5::digest(b(a, 0))))),
-    ("sha224_bytea", |_, a| bytes(Sha224::digest(b(a, 0)).as_slice())),
-    ("sha256_bytea", |_, a| bytes(Sha256::digest(b(a, 0)).as_slice())),
-    ("sha384_bytea", |_, a| bytes(Sha384::digest(b(a, 0)).as_slice())),
-    ("sha512_bytea", |_, a| bytes(Sha512::digest(b(a, 0)).as_slice())),
+    ("md5_text", |_, a| text(hex(&digest::<Md5>(a[0].as_str().as_bytes())?))),
+    ("md5_bytea", |_, a| text(hex(&digest::<Md5>(b(a, 0))?))),
+    ("sha224_bytea", |_, a| bytes(digest::<Sha224>(b(a, 0))?.as_slice())),
+    ("sha256_bytea", |_, a| bytes(digest::<Sha256>(b(a, 0))?.as_slice())),
+    ("sha384_bytea", |_, a| bytes(digest::<Sha384>(b(a, 0))?.as_slice())),
+    ("sha512_bytea", |_, a| bytes(digest::<Sha512>(b(a, 0))?.as_slice())),
     ("binary_encode", |_, a| encode(b(a, 0), a[1].as_str())),
     ("binary_decode", |_, a| decode(a[0].as_str(), a[1].as_str())),
     ("pg_convert_from", |_, a| {
@@ -98,6 +109,17 @@ pub const CODES: &[(&str, ScalarFn)] = &[
         count(utf8(b(a, 0))?.chars().count())
     }),
 ];
+
+/// A byte that goes into a digest.
+const DIGEST_WORK: usize = 4;
+
+fn digest<D: Digest>(value: &[u8]) -> Result<Output<D>> {
+    let mut digest = D::new();
+    for piece in stop::pieces(value, DIGEST_WORK) {
+        digest.update(piece?);
+    }
+    Ok(digest.finalize())
+}
 
 fn hex(value: &[u8]) -> String {
     let mut out = Vec::new();
@@ -140,20 +162,22 @@ fn overlay(value: &[u8], new: &[u8], start: i32, length: i32) -> Result<Datum> {
     bytes(parts.concat())
 }
 
-fn trim<'a>(mut value: &'a [u8], set: &[u8], at_start: bool, at_end: bool) -> &'a [u8] {
+fn trim<'a>(mut value: &'a [u8], set: &[u8], at_start: bool, at_end: bool) -> Result<&'a [u8]> {
     while let (true, [first, rest @ ..]) = (at_start, value) {
+        stop::spent(1 + set.len())?;
         if !set.contains(first) {
             break;
         }
         value = rest;
     }
     while let (true, [rest @ .., last]) = (at_end, value) {
+        stop::spent(1 + set.len())?;
         if !set.contains(last) {
             break;
         }
         value = rest;
     }
-    value
+    Ok(value)
 }
 
 /// Only UTF-8 is spoken here; other encodings that PostgreSQL knows are 0A000, unknown names 22023.
@@ -179,32 +203,46 @@ fn unknown_encoding(name: &str) -> SqlError {
 fn encode(value: &[u8], format: &str) -> Result<Datum> {
     // Escaping takes four characters a byte at most.
     check_size(value.len().saturating_mul(2))?;
-    let mut out = Vec::new();
     match format.to_ascii_lowercase().as_str() {
-        "hex" => bytea::write_hex(value, &mut out),
-        "escape" => {
-            for byte in value {
-                match byte {
-                    0 | 0x80.. => {
-                        out.extend_from_slice(&[b'\\', b'0' + (byte >> 6), b'0' + (byte >> 3 & 7), b'0' + (byte & 7)])
-                    }
-                    b'\\' => out.extend_from_slice(b"\\\\"),
-                    _ => out.push(*byte),
-                }
-            }
-        }
+        "hex" => encoded(value, |piece, out| bytea::write_hex(piece, out)),
+        "escape" => encoded(value, |piece, out| piece.iter().for_each(|byte| escape(*byte, out))),
         "base64" => {
-            let encoded = STANDARD.encode(value);
-            for (line, chunk) in encoded.as_bytes().chunks(BASE64_LINE).enumerate() {
-                if line > 0 {
-                    out.push(b'\n');
+            let mut is_first = true;
+            encoded(value, |piece, out| {
+                let mut line = [0; BASE64_LINE];
+                for part in piece.chunks(BASE64_LINE / 4 * 3) {
+                    if !std::mem::take(&mut is_first) {
+                        out.push(b'\n');
+                    }
+                    let size = STANDARD.encode_slice(part, &mut line).unwrap_or_default();
+                    out.extend_from_slice(&line[..size]);
                 }
-                out.extend_from_slice(chunk);
-            }
+            })
         }
-        _ => return Err(unknown_encoding(format)),
+        _ => Err(unknown_encoding(format)),
     }
-    strings::text(crate::io::into_string(out))
+}
+
+fn escape(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        0 | 0x80.. => out.extend_from_slice(&[b'\\', b'0' + (byte >> 6), b'0' + (byte >> 3 & 7), b'0' + (byte & 7)]),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        _ => out.push(byte),
+    }
+}
+
+/// A text that is made of pieces, each of whole lines of base64.
+fn encoded(value: &[u8], mut encode: impl FnMut(&[u8], &mut Vec<u8>)) -> Result<Datum> {
+    let mut out = EcoString::with_capacity(value.len().saturating_mul(4) / 3);
+    let mut made = Vec::new();
+    for piece in value.chunks(BASE64_LINE / 4 * 3 * LINES_TOGETHER) {
+        stop::spent(piece.len() * strings::CHAR_WORK)?;
+        made.clear();
+        encode(piece, &mut made);
+        out.push_str(&String::from_utf8_lossy(&made));
+    }
+    stop::whole()?;
+    strings::text(out)
 }
 
 fn decode(value: &str, format: &str) -> Result<Datum> {
@@ -221,6 +259,7 @@ fn decode_base64(value: &str) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(value.len() / 4 * 3);
     let (mut buffer, mut position, mut padding) = (0_u32, 0, 0);
     for c in value.chars().filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\r')) {
+        stop::spent(strings::CHAR_WORK)?;
         let digit = match c {
             'A'..='Z' => u32::from(c) - 65,
             'a'..='z' => u32::from(c) - 71,

@@ -5,7 +5,7 @@
 //! family (`int48eq`, `float84lt`, `nameeqtext`) widens first.
 
 use super::ScalarFn;
-use crate::compare::{check_comparable, compare, compare_floats, without_blanks};
+use crate::compare::{check_comparable, compare, compare_floats, compare_long_arrays, without_blanks};
 use crate::{Datum, Result, SqlType, oid};
 use std::cmp::Ordering;
 
@@ -132,7 +132,10 @@ fn image(ty: SqlType, a: &Datum, b: &Datum) -> Ordering {
 /// Arrays and records: 42804 where the two cannot be compared.
 fn checked(a: &Datum, b: &Datum) -> Result<Ordering> {
     check_comparable(a, b)?;
-    Ok(compare(SqlType::RECORD, a, b))
+    match (a, b) {
+        (Datum::Array(a), Datum::Array(b)) => compare_long_arrays(a, b),
+        _ => Ok(compare(SqlType::RECORD, a, b)),
+    }
 }
 
 /// What has no whole family, and text, whose equality need not order.

@@ -8,7 +8,10 @@ use super::{ScalarFn, arg_type};
 use crate::compare::{interval_order, without_blanks};
 use crate::network::Network;
 use crate::numeric::Numeric;
-use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType, oid, typename};
+use crate::{CallContext, Datum, Result, SqlError, SqlState, SqlType, oid, stop, typename};
+
+/// Twelve bytes that go into a hash.
+const CHUNK_WORK: usize = 12;
 
 /// The state of `lookup3`.
 struct Mixer {
@@ -56,11 +59,12 @@ impl Mixer {
     }
 }
 
-fn of_bytes(bytes: &[u8], seed: Option<u64>) -> u64 {
+fn of_bytes(bytes: &[u8], seed: Option<u64>) -> Result<u64> {
     let mut mixer = Mixer::new(bytes.len(), seed);
     let (whole, rest) = bytes.as_chunks::<12>();
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
-    for chunk in whole {
+    for chunk in stop::each(whole.iter(), CHUNK_WORK) {
+        let chunk = chunk?;
         mixer.a = mixer.a.wrapping_add(word(&chunk[..4]));
         mixer.b = mixer.b.wrapping_add(word(&chunk[4..8]));
         mixer.c = mixer.c.wrapping_add(word(&chunk[8..]));
@@ -71,7 +75,7 @@ fn of_bytes(bytes: &[u8], seed: Option<u64>) -> u64 {
     mixer.b = mixer.b.wrapping_add(part(4, 8));
     // The lowest byte of the last word is the length's.
     mixer.c = mixer.c.wrapping_add(part(8, 12) << 8);
-    mixer.finish()
+    Ok(mixer.finish())
 }
 
 fn of_u32(value: u32, seed: Option<u64>) -> u64 {
@@ -86,30 +90,31 @@ fn of_i64(value: i64, seed: Option<u64>) -> u64 {
     of_u32(value as u32 ^ if value >= 0 { high } else { !high }, seed)
 }
 
-fn of_f64(value: f64, seed: Option<u64>) -> u64 {
+fn of_f64(value: f64, seed: Option<u64>) -> Result<u64> {
     if value == 0.0 {
-        return seed.unwrap_or(0);
+        return Ok(seed.unwrap_or(0));
     }
     let value = if value.is_nan() { f64::NAN } else { value };
     of_bytes(&value.to_le_bytes(), seed)
 }
 
-fn of_numeric(value: &Numeric, seed: Option<u64>) -> u64 {
+fn of_numeric(value: &Numeric, seed: Option<u64>) -> Result<u64> {
     if value.is_nan() || value.is_infinite() {
-        return seed.unwrap_or(0);
+        return Ok(seed.unwrap_or(0));
     }
     let (groups, weight) = value.groups();
     if groups.is_empty() {
-        return seed.map_or(u64::MAX, |seed| seed.wrapping_sub(1));
+        return Ok(seed.map_or(u64::MAX, |seed| seed.wrapping_sub(1)));
     }
     let bytes: Vec<u8> = groups.iter().flat_map(|group| group.to_le_bytes()).collect();
-    of_bytes(&bytes, seed) ^ i64::from(weight) as u64
+    Ok(of_bytes(&bytes, seed)? ^ i64::from(weight) as u64)
 }
 
 /// The items' hashes put together, each after a multiplication by 31.
 fn of_items<'v>(items: impl Iterator<Item = (SqlType, &'v Datum)>, start: u64, seed: Option<u64>) -> Result<u64> {
     let mut result = start;
-    for (ty, value) in items {
+    for item in stop::each(items, CHUNK_WORK) {
+        let (ty, value) = item?;
         let hash = if value.is_null() { 0 } else { of(ty, value, seed)? };
         // The plain form is computed in 32 bits.
         let hash = if seed.is_none() { hash & u64::from(u32::MAX) } else { hash };
@@ -128,28 +133,28 @@ fn of(ty: SqlType, value: &Datum, seed: Option<u64>) -> Result<u64> {
         Datum::Int8(value) | Datum::Time(value) | Datum::Timestamp(value) | Datum::TimestampTz(value) => {
             of_i64(*value, seed)
         }
-        Datum::Float4(value) => of_f64(f64::from(*value), seed),
-        Datum::Float8(value) => of_f64(*value, seed),
-        Datum::Numeric(value) => of_numeric(value, seed),
+        Datum::Float4(value) => of_f64(f64::from(*value), seed)?,
+        Datum::Float8(value) => of_f64(*value, seed)?,
+        Datum::Numeric(value) => of_numeric(value, seed)?,
         Datum::Text(text) if ty.oid == oid::CHAR => {
             of_u32(text.bytes().next().map_or(0, |byte| i32::from(byte as i8) as u32), seed)
         }
-        Datum::Text(text) if ty.oid == oid::BPCHAR => of_bytes(without_blanks(text).as_bytes(), seed),
-        Datum::Text(text) => of_bytes(text.as_bytes(), seed),
-        Datum::Uuid(bytes) => of_bytes(bytes, seed),
+        Datum::Text(text) if ty.oid == oid::BPCHAR => of_bytes(without_blanks(text).as_bytes(), seed)?,
+        Datum::Text(text) => of_bytes(text.as_bytes(), seed)?,
+        Datum::Uuid(bytes) => of_bytes(bytes, seed)?,
         Datum::TimeTz(value) => of_i64(value.micros, seed) ^ of_u32(value.zone_west_s as u32, seed),
         Datum::Interval(value) => of_i64(interval_order(*value) as i64, seed),
         Datum::Bytea(bytes) => match Network::from_bytes(bytes).filter(|_| matches!(ty.oid, oid::INET | oid::CIDR)) {
             Some(network) => {
                 let mut stored = vec![if network.is_v6 { 3 } else { 2 }, network.bits];
                 stored.extend_from_slice(network.bytes());
-                of_bytes(&stored, seed)
+                of_bytes(&stored, seed)?
             }
-            None => of_bytes(bytes, seed),
+            None => of_bytes(bytes, seed)?,
         },
         Datum::Array(array) if ty.oid == oid::OIDVECTOR => {
             let bytes: Vec<u8> = array.values.iter().flat_map(|v| v.as_oid().to_le_bytes()).collect();
-            of_bytes(&bytes, seed)
+            of_bytes(&bytes, seed)?
         }
         Datum::Array(array) => {
             let element = SqlType::new(array.element);

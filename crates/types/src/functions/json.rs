@@ -7,7 +7,7 @@ use crate::json::build;
 use crate::json::ops::{self, Change};
 use crate::json::text::JsonText;
 use crate::json::{Builder, Jsonb, JsonbRef, Kind, parse, path};
-use crate::{CallContext, Datum, Oid, Result, SqlError, SqlState, oid, typename};
+use crate::{CallContext, Datum, Oid, Result, SqlError, SqlState, oid, stop, typename};
 use ecow::EcoString;
 
 fn jsonb(value: Jsonb) -> Result<Datum> {
@@ -20,7 +20,9 @@ fn part(value: Option<JsonbRef<'_>>) -> Result<Datum> {
 }
 
 fn part_text(value: Option<JsonbRef<'_>>) -> Result<Datum> {
-    Ok(value.and_then(JsonbRef::to_sql_text).map_or(Datum::Null, Datum::text))
+    let text = value.and_then(JsonbRef::to_sql_text);
+    stop::whole()?;
+    Ok(text.map_or(Datum::Null, Datum::text))
 }
 
 fn at(args: &[Datum], index: usize) -> JsonbRef<'_> {
@@ -103,6 +105,7 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("jsonb_pretty", |_, a| {
         let mut out = Vec::new();
         at(a, 0).write_pretty(&mut out);
+        stop::whole()?;
         Ok(Datum::text(crate::io::into_string(out)))
     }),
     ("jsonb_typeof", |_, a| Ok(Datum::text(at(a, 0).kind().name()))),

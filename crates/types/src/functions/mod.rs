@@ -23,6 +23,8 @@ mod nulls;
 mod numeric;
 mod patterns;
 mod size;
+#[cfg(test)]
+mod stop_tests;
 mod string_format;
 mod strings;
 #[cfg(test)]

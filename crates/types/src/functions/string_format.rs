@@ -1,13 +1,14 @@
 //! Functions that put strings together or take them apart: `format`, `concat`, quoting, `string_to_array`, identifiers,
 //! Unicode forms. Functions over VARIADIC "any" get their arguments spread out.
 
-use super::strings::{STRING_SIZE_MAX, check_size, shown, text, too_large};
+use super::strings::{CHAR_WORK, STRING_SIZE_MAX, check_size, joined, mapped, places_of, shown, text, too_large};
 use super::{RowIter, ScalarFn, SetFn};
 use crate::array::Array;
-use crate::{CallContext, Datum, FormatSettings, Result, SqlError, SqlState, SqlType, io, oid};
+use crate::io::strings::{push, push_repeated};
+use crate::{CallContext, Datum, FormatSettings, Result, SqlError, SqlState, SqlType, io, oid, stop};
 use ecow::EcoString;
 use std::sync::Arc;
-use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfd, is_nfkc, is_nfkd};
+use unicode_normalization::UnicodeNormalization;
 
 fn s(args: &[Datum], index: usize) -> &str {
     args[index].as_str()
@@ -20,10 +21,9 @@ fn invalid(message: impl Into<String>) -> SqlError {
 
 pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("text_concat", |c, a| {
-        let mut out = String::new();
+        let mut out = EcoString::new();
         for index in (0..a.len()).filter(|index| !a[*index].is_null()) {
-            out.push_str(&shown(c, a, index));
-            check_size(out.len())?;
+            add_shown(c, a, index, &mut out)?;
         }
         text(out)
     }),
@@ -31,25 +31,24 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
         if a[0].is_null() {
             return Ok(Datum::Null);
         }
-        let mut out = String::new();
+        let mut out = EcoString::new();
         let mut is_first = true;
         for index in (1..a.len()).filter(|index| !a[*index].is_null()) {
             if !std::mem::take(&mut is_first) {
                 out.push_str(s(a, 0));
             }
-            out.push_str(&shown(c, a, index));
-            check_size(out.len())?;
+            add_shown(c, a, index, &mut out)?;
         }
         text(out)
     }),
     ("text_format", format),
     ("text_format_nv", format),
     ("quote_ident", |_, a| text(quote_ident(s(a, 0)))),
-    ("quote_literal", |_, a| text(quote_literal(s(a, 0)))),
-    ("quote_literal(anyelement)", |c, a| text(quote_literal(&shown(c, a, 0)))),
-    ("quote_nullable", |_, a| text(if a[0].is_null() { "NULL".into() } else { quote_literal(s(a, 0)) })),
+    ("quote_literal", |_, a| text(quote_literal(s(a, 0))?)),
+    ("quote_literal(anyelement)", |c, a| text(quote_literal(&shown(c, a, 0)?)?)),
+    ("quote_nullable", |_, a| text(if a[0].is_null() { "NULL".into() } else { quote_literal(s(a, 0))? })),
     ("quote_nullable(anyelement)", |c, a| {
-        text(if a[0].is_null() { "NULL".into() } else { quote_literal(&shown(c, a, 0)) })
+        text(if a[0].is_null() { "NULL".into() } else { quote_literal(&shown(c, a, 0)?)? })
     }),
     ("text_to_array", |_, a| split_array(a, None)),
     ("text_to_array_null", |_, a| split_array(a, a[2].as_str_or_null())),
@@ -64,20 +63,21 @@ pub const SCALARS: &[(&str, ScalarFn)] = &[
     ("unistr", |_, a| unistr(s(a, 0))),
     ("unicode_normalize_func", |_, a| {
         let value = s(a, 0);
-        text(match Form::parse(s(a, 1))? {
-            Form::Nfc => value.nfc().collect::<EcoString>(),
-            Form::Nfd => value.nfd().collect(),
-            Form::Nfkc => value.nfkc().collect(),
-            Form::Nfkd => value.nfkd().collect(),
-        })
+        match Form::parse(s(a, 1))? {
+            Form::Nfc => in_form(value.nfc()),
+            Form::Nfd => in_form(value.nfd()),
+            Form::Nfkc => in_form(value.nfkc()),
+            Form::Nfkd => in_form(value.nfkd()),
+        }
     }),
     ("unicode_is_normalized", |_, a| {
         let value = s(a, 0);
         Ok(Datum::Bool(match Form::parse(s(a, 1))? {
-            Form::Nfc => is_nfc(value),
-            Form::Nfd => is_nfd(value),
-            Form::Nfkc => is_nfkc(value),
-            Form::Nfkd => is_nfkd(value),
+            _ if value.is_ascii() => true,
+            Form::Nfc => is_same(value, value.nfc())?,
+            Form::Nfd => is_same(value, value.nfd())?,
+            Form::Nfkc => is_same(value, value.nfkc())?,
+            Form::Nfkd => is_same(value, value.nfkd())?,
         }))
     }),
 ];
@@ -117,6 +117,27 @@ impl Form {
     }
 }
 
+/// A character that is brought into a normal form.
+const FORM_WORK: usize = 64;
+
+fn in_form(chars: impl Iterator<Item = char>) -> Result<Datum> {
+    let mut out = String::new();
+    for c in stop::each(chars, FORM_WORK) {
+        out.push(c?);
+    }
+    text(out)
+}
+
+fn is_same(value: &str, chars: impl Iterator<Item = char>) -> Result<bool> {
+    let mut own = value.chars();
+    for c in stop::each(chars, FORM_WORK) {
+        if Some(c?) != own.next() {
+            return Ok(false);
+        }
+    }
+    Ok(own.next().is_none())
+}
+
 /// Words that need quotes as identifiers though they are spelled like one: PostgreSQL's keywords but the unreserved ones.
 const QUOTED_KEYWORDS: &str = "\
  all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast char \
@@ -151,20 +172,24 @@ pub fn quote_ident(name: &str) -> EcoString {
 }
 
 /// A string literal; with backslashes in it an `E''` one.
-pub fn quote_literal(value: &str) -> EcoString {
-    let mut out = EcoString::with_capacity(value.len() + 3);
-    if value.contains('\\') {
-        out.push('E');
-    }
-    out.push('\'');
-    for c in value.chars() {
-        if matches!(c, '\'' | '\\') {
+fn quote_literal(value: &str) -> Result<EcoString> {
+    let inside = mapped(value, |piece, out| {
+        for c in piece.chars() {
+            if matches!(c, '\'' | '\\') {
+                out.push(c);
+            }
             out.push(c);
         }
-        out.push(c);
-    }
-    out.push('\'');
-    out
+    })?;
+    let start = if value.contains('\\') { "E'" } else { "'" };
+    Ok(joined(&[start, &inside, "'"])?.as_str().into())
+}
+
+/// Appends the text form of an argument.
+fn add_shown(context: &CallContext<'_>, args: &[Datum], index: usize, out: &mut EcoString) -> Result<()> {
+    let value = shown(context, args, index)?;
+    check_size(out.len() + value.len())?;
+    push(out, &value)
 }
 
 /// The characters of a format string, read one by one.
@@ -205,10 +230,11 @@ fn format(context: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
         return Ok(Datum::Null);
     }
     let mut input = Specifiers { rest: s(args, 0).chars().peekable() };
-    let mut out = String::new();
+    let mut out = EcoString::new();
     // The argument used last; positions do not count from 0, which is the format itself.
     let mut last = 0_usize;
     while let Some(c) = input.rest.next() {
+        stop::spent(CHAR_WORK)?;
         if c != '%' {
             out.push(c);
             continue;
@@ -242,18 +268,18 @@ fn format(context: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
                     "null values cannot be formatted as an SQL identifier",
                 ));
             }
-            (false, 's') => shown(context, args, index),
-            (false, 'I') => quote_ident(&shown(context, args, index)),
-            (false, _) => quote_literal(&shown(context, args, index)),
+            (false, 's') => shown(context, args, index)?,
+            (false, 'I') => quote_ident(&shown(context, args, index)?),
+            (false, _) => quote_literal(&shown(context, args, index)?)?,
         };
         let missing = (width.unsigned_abs() as usize).saturating_sub(value.chars().count());
         check_size(out.len() + missing + value.len())?;
         if !is_left {
-            out.extend(std::iter::repeat_n(' ', missing));
+            push_repeated(&mut out, " ", missing)?;
         }
-        out.push_str(&value);
+        push(&mut out, &value)?;
         if is_left {
-            out.extend(std::iter::repeat_n(' ', missing));
+            push_repeated(&mut out, " ", missing)?;
         }
     }
     text(out)
@@ -346,32 +372,46 @@ fn width_argument(args: &[Datum], position: Option<usize>, last: &mut usize) -> 
     }
 }
 
-/// The parts of a string; an empty delimiter gives the whole, none (NULL) every character. None for an empty string.
-fn split(value: &str, delimiter: Option<&str>) -> Vec<EcoString> {
+/// A part of a string as a value of its own.
+const PART_WORK: usize = 32;
+
+/// Hands over the parts of a string; an empty delimiter gives the whole, none (NULL) every character. None for an empty string.
+fn split<'v>(value: &'v str, delimiter: Option<&'v str>, mut add: impl FnMut(&'v str) -> Result<()>) -> Result<()> {
     match delimiter {
-        _ if value.is_empty() => vec![],
-        None => value.chars().map(|c| EcoString::from(c.encode_utf8(&mut [0; 4]) as &str)).collect(),
-        Some("") => vec![EcoString::from(value)],
-        Some(delimiter) => value.split(delimiter).map(EcoString::from).collect(),
+        _ if value.is_empty() => Ok(()),
+        None => value.char_indices().try_for_each(|(at, c)| add(&value[at..at + c.len_utf8()])),
+        Some(delimiter) => {
+            let mut start = 0;
+            for place in places_of(delimiter, value) {
+                let end = place?;
+                add(&value[start..end])?;
+                start = end + delimiter.len();
+            }
+            add(&value[start..])
+        }
     }
 }
 
-fn split_values(args: &[Datum], null: Option<&str>) -> Option<Vec<Datum>> {
-    let value = args[0].as_str_or_null()?;
-    let parts = split(value, args[1].as_str_or_null());
-    let datum = |part: EcoString| if Some(part.as_str()) == null { Datum::Null } else { Datum::Text(part) };
-    Some(parts.into_iter().map(datum).collect())
+fn split_values(args: &[Datum], null: Option<&str>) -> Result<Option<Vec<Datum>>> {
+    let Some(value) = args[0].as_str_or_null() else { return Ok(None) };
+    let mut parts = Vec::new();
+    split(value, args[1].as_str_or_null(), |part| {
+        stop::spent(PART_WORK + part.len())?;
+        parts.push(if Some(part) == null { Datum::Null } else { Datum::text(part) });
+        Ok(())
+    })?;
+    Ok(Some(parts))
 }
 
 fn split_array(args: &[Datum], null: Option<&str>) -> Result<Datum> {
-    Ok(match split_values(args, null) {
+    Ok(match split_values(args, null)? {
         Some(values) => Datum::Array(Arc::new(Array::from_values(oid::TEXT, values))),
         None => Datum::Null,
     })
 }
 
 fn split_rows(args: &[Datum], null: Option<&str>) -> Result<RowIter> {
-    let values = split_values(args, null).unwrap_or_default();
+    let values = split_values(args, null)?.unwrap_or_default();
     Ok(Box::new(values.into_iter().map(|value| Ok(vec![value]))))
 }
 
@@ -379,7 +419,8 @@ fn array_to_text(array: &Array, delimiter: &str, null: Option<&str>, format: &Fo
     let ty = SqlType::new(array.element);
     let mut out = Vec::new();
     let mut is_first = true;
-    for value in &array.values {
+    for value in stop::each(array.values.iter(), PART_WORK) {
+        let value = value?;
         let null = match (value.is_null(), null) {
             (true, None) => continue,
             (true, Some(null)) => Some(null),
@@ -396,6 +437,7 @@ fn array_to_text(array: &Array, delimiter: &str, null: Option<&str>, format: &Fo
             return Err(too_large());
         }
     }
+    stop::whole()?;
     text(io::into_string(out))
 }
 
@@ -407,6 +449,7 @@ fn parse_ident(name: &str, is_strict: bool) -> Result<Datum> {
     let mut parts: Vec<Datum> = Vec::new();
     let mut is_after_dot = false;
     loop {
+        stop::spent(PART_WORK)?;
         let Some(first) = rest.chars().next() else {
             return Err(if is_after_dot { bad().detail("No valid identifier after \".\".") } else { bad() });
         };
@@ -461,6 +504,7 @@ fn unistr(value: &str) -> Result<Datum> {
     let mut high: Option<u32> = None;
     let mut rest = value;
     while let Some(c) = rest.chars().next() {
+        stop::spent(CHAR_WORK)?;
         if c != '\\' || rest.starts_with("\\\\") {
             if high.is_some() {
                 return Err(bad_pair());

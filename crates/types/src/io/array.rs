@@ -5,12 +5,15 @@
 
 use super::{fixed, insufficient};
 use crate::array::{Array, DIMENSIONS_MAX, Dimension};
-use crate::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, builtin};
+use crate::{Datum, FormatSettings, Oid, Result, SqlError, SqlState, SqlType, builtin, stop};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Elements of one array: PostgreSQL's own bound (MaxAllocSize / size of a datum).
 pub const ELEMENTS_MAX: usize = 134_217_727;
+
+/// An element that is read or written.
+const ELEMENT_WORK: usize = 32;
 
 /// What the text has just shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -241,6 +244,7 @@ impl<'t, 'p> Reader<'t, 'p> {
         if self.values.len() >= ELEMENTS_MAX {
             return Err(too_large());
         }
+        stop::spent(ELEMENT_WORK)?;
         let value = if self.rest.starts_with('"') { self.quoted()? } else { self.bare()? };
         self.values.push(value);
         self.counts[self.level - 1] += 1;
@@ -352,7 +356,7 @@ pub fn output_with(array: &Array, out: &mut Vec<u8>, write: &mut dyn FnMut(&Datu
             text.clear();
             write(value, &mut text);
             // As in `record::output`.
-            if out.len() > super::TEXT_FORM_MAX || text.len() > super::TEXT_FORM_MAX {
+            if stop::cut_short(ELEMENT_WORK) || out.len() > super::TEXT_FORM_MAX || text.len() > super::TEXT_FORM_MAX {
                 return out.append(&mut text);
             }
             write_element(&text, delimiter, out);
@@ -407,7 +411,7 @@ pub fn send(array: &Array, format: &FormatSettings, out: &mut Vec<u8>) -> Result
         out.extend_from_slice(&d.lower.to_be_bytes());
     }
     let ty = SqlType::new(array.element);
-    array.values.iter().try_for_each(|value| send_sized(ty, value, format, out))
+    stop::each(array.values.iter(), ELEMENT_WORK).try_for_each(|value| send_sized(ty, value?, format, out))
 }
 
 /// Reads the binary form; `receive` makes an element from its bytes.
@@ -459,6 +463,7 @@ pub fn receive_with(element: Oid, bytes: &[u8], receive: &mut dyn FnMut(&[u8]) -
     // Four bytes an element at least: a false count does not reserve memory.
     let mut values = Vec::with_capacity(total.min(bytes.len() / 4));
     for index in 0..total {
+        stop::spent(ELEMENT_WORK)?;
         let size = i32::from_be_bytes(fixed(take(4)?)?);
         values.push(match usize::try_from(size) {
             Ok(size) => receive(take(size)?)?,

@@ -1,8 +1,12 @@
 //! `bit` and `bit varying`, kept as a text of 0s and 1s.
 
+use super::strings::{push, push_repeated};
 use super::{fixed, insufficient};
-use crate::{Result, SqlError, SqlState, SqlType, oid};
+use crate::{Result, SqlError, SqlState, SqlType, oid, stop};
 use ecow::EcoString;
+
+/// Some bits that are read or written.
+const BITS_WORK: usize = 16;
 
 /// Reads `0101`, `b0101` or `x5F` (22P02).
 pub fn parse(text: &str) -> Result<EcoString> {
@@ -11,7 +15,8 @@ pub fn parse(text: &str) -> Result<EcoString> {
     };
     if let Some(digits) = text.strip_prefix(['x', 'X']) {
         let mut bits = EcoString::with_capacity(digits.len() * 4);
-        for c in digits.chars() {
+        for c in stop::each(digits.chars(), BITS_WORK) {
+            let c = c?;
             let digit = c.to_digit(16).ok_or_else(|| bad(c, "hexadecimal"))?;
             for shift in (0..4).rev() {
                 bits.push(if digit >> shift & 1 == 1 { '1' } else { '0' });
@@ -44,20 +49,21 @@ pub fn fit(ty: SqlType, bits: EcoString, is_explicit: bool) -> Result<EcoString>
             ),
         });
     }
-    let mut fitted: EcoString = bits.chars().take(length).collect();
-    for _ in fitted.len()..length {
-        fitted.push('0');
-    }
+    let mut fitted = EcoString::with_capacity(length);
+    push(&mut fitted, bits.get(..length).unwrap_or(&bits))?;
+    push_repeated(&mut fitted, "0", length.saturating_sub(bits.len()))?;
     Ok(fitted)
 }
 
 /// `[bit count i32][bytes, the first bit highest]`.
-pub(super) fn send(bits: &str, out: &mut Vec<u8>) {
+pub(super) fn send(bits: &str, out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(&(bits.len() as i32).to_be_bytes());
-    for chunk in bits.as_bytes().chunks(8) {
+    for chunk in stop::each(bits.as_bytes().chunks(8), BITS_WORK) {
+        let chunk = chunk?;
         let byte = chunk.iter().enumerate().fold(0, |byte, (index, bit)| byte | (bit & 1) << (7 - index));
         out.push(byte);
     }
+    Ok(())
 }
 
 pub(super) fn receive(ty: SqlType, bytes: &[u8]) -> Result<EcoString> {
@@ -70,5 +76,9 @@ pub(super) fn receive(ty: SqlType, bytes: &[u8]) -> Result<EcoString> {
         return Err(insufficient());
     }
     let bit = |index: usize| rest.get(index / 8).is_some_and(|byte| byte >> (7 - index % 8) & 1 == 1);
-    fit(ty, (0..count).map(|index| if bit(index) { '1' } else { '0' }).collect(), false)
+    let mut bits = EcoString::with_capacity(count);
+    for index in stop::each(0..count, BITS_WORK) {
+        bits.push(if bit(index?) { '1' } else { '0' });
+    }
+    fit(ty, bits, false)
 }

@@ -2,9 +2,13 @@
 
 use super::invalid_input;
 use crate::context::ByteaOutput;
-use crate::{Result, SqlError, SqlState};
+use crate::{Result, SqlError, SqlState, stop};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Bytes that are written at once, and what one takes to be read or written.
+const PIECE: usize = 1 << 14;
+const BYTE_WORK: usize = 4;
 
 /// Reads either format: `\x` begins hexadecimal.
 pub fn parse(text: &str) -> Result<Vec<u8>> {
@@ -19,6 +23,7 @@ pub fn parse_hex(text: &str) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 2);
     let mut chars = text.chars();
     while let Some(first) = chars.next() {
+        stop::spent(BYTE_WORK)?;
         if matches!(first, ' ' | '\n' | '\t' | '\r') {
             continue;
         }
@@ -46,6 +51,7 @@ pub fn parse_escape(text: &str) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     loop {
+        stop::spent(BYTE_WORK)?;
         match rest {
             [] => return Ok(out),
             [b'\\', b'\\', more @ ..] => {
@@ -68,18 +74,23 @@ pub fn parse_escape(text: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// Appends hexadecimal digits.
+/// Appends hexadecimal digits, as far as the statement is wanted.
 pub fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
     out.reserve(bytes.len() * 2);
-    for byte in bytes {
+    for byte in wanted_bytes(bytes) {
         out.push(HEX[usize::from(byte >> 4)]);
         out.push(HEX[usize::from(byte & 15)]);
     }
 }
 
-/// Appends the escape format: backslash doubled, bytes outside printable ASCII as `\ooo`.
+/// The bytes, as long as the statement is wanted.
+fn wanted_bytes(bytes: &[u8]) -> impl Iterator<Item = &u8> {
+    bytes.chunks(PIECE).take_while(|piece| !stop::cut_short(piece.len() * BYTE_WORK)).flatten()
+}
+
+/// Appends the escape format, as far as the statement is wanted: backslash doubled, bytes outside printable ASCII as `\ooo`.
 pub fn write_escape(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
+    for byte in wanted_bytes(bytes) {
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),
             0x20..0x7f => out.push(*byte),

@@ -33,8 +33,9 @@ pub const JSONPATH_VERSION: u8 = 1;
 /// Longest text form of a value: a bytea of full size (64 MiB) in hex, and room for signs around it.
 pub const TEXT_FORM_MAX: usize = 160 << 20;
 
-/// 54000 for a text form that is longer than any may be.
+/// 54000 for a text form that is longer than any may be; the error of the statement if it was cut short because that must stop.
 pub fn check_text_form(bytes: usize) -> Result<()> {
+    crate::stop::whole()?;
     match bytes > TEXT_FORM_MAX {
         true => Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the text form of a value is too long")),
         false => Ok(()),
@@ -295,7 +296,7 @@ pub fn receive(ty: SqlType, bytes: &[u8], format: &FormatSettings) -> Result<Dat
 pub fn send(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec<u8>) -> Result<()> {
     match value {
         Datum::Text(text) => match ty.oid {
-            oid::BIT | oid::VARBIT => bits::send(text, out),
+            oid::BIT | oid::VARBIT => bits::send(text, out)?,
             oid::JSONPATH => {
                 out.push(JSONPATH_VERSION);
                 out.extend_from_slice(text.as_bytes());

@@ -1,7 +1,7 @@
 //! Text and binary forms of rows: `(1,"a b",)`.
 
 use super::{TEXT_FORM_MAX, fixed, insufficient};
-use crate::{Datum, FormatSettings, Record, Result, SqlError, SqlState, SqlType};
+use crate::{Datum, FormatSettings, Record, Result, SqlError, SqlState, SqlType, stop};
 use ecow::EcoString;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub fn output(record: &Record, format: &FormatSettings, out: &mut Vec<u8>) {
         text.clear();
         let ty = record.types.get(index).copied().unwrap_or(SqlType::TEXT);
         super::output(ty, value, format, &mut text);
-        if out.len() > TEXT_FORM_MAX || text.len() > TEXT_FORM_MAX {
+        if stop::cut_short(text.len()) || out.len() > TEXT_FORM_MAX || text.len() > TEXT_FORM_MAX {
             return out.append(&mut text);
         }
         let needs_quotes = text.is_empty()

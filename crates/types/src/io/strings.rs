@@ -1,10 +1,16 @@
 //! Types whose value is a text: length rules of varchar and bpchar, truncation of names.
 
+use crate::stop::{cut_text, text_pieces};
 use crate::{Datum, Result, SqlError, SqlState, SqlType, oid};
 use ecow::EcoString;
 
 /// Bytes of a `name`; longer ones are cut at a character.
 pub const NAME_SIZE_MAX: usize = 63;
+
+/// Bytes that are made at once.
+const BLOCK: usize = 1 << 16;
+/// Characters from which they are counted, not looked at.
+const COUNTED_FROM: usize = 256;
 
 /// The typmod of `varchar(n)` and `char(n)` is n + 4.
 const LENGTH_OFFSET: i32 = 4;
@@ -30,7 +36,34 @@ pub fn end_of_chars(text: &str, count: usize) -> Option<usize> {
     if text.len() <= count {
         return None;
     }
-    text.char_indices().nth(count).map(|(at, _)| at)
+    // Counting is many times faster than looking at each.
+    let (mut at, mut left, mut rest) = (0, count, text);
+    while let Some((piece, behind)) = cut_text(rest).filter(|_| left >= COUNTED_FROM) {
+        let chars = piece.chars().count();
+        if chars > left {
+            break;
+        }
+        (at, left, rest) = (at + piece.len(), left - chars, behind);
+    }
+    rest.char_indices().nth(left).map(|(place, _)| at + place)
+}
+
+/// Appends a text, which may be long.
+pub(crate) fn push(out: &mut EcoString, part: &str) -> Result<()> {
+    text_pieces(part, 1).try_for_each(|piece| piece.map(|piece| out.push_str(piece)))
+}
+
+/// Appends a text so many times.
+pub(crate) fn push_repeated(out: &mut EcoString, part: &str, times: usize) -> Result<()> {
+    if part.is_empty() || times == 0 {
+        return Ok(());
+    }
+    let together = (BLOCK / part.len()).clamp(1, times);
+    let block = part.repeat(together);
+    for _ in 0..times / together {
+        push(out, &block)?;
+    }
+    push(out, &block[..times % together * part.len()])
 }
 
 /// Cuts to `length` characters. What is cut must be blanks, unless the cast is explicit (22001).
@@ -59,14 +92,8 @@ pub fn bpchar(text: &str, length: Option<usize>, is_explicit: bool) -> Result<Ec
         return Ok(EcoString::from(text));
     }
     let mut padded = EcoString::with_capacity(text.len() + missing);
-    padded.push_str(text);
-    const BLANKS: &str = "                                                                ";
-    let mut rest = missing;
-    while rest > 0 {
-        let step = rest.min(BLANKS.len());
-        padded.push_str(&BLANKS[..step]);
-        rest -= step;
-    }
+    push(&mut padded, text)?;
+    push_repeated(&mut padded, " ", missing)?;
     Ok(padded)
 }
 

@@ -8,9 +8,12 @@ use super::{Builder, Jsonb, JsonbRef, Kind, too_deep};
 use crate::array::{Array, Dimension};
 use crate::context::DateStyle;
 use crate::numeric::Numeric;
-use crate::{Datum, FormatSettings, Record, Result, SqlError, SqlState, SqlType, io, oid};
+use crate::{Datum, FormatSettings, Record, Result, SqlError, SqlState, SqlType, io, oid, stop};
 use ecow::EcoString;
 use std::sync::Arc;
+
+/// A value that becomes JSON.
+const VALUE_WORK: usize = 64;
 
 /// Rows and arrays inside each other on the way to JSON.
 const NESTING_MAX: usize = super::DEPTH_MAX;
@@ -85,7 +88,8 @@ fn write_nested(
         Datum::Record(record) => write_record(record, pretty, format, out, depth)?,
         _ => write_string(&string_text(ty, value, format), out),
     }
-    Ok(())
+    stop::spent(VALUE_WORK)?;
+    stop::whole()
 }
 
 fn write_number(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Vec<u8>) {
@@ -178,6 +182,7 @@ pub fn key_text(ty: SqlType, value: &Datum, format: &FormatSettings) -> Result<E
 
 /// Adds a value to a jsonb that is being built, as `to_jsonb` makes it.
 pub fn add(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Builder) -> Result<()> {
+    stop::spent(VALUE_WORK)?;
     match value {
         Datum::Null => out.null(),
         Datum::Bool(v) => out.bool(*v),
@@ -206,7 +211,7 @@ pub fn add(ty: SqlType, value: &Datum, format: &FormatSettings, out: &mut Builde
         }
         _ => out.string(&string_text(ty, value, format)),
     }
-    Ok(())
+    stop::whole()
 }
 
 fn add_dimension(

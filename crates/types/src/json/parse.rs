@@ -5,7 +5,7 @@
 
 use super::{DEPTH_MAX, too_deep};
 use crate::numeric::Numeric;
-use crate::{Result, SqlError, SqlState};
+use crate::{Result, SqlError, SqlState, stop};
 
 /// Takes what the parser finds.
 pub trait Sink {
@@ -92,6 +92,11 @@ pub fn number(text: &str) -> Result<Numeric> {
     Numeric::parse(text)
 }
 
+/// A value that is read.
+const VALUE_WORK: usize = 32;
+/// Bytes of a string that are read before it is said.
+const STRING_WORK: usize = 1 << 14;
+
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -112,6 +117,7 @@ impl<'a> Parser<'a> {
     }
 
     fn value<S: Sink>(&mut self, sink: &mut S, depth: usize) -> Result<()> {
+        stop::spent(VALUE_WORK)?;
         match self.peek() {
             Some(b'{') => {
                 let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
@@ -248,6 +254,13 @@ impl<'a> Parser<'a> {
         Ok(&self.text[start..end])
     }
 
+    /// Behind a byte of a string, which may be long.
+    #[inline]
+    fn go_on(&mut self) -> Result<()> {
+        self.at += 1;
+        if self.at.is_multiple_of(STRING_WORK) { stop::spent(STRING_WORK) } else { Ok(()) }
+    }
+
     /// Reads a string; None means that it had escapes and is in `scratch`.
     fn string<S: Sink>(&mut self) -> Result<Option<&'a str>> {
         let start = self.at;
@@ -263,7 +276,7 @@ impl<'a> Parser<'a> {
                 }
                 Some(b'\\') => break,
                 Some(byte) if byte < 0x20 => return Err(self.control_character(byte)),
-                Some(_) => self.at += 1,
+                Some(_) => self.go_on()?,
             }
         }
         self.scratch.clear();
@@ -293,7 +306,7 @@ impl<'a> Parser<'a> {
                         self.at += 1;
                         return Ok(None);
                     }
-                    self.at += 1;
+                    self.go_on()?;
                 }
                 Some(byte) => return Err(self.control_character(byte)),
             }

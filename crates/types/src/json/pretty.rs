@@ -1,9 +1,11 @@
 //! `jsonb_pretty`: one member or element a line, four blanks a level.
 
+use super::binary::VALUE_WORK;
 use super::{DEPTH_MAX, JsonbRef, Kind};
+use crate::stop;
 
 impl JsonbRef<'_> {
-    /// Appends the indented text form.
+    /// Appends the indented text form, as far as the statement is wanted.
     pub fn write_pretty(self, out: &mut Vec<u8>) {
         self.write_indented(0, out);
     }
@@ -13,6 +15,7 @@ impl JsonbRef<'_> {
             return out.extend_from_slice(b"null");
         }
         match self.kind() {
+            _ if stop::cut_short(VALUE_WORK) => {}
             Kind::Array => {
                 out.push(b'[');
                 for (index, element) in self.elements().enumerate() {

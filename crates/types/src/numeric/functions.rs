@@ -411,19 +411,21 @@ pub fn factorial(n: i64) -> Result<Numeric> {
     if n > FACTORIAL_MAX {
         return Err(overflow());
     }
-    Numeric::from_big(IBig::from(product(1, n as u64)), 0)
+    Numeric::from_big(IBig::from(product(1, n as u64)?), 0)
 }
 
 /// `low * … * high` by halves, so that the factors of each product are of one size.
-fn product(low: u64, high: u64) -> UBig {
+fn product(low: u64, high: u64) -> Result<UBig> {
     if high < low {
-        return UBig::ONE;
+        return Ok(UBig::ONE);
     }
     if high - low < 8 {
-        return (low..=high).map(UBig::from).fold(UBig::ONE, |product, factor| product * factor);
+        return Ok((low..=high).map(UBig::from).fold(UBig::ONE, |product, factor| product * factor));
     }
     let middle = (low + high) / 2;
-    product(low, middle) * product(middle + 1, high)
+    let product = product(low, middle)? * product(middle + 1, high)?;
+    crate::stop::spent(super::work(product.bit_len() / 8))?;
+    Ok(product)
 }
 
 /// `width_bucket(operand, low, high, count)`: 0 below, `count + 1` above. 2201G for bounds or counts that make no buckets.

@@ -9,7 +9,7 @@ use super::{ScalarFn, SqlError, SqlState, overflow};
 use crate::datetime::calendar::{self, Civil, MICROS_PER_SECOND, MONTHS, WEEKDAYS};
 use crate::datetime::fields::{ParseError, have};
 use crate::datetime::interval::round_micros;
-use crate::{CallContext, Datum, Result};
+use crate::{CallContext, Datum, Result, stop};
 
 /// What the fields of a text have given. 0 is "not given", as no field of a date can be 0 and none of a time need be.
 #[derive(Default)]
@@ -82,7 +82,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn skip(&mut self, bytes: usize) {
         if let Some((taken, rest)) = self.rest.split_at_checked(bytes) {
-            self.previous = taken.chars().last().or(self.previous);
+            self.previous = taken.chars().next_back().or(self.previous);
             self.rest = rest;
         }
     }
@@ -92,10 +92,9 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_spaces(&mut self) {
-        while self.rest.starts_with(template::is_space) {
-            self.skip(1);
-            self.extra += 1;
-        }
+        let blanks = self.rest.len() - self.rest.trim_start_matches(template::is_space).len();
+        self.skip(blanks);
+        self.extra = self.extra.saturating_add(i32::try_from(blanks).unwrap_or(i32::MAX));
     }
 
     /// Skips a character of the template that the text must have just so.
@@ -223,11 +222,15 @@ fn c_integer(text: &str) -> (Option<i64>, usize) {
     (rest.get(..sign + digits).and_then(|number| number.parse().ok()), blanks + sign + digits)
 }
 
+/// A node of a template that is read along.
+const NODE_WORK: usize = 32;
+
 /// Reads a text along a template.
 fn read(text: &str, nodes: &[Node], is_standard: bool) -> Result<Given> {
     let mut given = Given::default();
     let mut reader = Reader { rest: text, previous: None, is_fixed: is_standard, is_standard, extra: 0 };
     for (index, node) in nodes.iter().enumerate() {
+        stop::spent(NODE_WORK)?;
         if reader.rest.is_empty() {
             if is_standard {
                 return Err(format_error("input string is too short for datetime format".into()));
@@ -629,7 +632,7 @@ pub(super) fn standard_moment(text: &str, nodes: &[Node]) -> Result<Moment> {
 
 fn moment(args: &[Datum]) -> Result<Moment> {
     let (text, template) = (args[0].as_str(), args[1].as_str());
-    resolve(read(text, &template::cached(template), false)?, text)
+    resolve(read(text, &*template::cached(template)?, false)?, text)
 }
 
 fn to_timestamp(c: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {

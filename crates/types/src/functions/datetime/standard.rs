@@ -28,7 +28,7 @@ fn invalid(message: impl Into<String>) -> SqlError {
 impl Template {
     /// 22007 where a separator is none of the standard's.
     pub(crate) fn parse(text: &str) -> Result<Template> {
-        let nodes = template::parse_standard(text)
+        let nodes = template::parse_standard(text)?
             .map_err(|c| invalid(format!("invalid datetime format separator: \"{c}\"")))?;
         let (mut is_dated, mut is_timed, mut is_zoned) = (false, false, false);
         for node in &nodes {

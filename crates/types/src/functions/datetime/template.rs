@@ -2,6 +2,7 @@
 //!
 //! Owns the table of patterns. A template is parsed once per thread while it stays the same from row to row.
 
+use crate::{Result, stop};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -247,24 +248,28 @@ pub fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
 
+/// A pattern that is looked up.
+const NODE_WORK: usize = 256;
+
 /// Takes a template apart. Every character of it becomes at most one node.
-pub fn parse(template: &str) -> Vec<Node> {
+pub fn parse(template: &str) -> Result<Vec<Node>> {
     parse_noting(template, &mut None)
 }
 
 /// Takes a template of the SQL standard apart. Err is the first character outside of quotes that is neither of a pattern
 /// nor one of the standard's separators.
-pub fn parse_standard(template: &str) -> Result<Vec<Node>, char> {
+pub fn parse_standard(template: &str) -> Result<Result<Vec<Node>, char>> {
     let mut foreign = None;
-    let nodes = parse_noting(template, &mut foreign);
-    foreign.map_or(Ok(nodes), Err)
+    let nodes = parse_noting(template, &mut foreign)?;
+    Ok(foreign.map_or(Ok(nodes), Err))
 }
 
 /// `parse`, with the first character that the standard does not allow as a separator.
-fn parse_noting(template: &str, foreign: &mut Option<char>) -> Vec<Node> {
+fn parse_noting(template: &str, foreign: &mut Option<char>) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
     let mut rest = template;
     while !rest.is_empty() {
+        stop::spent(NODE_WORK)?;
         let (mut fill_mode, mut translated) = (false, false);
         if let Some(after) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
             (fill_mode, rest) = (true, after);
@@ -284,7 +289,7 @@ fn parse_noting(template: &str, foreign: &mut Option<char>) -> Vec<Node> {
             }
             nodes.push(Node::Field(Field { pattern, letters, name, fill_mode, translated, ordinal }));
         } else if let Some(quoted) = rest.strip_prefix('"') {
-            rest = parse_quoted(quoted, &mut nodes);
+            rest = parse_quoted(quoted, &mut nodes)?;
         } else {
             if rest.starts_with("\\\"") {
                 rest = rest.get(1..).unwrap_or("");
@@ -302,13 +307,14 @@ fn parse_noting(template: &str, foreign: &mut Option<char>) -> Vec<Node> {
             });
         }
     }
-    nodes
+    Ok(nodes)
 }
 
 /// A literal in double quotes, in which a backslash keeps the next character. Returns what follows.
-fn parse_quoted<'a>(text: &'a str, nodes: &mut Vec<Node>) -> &'a str {
+fn parse_quoted<'a>(text: &'a str, nodes: &mut Vec<Node>) -> Result<&'a str> {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
+        stop::spent(size_of::<Node>())?;
         match c {
             '"' => break,
             // A last backslash stands for itself.
@@ -316,21 +322,26 @@ fn parse_quoted<'a>(text: &'a str, nodes: &mut Vec<Node>) -> &'a str {
             c => nodes.push(Node::Char(c)),
         }
     }
-    chars.as_str()
+    Ok(chars.as_str())
 }
+
+/// Bytes of a template that is kept.
+const CACHED_SIZE_MAX: usize = 1 << 12;
 
 thread_local! {
     static LAST: RefCell<Option<(String, Rc<[Node]>)>> = const { RefCell::new(None) };
 }
 
 /// The parsed template; the thread's last one is kept.
-pub fn cached(template: &str) -> Rc<[Node]> {
+pub fn cached(template: &str) -> Result<Rc<[Node]>> {
     LAST.with_borrow_mut(|last| match last {
-        Some((text, nodes)) if text == template => nodes.clone(),
+        Some((text, nodes)) if text == template => Ok(nodes.clone()),
         _ => {
-            let nodes: Rc<[Node]> = parse(template).into();
-            *last = Some((template.to_owned(), nodes.clone()));
-            nodes
+            let nodes: Rc<[Node]> = parse(template)?.into();
+            if template.len() <= CACHED_SIZE_MAX {
+                *last = Some((template.to_owned(), nodes.clone()));
+            }
+            Ok(nodes)
         }
     })
 }
@@ -342,6 +353,7 @@ mod tests {
     #[test]
     fn patterns_literals_and_suffixes() {
         let names: Vec<String> = parse("FMDDth \"of\" Month, YYYY\\\"HH24")
+            .expect("wanted")
             .iter()
             .map(|node| match node {
                 Node::Field(field) => field.name.to_owned(),
@@ -349,7 +361,7 @@ mod tests {
             })
             .collect();
         assert_eq!(names, ["DD", "' ", "'o", "'f", "' ", "Month", "',", "' ", "YYYY", "'\"", "HH24"]);
-        let Node::Field(first) = parse("FMDDth")[0] else { panic!() };
+        let Node::Field(first) = parse("FMDDth").expect("wanted")[0] else { panic!() };
         assert_eq!((first.fill_mode, first.ordinal), (true, Some(Letters::Lower)));
     }
 

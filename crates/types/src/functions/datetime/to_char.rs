@@ -6,7 +6,7 @@ use crate::datetime::calendar::{
     self, Civil, EPOCH_JULIAN, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, MONTHS, WEEKDAYS,
 };
 use crate::datetime::{Interval, ZoneOffset};
-use crate::{Datum, Result};
+use crate::{Datum, Result, stop};
 use std::fmt::Write;
 
 /// Roman months, January first.
@@ -323,10 +323,14 @@ fn roman(value: &Shown, field: &Field, out: &mut String) -> Result<()> {
     Ok(())
 }
 
+/// A node of a template that is written.
+const NODE_WORK: usize = 32;
+
 fn write_all(value: &Shown, template: &str) -> Result<Datum> {
-    let nodes = template::cached(template);
+    let nodes = template::cached(template)?;
     let mut out = String::with_capacity(template.len() + 16);
     for node in nodes.iter() {
+        stop::spent(NODE_WORK)?;
         match node {
             Node::Field(field) if field.pattern == Pattern::Fixed => {}
             Node::Field(field) => write_field(value, field, &mut out)?,

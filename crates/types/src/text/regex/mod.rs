@@ -312,6 +312,8 @@ pub fn compiled(pattern: &str, options: Options) -> Result<Rc<Pattern>> {
     if let Some(pattern) = cached {
         return Ok(pattern);
     }
+    // One pattern may take some milliseconds, and another one come with each row.
+    crate::stop::look()?;
     let made = Rc::new(Pattern::new(pattern, options)?);
     CACHE.with_borrow_mut(|cache| {
         cache.truncate(CACHE_ENTRIES_MAX - 1);
