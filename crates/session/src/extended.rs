@@ -113,7 +113,7 @@ impl Session {
 
     /// Not in a transaction that has failed, where only its end can be prepared.
     fn may_plan(&self, statement: &PreparedStatement) -> Result<bool> {
-        self.block.check_runnable(statement.is_transaction_control() || statement.syntax.is_none())?;
+        self.block.check_runnable(statement.is_transaction_control() || statement.is_empty())?;
         Ok(self.block != BlockState::Failed)
     }
 
@@ -128,7 +128,7 @@ impl Session {
 
     fn try_bind(&mut self, binding: Binding<'_>) -> Result<()> {
         let statement = self.statement(binding.statement)?;
-        self.block.check_runnable(statement.is_transaction_control() || statement.syntax.is_none())?;
+        self.block.check_runnable(statement.is_transaction_control() || statement.is_empty())?;
         self.keep_clock()?;
         let planned = self.planned(&statement)?;
         if planned.parameters.len() != binding.values.len() {
@@ -198,7 +198,7 @@ impl Session {
 
     fn try_describe(&mut self, name: &str) -> Result<(Vec<Oid>, Option<Vec<ResultColumn>>)> {
         let statement = self.statement(name)?;
-        if statement.syntax.is_none() {
+        if statement.is_empty() {
             return Ok((vec![], None));
         }
         self.refresh()?;
@@ -254,7 +254,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
         let statement = portal.statement.clone();
-        self.block.check_runnable(statement.is_transaction_control() || statement.syntax.is_none())?;
+        self.block.check_runnable(statement.is_transaction_control() || statement.is_empty())?;
         if statement.is_transaction_control() {
             self.control(&statement, sink).await?;
             return Ok(Outcome::Completed);

@@ -52,7 +52,7 @@ impl Planning {
         old: Option<&Planned>,
         columns_of: impl FnOnce(&Utility) -> Result<Vec<ResultColumn>>,
     ) -> Result<Planned> {
-        let Some(syntax) = &statement.syntax else {
+        let Some(syntax) = while_wanted(&self.stop, || statement.syntax())? else {
             return Ok(Planned::new(self.epoch, Work::Nothing, vec![], vec![]));
         };
         let fixed: Vec<Option<SqlType>>;
@@ -63,7 +63,7 @@ impl Planning {
             }
             None => statement.given(),
         };
-        let bound = while_wanted(&self.stop, || sql::bind(syntax, &self.bind, given))?;
+        let bound = while_wanted(&self.stop, || sql::bind(&syntax, &self.bind, given))?;
         let mut columns = bound.columns;
         let work = match bound.kind {
             BoundKind::Query(query) => Work::Query(self.query(&query, &bound.parameters)?),

@@ -122,7 +122,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<Outcome> {
         if !planned.takes(parameters.len()) {
-            let first = statement.syntax.as_ref().and_then(|syntax| syntax.first_parameter());
+            let first = statement.syntax()?.and_then(|syntax| syntax.first_parameter());
             let (name, position) = first.unwrap_or_else(|| ("$1".to_owned(), 0));
             let message = format!("there is no parameter {name}");
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).at(position));

@@ -226,8 +226,7 @@ impl Session {
 
     /// The statement of a text, from memory where it has been seen.
     pub(crate) fn statement_of(&mut self, text: &str, given: &[Option<SqlType>]) -> Result<Arc<PreparedStatement>> {
-        if let Some(known) = self.remembered.get(text).filter(|s| s.given() == given) {
-            let known = known.clone();
+        if let Some(known) = self.known(text, given) {
             return Ok(self.fresh(known));
         }
         let all = self.parse_all(text)?;
@@ -258,7 +257,14 @@ impl Session {
         if self.remembered.len() >= REMEMBERED_MAX {
             self.remembered.clear();
         }
+        statement.is_its_text(self.derived.standard_conforming_strings);
         self.remembered.insert(statement.text.clone(), statement.clone());
+    }
+
+    /// What is remembered of a text, if it means the same now.
+    fn known(&self, text: &str, given: &[Option<SqlType>]) -> Option<Arc<PreparedStatement>> {
+        let standard = self.derived.standard_conforming_strings;
+        self.remembered.get(text).filter(|s| s.given() == given && s.is_read_as(standard)).cloned()
     }
 
     /// A text that came by itself may return other columns than last time: nobody was promised that they stay.
@@ -267,8 +273,7 @@ impl Session {
             return known;
         }
         let now = wall(&self.shared.host);
-        let (text, syntax, given) = (known.text.clone(), known.syntax.clone(), known.given().to_vec());
-        let statement = PreparedStatement::new(text, syntax, given, now);
+        let statement = known.anew(now);
         self.remember(&statement);
         statement
     }
@@ -279,8 +284,7 @@ impl Session {
     }
 
     async fn statements_of(&mut self, text: &str) -> Result<Queue> {
-        if let Some(known) = self.remembered.get(text).filter(|s| s.given().is_empty()) {
-            let known = known.clone();
+        if let Some(known) = self.known(text, &[]) {
             return Ok(Queue::of(Queued::from(self.fresh(known))));
         }
         if let Some(queued) = self.from_template(text) {
@@ -373,6 +377,7 @@ impl Session {
     /// `tells`: rows leave with it. A tag alone does not wait: it belongs to a transaction that commits behind what its locks showed,
     /// or not at all (docs/decisions/0005).
     pub(crate) async fn complete(&mut self, tag: &str, commits: bool, tells: bool, sink: &mut dyn Sink) -> Result<()> {
+        types::stop::whole()?;
         // The last of a string ends nothing where the client's own block goes on.
         let has_ended = commits && self.end_implicit().await?;
         if tells && !has_ended {

@@ -7,13 +7,14 @@ use sql::logical::CommandTag;
 use sql::utility::Utility;
 use sql::{ResultColumn, Statement, StatementKind};
 use std::sync::Arc;
-use types::SqlType;
+use types::{Result, SqlType};
 
 /// A statement's text and, as long as it holds, its plan.
 pub(crate) struct PreparedStatement {
     pub text: Arc<str>,
     /// None: the string holds no statement.
-    pub syntax: Option<Arc<Statement>>,
+    kind: Option<StatementKind>,
+    syntax: Mutex<Syntax>,
     /// What the client said of $1, $2, …
     given: Vec<Option<SqlType>>,
     planned: Mutex<Option<Arc<Planned>>>,
@@ -24,6 +25,15 @@ pub(crate) struct PreparedStatement {
     pub is_template: bool,
 }
 
+/// What a statement is planned from.
+enum Syntax {
+    Tree(Option<Arc<Statement>>),
+    /// A tree that its text gives again, read with this `standard_conforming_strings`: a session remembers many statements, and a tree
+    /// is larger than all else of one. It is kept until it has been planned.
+    OfText(Arc<Statement>, bool),
+    Text(bool),
+}
+
 impl PreparedStatement {
     pub fn new(text: Arc<str>, syntax: Option<Arc<Statement>>, given: Vec<Option<SqlType>>, now: i64) -> Arc<Self> {
         Arc::new(PreparedStatement::made(text, syntax, given, now))
@@ -31,7 +41,51 @@ impl PreparedStatement {
 
     fn made(text: Arc<str>, syntax: Option<Arc<Statement>>, given: Vec<Option<SqlType>>, now: i64) -> Self {
         let (planned, from_sql, is_template) = (Mutex::default(), false, false);
-        PreparedStatement { text, syntax, given, planned, prepared_at: now, from_sql, is_template }
+        let kind = syntax.as_ref().map(|syntax| syntax.kind());
+        let syntax = Mutex::new(Syntax::Tree(syntax));
+        PreparedStatement { text, kind, syntax, given, planned, prepared_at: now, from_sql, is_template }
+    }
+
+    /// Its text holds nothing else: what is kept of it when it has been planned.
+    pub fn is_its_text(&self, standard_conforming_strings: bool) {
+        let mut syntax = self.syntax.lock();
+        if let Syntax::Tree(Some(tree)) = &*syntax {
+            *syntax = Syntax::OfText(tree.clone(), standard_conforming_strings);
+        }
+    }
+
+    /// The same, not yet planned.
+    pub fn anew(&self, now: i64) -> Arc<Self> {
+        let syntax = match &*self.syntax.lock() {
+            Syntax::Tree(tree) => Syntax::Tree(tree.clone()),
+            Syntax::OfText(_, standard) | Syntax::Text(standard) => Syntax::Text(*standard),
+        };
+        let (text, kind, given) = (self.text.clone(), self.kind, self.given.clone());
+        let made = PreparedStatement::made(text, None, given, now);
+        Arc::new(PreparedStatement { kind, syntax: Mutex::new(syntax), ..made })
+    }
+
+    /// Whether its text means the same with this `standard_conforming_strings`.
+    pub fn is_read_as(&self, standard_conforming_strings: bool) -> bool {
+        match &*self.syntax.lock() {
+            Syntax::Tree(_) => true,
+            Syntax::OfText(_, own) | Syntax::Text(own) => *own == standard_conforming_strings,
+        }
+    }
+
+    /// The string holds no statement.
+    pub fn is_empty(&self) -> bool {
+        self.kind.is_none()
+    }
+
+    /// Its tree, from its text where that was kept alone. None: the string holds no statement.
+    pub fn syntax(&self) -> Result<Option<Arc<Statement>>> {
+        let standard = match &*self.syntax.lock() {
+            Syntax::Tree(tree) => return Ok(tree.clone()),
+            Syntax::OfText(tree, _) => return Ok(Some(tree.clone())),
+            Syntax::Text(standard) => *standard,
+        };
+        Ok(sql::parse(&self.text, standard)?.pop().map(Arc::new))
     }
 
     /// A text with parameters in the place of literals.
@@ -70,11 +124,11 @@ impl PreparedStatement {
     }
 
     pub fn kind(&self) -> StatementKind {
-        self.syntax.as_ref().map_or(StatementKind::Utility, |s| s.kind())
+        self.kind.unwrap_or(StatementKind::Utility)
     }
 
     pub fn is_transaction_control(&self) -> bool {
-        self.syntax.as_ref().is_some_and(|s| s.is_transaction_control())
+        self.kind.is_some_and(StatementKind::is_transaction_control)
     }
 
     /// The plan that was made last, for whatever state of catalog and settings.
@@ -84,6 +138,10 @@ impl PreparedStatement {
 
     pub fn keep_plan(&self, planned: Arc<Planned>) {
         *self.planned.lock() = Some(planned);
+        let mut syntax = self.syntax.lock();
+        if let Syntax::OfText(_, standard) = *syntax {
+            *syntax = Syntax::Text(standard);
+        }
     }
 
     pub fn given(&self) -> &[Option<SqlType>] {

@@ -140,7 +140,14 @@ impl Statement {
     }
     /// Whether it may run in a transaction that has failed, as far as its kind tells.
     pub fn is_transaction_control(&self) -> bool {
-        !matches!(self.kind(), StatementKind::Query | StatementKind::Utility)
+        self.kind().is_transaction_control()
+    }
+}
+
+impl StatementKind {
+    /// Whether such a statement may run in a transaction that has failed.
+    pub fn is_transaction_control(self) -> bool {
+        !matches!(self, StatementKind::Query | StatementKind::Utility)
     }
 }
 
