@@ -287,6 +287,21 @@ fn passwords_are_proven_by_scram() {
         assert!(code(try_connect(&config).await).starts_with("28P01"));
         connect(config.clone().password("second")).await;
     });
+    // What no password could make good is told without asking for one; whether a role or a database exists is not.
+    let (long, port) = ("u".repeat(64), node.port());
+    for (settings, expected) in [
+        (&[("user", "postgres"), ("nonsense", "1")][..], "E:42704"),
+        (&[("user", "missing"), ("options", "-c work_mem=lots")], "E:22023"),
+        (&[("user", "postgres"), ("client_encoding", "martian")], "E:22023"),
+        (&[("user", &long)], "E:28P01"),
+        (&[("user", "missing")], "R"),
+        (&[("user", "postgres"), ("database", "missing")], "R"),
+    ] {
+        let mut raw = Raw::open(port);
+        raw.startup(196_608, settings);
+        let answer = raw.next().expect("an answer");
+        assert_eq!(show(&answer), expected, "{settings:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What all sessions of a node share.
 
 use crate::conflicts::Conflicts;
-use crate::settings::ServerSettings;
+use crate::settings::{ServerSettings, Settings};
 use crate::snapshots::ExportedSnapshots;
 use crate::state::SessionState;
 use catalog::{Catalog, Snapshot};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use txn::{Gateway, SessionId};
-use types::Oid;
+use types::{Oid, Result};
 
 /// 2000-01-01 UTC in microseconds since 1970.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -40,6 +40,12 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// The error of settings that no session could start with, whosever it is: 42704, 22023.
+    pub fn check_start(&self, given: &[(String, String)]) -> Result<()> {
+        let mut settings = Settings::new(self.settings.clone());
+        given.iter().try_for_each(|(name, value)| settings.set_base(name, value))
+    }
+
     pub fn new(
         host: Host,
         gateway: Arc<Gateway>,

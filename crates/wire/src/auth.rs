@@ -17,6 +17,9 @@ pub enum AuthMethod {
     Scram,
 }
 
+/// Bytes of a role's name.
+const NAME_SIZE_MAX: usize = types::io::strings::NAME_SIZE_MAX;
+
 const MECHANISM: &str = "SCRAM-SHA-256";
 const SASL: i32 = 10;
 const SASL_CONTINUE: i32 = 11;
@@ -31,6 +34,10 @@ pub(crate) async fn authenticate(
     reader: &mut Reader,
     output: &mut Output,
 ) -> Result<Option<Role>, SqlError> {
+    if method == AuthMethod::Scram && user.len() > NAME_SIZE_MAX {
+        // There can be none of that name, whatever the password.
+        return Err(wrong_password(user));
+    }
     let role = service.factory.role(user).await.map_err(|error| error.severity(Severity::Fatal))?;
     let role = match (method, role) {
         (AuthMethod::Trust, Some(role)) => role,

@@ -118,6 +118,12 @@ pub trait BackendFactory: Send + Sync {
     /// The role, or None if there is none.
     async fn role(&self, user: &str) -> Result<Option<Role>, SqlError>;
 
+    /// The error of settings that no role could start with (unknown, or of a value that is none): told to a client before it is
+    /// asked for a password, since it depends on nothing that a password protects.
+    fn check(&self, _settings: &[(String, String)]) -> Result<(), SqlError> {
+        Ok(())
+    }
+
     /// A session for an authenticated client.
     async fn connect(&self, parameters: StartupParameters) -> Result<Box<dyn Backend>, SqlError>;
 }

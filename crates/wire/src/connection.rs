@@ -123,6 +123,9 @@ async fn enter(
         auth::put_negotiation(output, startup.version, &startup.unknown_options);
     }
     let method = admission(&startup, peer, encryption.is_some(), service)?;
+    if method == AuthMethod::Scram {
+        service.factory.check(&startup.settings)?;
+    }
     let random = service.host.random.as_ref();
     let role = auth::authenticate(method, &startup.user, service, reader, output).await?;
     let Some(Role { superuser, .. }) = role else { return Ok(None) };

@@ -43,6 +43,10 @@ impl BackendFactory for Factory {
         }))
     }
 
+    fn check(&self, given: &[(String, String)]) -> Result<(), SqlError> {
+        self.engine.shared.check_start(&settings(given.to_vec()))
+    }
+
     async fn connect(&self, parameters: StartupParameters) -> Result<Box<dyn Backend>, SqlError> {
         let login = Login {
             user: parameters.user,
