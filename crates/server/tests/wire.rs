@@ -161,6 +161,24 @@ fn portals_are_suspended_and_go_on() {
     assert_eq!(raw.line_until('Z'), "2 D:1 D:2 D:3 D:4 D:5 C:SELECT 5 3 3 Z:I");
 }
 
+/// Sync stops the clock, as in PostgreSQL: a statement that was prepared in a batch of its own has all its time when it is run.
+#[test]
+fn the_time_between_a_statement_and_its_preparation_does_not_count() {
+    let node = Node::start(&[]);
+    let mut raw = Raw::login(node.port());
+    raw.send(&[query("SET statement_timeout = 200")]);
+    assert_eq!(raw.line_until('Z'), "C:SET Z:I");
+    for (name, before, state) in [("alone", "SELECT 1", "Z:I"), ("in_block", "BEGIN", "Z:T")] {
+        raw.send(&[query(before)]);
+        raw.until('Z');
+        raw.send(&[parse(name, "SELECT count(*) FROM generate_series(1, 10000)"), sync()]);
+        assert_eq!(raw.line_until('Z'), format!("1 {state}"));
+        std::thread::sleep(Duration::from_millis(400));
+        raw.send(&[bind("", name, &[]), execute("", 0), sync()]);
+        assert_eq!(raw.line_until('Z'), format!("2 D:10000 C:SELECT 1 {state}"));
+    }
+}
+
 #[test]
 fn statements_are_described_with_their_types() {
     let node = Node::start(&[]);

@@ -297,9 +297,15 @@ impl Session {
         self.portals.remove(name);
     }
 
-    /// Whether [`Session::sync`] would find nothing to do.
+    /// Whether [`Session::sync`] would find nothing to do. Inside a block it ends no transaction and closes no portal; the clock of
+    /// what was prepared and not run it stops everywhere.
     pub fn is_at_rest(&self) -> bool {
-        self.block == BlockState::Idle && self.open.is_none() && self.portals.is_empty()
+        let has_nothing_to_end = match self.block {
+            BlockState::Idle => self.open.is_none() && self.portals.is_empty(),
+            BlockState::InBlock => self.open.is_some(),
+            BlockState::Implicit | BlockState::Failed => false,
+        };
+        has_nothing_to_end && self.state.deadline().is_none()
     }
 
     /// Sync: ends the implicit transaction.
