@@ -228,7 +228,7 @@ impl Session {
             self.fail();
             return Err(no_portal(name));
         };
-        self.set_query(&portal.statement.text);
+        self.set_query(portal.statement.text.clone());
         let result = match self.keep_clock() {
             Ok(()) => self.execute_portal(&mut portal, max_rows, is_last, sink).await,
             Err(error) => Err(error),

@@ -251,7 +251,12 @@ impl Session {
     }
 
     fn remember(&mut self, statement: &Arc<PreparedStatement>) {
-        if statement.text.len() > REMEMBERED_BYTES_MAX || statement.kind() != StatementKind::Query {
+        // Savepoints' names are often new ones: they would drive out what comes again.
+        let comes_again = matches!(
+            statement.kind(),
+            StatementKind::Query | StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback
+        );
+        if statement.text.len() > REMEMBERED_BYTES_MAX || !comes_again {
             return;
         }
         if self.remembered.len() >= REMEMBERED_MAX {
@@ -419,10 +424,10 @@ impl Session {
         }
     }
 
-    pub(crate) fn set_query(&self, text: &str) {
+    pub(crate) fn set_query(&self, text: impl AsRef<str> + Into<Arc<str>>) {
         let mut query = self.state.query.lock();
-        if **query != *text {
-            *query = Arc::from(text);
+        if **query != *text.as_ref() {
+            *query = text.into();
         }
         self.state.activity.fetch_or(8, Ordering::Relaxed);
     }
