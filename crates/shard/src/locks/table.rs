@@ -46,11 +46,18 @@ pub const WAITERS_MAX: usize = 10_000;
 pub struct Owner(pub u64);
 
 /// A row's name, with its hash so that it is computed once.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub struct RowKey {
     pub hash: u64,
     pub relation: StorageId,
     pub key: Key,
+}
+
+/// By hand: a `SmallVec` is cloned one byte at a time, `from_slice` copies them together.
+impl Clone for RowKey {
+    fn clone(&self) -> RowKey {
+        RowKey { hash: self.hash, relation: self.relation, key: Key::from_slice(&self.key) }
+    }
 }
 
 impl RowKey {
