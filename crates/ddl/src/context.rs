@@ -294,6 +294,12 @@ impl DdlContext<'_> {
         }
     }
 
+    /// IF NOT EXISTS: whether the name is taken. Where somebody else is about to take it, it is waited for.
+    pub(super) async fn is_taken(&mut self, schema: Oid, name: &str) -> Result<bool> {
+        let is_known = self.catalog.snapshot().id_by_name(schema, name).is_some();
+        Ok(is_known || self.catalog.claim_name(self.txn, NameSpace::Relations, schema, name).await?.is_some())
+    }
+
     /// A name that is free: `base`, `base1`, `base2`, … with parts shortened as PostgreSQL does.
     pub(super) async fn choose_relation_name(
         &mut self,

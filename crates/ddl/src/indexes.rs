@@ -107,7 +107,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateIndex) -
     check_relation(context, &relation)?;
     check_options(&create.options, INDEX_OPTIONS)?;
     if let (Some(name), true) = (&create.name, create.if_not_exists)
-        && context.catalog.snapshot().id_by_name(relation.schema, &name.name).is_some()
+        && context.is_taken(relation.schema, &name.name).await?
     {
         context.skipping(SqlState::DUPLICATE_TABLE, already_exists(&name.name).message());
         return Ok(None);

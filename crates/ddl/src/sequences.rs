@@ -13,7 +13,7 @@ use types::{Oid, Result, SqlState, SqlType, oid};
 pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateSequence) -> Result<()> {
     let (schema, is_temporary) = context.creation_schema(&create.name, create.is_temporary).await?;
     let name = create.name.object();
-    if context.catalog.snapshot().id_by_name(schema.id, name).is_some() && create.if_not_exists {
+    if create.if_not_exists && context.is_taken(schema.id, name).await? {
         context.skipping(SqlState::DUPLICATE_TABLE, already_exists(name).message());
         return Ok(());
     }

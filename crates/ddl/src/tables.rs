@@ -24,7 +24,7 @@ pub(super) async fn create(context: &mut DdlContext<'_>, create: &CreateTable) -
         return Err(error(SqlState::INVALID_TABLE_DEFINITION, "ON COMMIT can only be used on temporary tables"));
     }
     let name = create.name.object();
-    if create.if_not_exists && context.catalog.snapshot().id_by_name(schema.id, name).is_some() {
+    if create.if_not_exists && context.is_taken(schema.id, name).await? {
         context.skipping(SqlState::DUPLICATE_TABLE, already_exists(name).message());
         return Ok(());
     }

@@ -438,6 +438,38 @@ fn of_two_creates_of_one_name_the_second_waits_and_finds_it_taken() {
 }
 
 #[test]
+fn who_creates_if_not_exists_waits_for_who_creates_and_skips() {
+    block_on(async {
+        let catalog = catalog().await;
+        for (sql, ends_well) in [
+            ("CREATE TABLE IF NOT EXISTS t (b int)", true),
+            ("CREATE SEQUENCE IF NOT EXISTS t", true),
+            ("CREATE TABLE IF NOT EXISTS u (b int)", false),
+        ] {
+            let (mut first, mut second) = (Session::new(&catalog), Session::new(&catalog));
+            let (one, two) = (first.begin().await, second.begin().await);
+            let name = if ends_well { "t" } else { "u" };
+            first.execute(&one, &format!("CREATE TABLE {name} (a int)")).await.unwrap();
+            let waiting = second.execute(&two, sql);
+            let ending = async {
+                match ends_well {
+                    true => first.commit(one).await.unwrap(),
+                    false => one.rollback(),
+                }
+            };
+            let (outcome, ()) = tokio::join!(waiting, ending);
+            outcome.unwrap();
+            second.commit(two).await.unwrap();
+            let table = catalog.current().relation_by_name(PUBLIC_SCHEMA, name).unwrap().clone();
+            assert_eq!(table.columns[0].name, if ends_well { "a" } else { "b" }, "{sql}");
+            if ends_well {
+                second.run("DROP TABLE t").await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
 fn of_two_alters_of_one_table_the_second_waits_and_sees_the_first() {
     block_on(async {
         let catalog = catalog().await;

@@ -142,6 +142,8 @@ pub(super) struct Reference {
     pub values: Vec<Datum>,
     /// Where the constraint may be checked later, the row: it may be gone by then, or refer to another parent.
     row: Option<RowKey>,
+    /// The row has another key and nothing else is new: of interest where its check has been put off, which would not find it.
+    has_moved: bool,
 }
 
 impl Reference {
@@ -179,7 +181,7 @@ impl Pending {
 
     pub fn inserted(&mut self, target: &Target, row: &StoredRow) {
         for shape in &target.references {
-            self.child(shape, row);
+            self.child(shape, row, false);
         }
     }
 
@@ -187,7 +189,7 @@ impl Pending {
         self.uniques.push(check);
     }
 
-    fn child(&mut self, shape: &Arc<ForeignKeyShape>, row: &StoredRow) {
+    fn child(&mut self, shape: &Arc<ForeignKeyShape>, row: &StoredRow, has_moved: bool) {
         let values = pick(&row.values, &shape.key.columns);
         if values.iter().all(Datum::is_null) || (!shape.key.match_full && values.iter().any(Datum::is_null)) {
             return;
@@ -202,7 +204,7 @@ impl Pending {
             bytes.extend_from_slice(key);
         }
         if self.seen.insert((shape.constraint.id, bytes)) {
-            self.children.push(Reference { shape: shape.clone(), values, row: place });
+            self.children.push(Reference { shape: shape.clone(), values, row: place, has_moved });
         }
     }
 
@@ -217,10 +219,10 @@ impl Pending {
 
     fn reference_updated(&mut self, shape: &Arc<ForeignKeyShape>, old: &StoredRow, new: &StoredRow) {
         let columns = &shape.key.columns;
-        // A check that was put off would not find the row under its new key.
-        let is_elsewhere = shape.constraint.deferrable && (old.key != new.key || old.slot != new.slot);
-        if is_elsewhere || !equal(&shape.child_types, &pick(&old.values, columns), &pick(&new.values, columns)) {
-            self.child(shape, new);
+        if !equal(&shape.child_types, &pick(&old.values, columns), &pick(&new.values, columns)) {
+            self.child(shape, new, false);
+        } else if shape.constraint.deferrable && (old.key != new.key || old.slot != new.slot) {
+            self.child(shape, new, true);
         }
     }
 
@@ -251,10 +253,10 @@ impl Pending {
         if self.children.len() >= self.shrink_at.max(CHILDREN_GATHERED) && self.parents.is_empty() {
             self.seen.clear();
             for reference in std::mem::take(&mut self.children) {
-                let Reference { shape, values, .. } = &reference;
+                let Reference { shape, values, has_moved, .. } = &reference;
                 let is_settled = !shape.is_deferred(env)
-                    && !values.iter().any(Datum::is_null)
-                    && parent_exists(shape, values, env, txn).await?;
+                    && (*has_moved
+                        || !values.iter().any(Datum::is_null) && parent_exists(shape, values, env, txn).await?);
                 if !is_settled {
                     self.children.push(reference);
                 }
@@ -306,10 +308,15 @@ fn settle<'a>(
             txn.next_command();
             settle(&mut further, env, txn, depth + 1).await?;
         }
+        // Asked for before this statement's own are put off: of a relation that has none waiting no row's is.
+        let mut waiting: Vec<(types::Oid, bool)> = vec![];
         for reference in std::mem::take(&mut pending.children) {
-            match reference.shape.is_deferred(env) {
-                true => env.session.defer(deferred::child(reference)),
-                false => check_child(&reference.shape, &reference.values, env, txn).await?,
+            let relation = reference.shape.child.relation.id;
+            match (reference.shape.is_deferred(env), reference.has_moved) {
+                (true, true) if !has_waiting(&mut waiting, relation, env) => {}
+                (true, _) => env.session.defer(deferred::child(reference)),
+                (false, true) => {}
+                (false, false) => check_child(&reference.shape, &reference.values, env, txn).await?,
             }
         }
         for check in std::mem::take(&mut pending.uniques) {
@@ -320,6 +327,16 @@ fn settle<'a>(
         }
         Ok(())
     })
+}
+
+/// Whether checks of the relation's rows have been put off; each relation is asked about once.
+fn has_waiting(known: &mut Vec<(types::Oid, bool)>, relation: types::Oid, env: &EvalContext<'_>) -> bool {
+    if let Some((_, has)) = known.iter().find(|(id, _)| *id == relation) {
+        return *has;
+    }
+    let has = env.session.has_put_off(relation);
+    known.push((relation, has));
+    has
 }
 
 fn equal(types: &[SqlType], a: &[Datum], b: &[Datum]) -> bool {

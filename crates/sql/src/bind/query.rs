@@ -129,15 +129,17 @@ impl Binder<'_> {
 
     fn body(&mut self, query: &ast::Query, mut locks: Vec<LockWish>) -> Result<BoundQuery> {
         let tail = self.tail(query)?;
+        if matches!(&*query.body, SetExpr::Values(_)) {
+            locking::not_with(&tail.locks, "VALUES")
+                .map_err(|_| SqlError::unsupported("FOR UPDATE cannot be applied to VALUES"))?;
+            // The lock of a query around it finds nothing here.
+            locks.clear();
+        }
         locks.extend(tail.locks.iter().cloned());
         let tail = Tail { locks, ..tail };
         match &*query.body {
             SetExpr::Select(select) => self.select(select, tail),
             SetExpr::Values(_) => {
-                locking::not_with(&tail.locks, "VALUES").map_err(|_| {
-                    let words = "FOR UPDATE cannot be applied to VALUES";
-                    SqlError::unsupported(words)
-                })?;
                 let bound = self.set_expr(&query.body)?;
                 self.with_tail(bound, tail)
             }
