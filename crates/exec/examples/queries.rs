@@ -280,6 +280,7 @@ impl Node {
             kind: CopyKind::Text,
             delimiter: b'\t',
             null: "\\N".to_owned(),
+            encoding: types::text::encoding::Encoding::UTF8,
             quote: b'"',
             escape: b'"',
             header: CopyHeader::None,

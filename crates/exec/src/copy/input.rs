@@ -130,6 +130,10 @@ impl Parser {
 
     fn push(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.source {
+            // Characters of one byte each: a piece cuts none of them.
+            Source::Lines(lines) if self.format.encoding.is_foreign() => {
+                lines.push(self.format.encoding.decode(bytes)?.as_bytes())
+            }
             Source::Lines(lines) => lines.push(bytes),
             Source::Binary(reader) => {
                 reader.push(bytes);

@@ -40,17 +40,32 @@ impl CopyOut {
         }
     }
 
+    /// One row or header. Nothing of it is left where it fails: a client could not read on.
     fn frame(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        if !self.framed {
-            return write(out);
+        let before = out.len();
+        if self.framed {
+            out.extend_from_slice(&[b'd', 0, 0, 0, 0]);
         }
-        out.extend_from_slice(&[b'd', 0, 0, 0, 0]);
         let start = out.len();
-        write(out)?;
+        if let Err(error) = write(out).and_then(|()| self.encode(start, out)) {
+            out.truncate(before);
+            return Err(error);
+        }
         let size = (out.len() - start + 4) as u32;
-        if let Some(place) = out.get_mut(start - 4..start) {
+        if let Some(place) = out.get_mut(before + 1..start).filter(|_| self.framed) {
             place.copy_from_slice(&size.to_be_bytes());
         }
+        Ok(())
+    }
+
+    /// What was written from `start` on, in the encoding of the file.
+    fn encode(&self, start: usize, out: &mut Vec<u8>) -> Result<()> {
+        if !self.format.encoding.is_foreign() {
+            return Ok(());
+        }
+        let encoded = self.format.encoding.encode(io::utf8(out.get(start..).unwrap_or_default())?)?;
+        out.truncate(start);
+        out.extend_from_slice(&encoded);
         Ok(())
     }
 

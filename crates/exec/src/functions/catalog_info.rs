@@ -4,6 +4,7 @@ use super::reg::with_scope;
 use super::{SessionFn, SessionSetFn, arg_oid, arg_str};
 use crate::expr::EvalContext;
 use catalog::{INFORMATION_SCHEMA, names, operators};
+use types::text::encoding::Encoding;
 use types::{Datum, Oid, Result, SqlError, SqlState, builtin};
 
 pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
@@ -59,20 +60,10 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
         Ok(Datum::text(env.catalog.role(id).map_or_else(unknown, |r| r.name.clone())))
     }),
     ("PG_encoding_to_char", |_, _, args| {
-        Ok(Datum::text(match args.first().map_or(-1, Datum::as_i64) {
-            6 => "UTF8",
-            0 => "SQL_ASCII",
-            8 => "LATIN1",
-            _ => "",
-        }))
+        Ok(Datum::text(Encoding::by_number(args.first().map_or(-1, Datum::as_i64)).map_or("", Encoding::name)))
     }),
     ("PG_char_to_encoding", |_, _, args| {
-        Ok(Datum::Int4(match arg_str(args, 0).to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-            "utf8" | "unicode" => 6,
-            "sqlascii" => 0,
-            "latin1" | "iso88591" => 8,
-            _ => -1,
-        }))
+        Ok(Datum::Int4(Encoding::by_name(arg_str(args, 0)).map_or(-1, Encoding::number)))
     }),
     ("obj_description(oid,name)", |env, _, args| Ok(description(env, arg_oid(args, 0), arg_str(args, 1)))),
     ("obj_description(oid)", |env, _, args| Ok(description(env, arg_oid(args, 0), ""))),
@@ -103,11 +94,8 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_get_statisticsobjdef", |_, _, _| Ok(Datum::Null)),
     ("pg_get_statisticsobjdef_columns", |_, _, _| Ok(Datum::Null)),
     ("pg_encoding_max_length_sql", |_, _, args| {
-        Ok(match args.first().map_or(-1, Datum::as_i64) {
-            6 => Datum::Int4(4),
-            0 | 8 => Datum::Int4(1),
-            _ => Datum::Null,
-        })
+        let encoding = Encoding::by_number(args.first().map_or(-1, Datum::as_i64));
+        Ok(encoding.map_or(Datum::Null, |e| Datum::Int4(e.max_length())))
     }),
 ];
 

@@ -6,6 +6,7 @@ use catalog::{Object, Relation};
 use sql::utility::{CopyFormat, CopyHeader, CopyKind};
 use std::sync::Arc;
 use txn::Isolation;
+use types::text::encoding::Encoding;
 use types::{Result, SqlType};
 
 fn format(kind: CopyKind) -> CopyFormat {
@@ -15,6 +16,7 @@ fn format(kind: CopyKind) -> CopyFormat {
         kind,
         delimiter: if is_csv { b',' } else { b'\t' },
         null: if is_csv { String::new() } else { "\\N".to_owned() },
+        encoding: Encoding::UTF8,
         quote: b'"',
         escape: b'"',
         header: CopyHeader::None,
@@ -141,5 +143,29 @@ async fn what_goes_out_comes_in() {
         for piece in [1, 5, 1000] {
             assert_eq!(copied_in(&bytes, &format(kind), piece).await, expected, "{kind:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn bytes_of_another_encoding_come_and_go() {
+    let latin1 = |kind| CopyFormat { encoding: Encoding::by_name("latin1").expect("it is known"), ..format(kind) };
+    for piece in [1, 3, 100] {
+        assert_eq!(copied_in(b"1\t\xe9\xe8\t2\n", &latin1(CopyKind::Text), piece).await, "1,éè,2");
+        assert_eq!(copied_in(b"1,\"\xe9\n\",2\n", &latin1(CopyKind::Csv), piece).await, "1,é\n,2");
+    }
+    let t = t();
+    let node = node(vec![Object::Relation((*t).clone())]).await;
+    let txn = node.begin(Isolation::Serializable).await;
+    let context = node.context(&txn, vec![]);
+    let rows = ["é", "€"].map(|text| vec![types::Datum::Int4(1), types::Datum::text(text), types::Datum::Null]);
+    for framed in [false, true] {
+        let mut out = CopyOut::new(&latin1(CopyKind::Text), &columns(&t), framed, context.clone());
+        let mut bytes = vec![];
+        let error = out.batch(&crate::Batch::from_rows(&column_types(&t), &rows), &mut bytes).expect_err("no euro");
+        assert_eq!(error.code(), types::SqlState::UNTRANSLATABLE_CHARACTER);
+        // Of the row that failed nothing is left: a client could not read on behind half a message.
+        let row: &[u8] = b"1\t\xe9\t\\N\n";
+        let frame: &[u8] = if framed { b"d\0\0\0\x0b" } else { b"" };
+        assert_eq!(bytes, [frame, row].concat());
     }
 }

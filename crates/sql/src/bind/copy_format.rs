@@ -5,6 +5,7 @@ use crate::parse::{CopyStatement, GivenOption, OptionValue};
 use crate::utility::ddl::Name;
 use crate::utility::{CopyFormat, CopyHeader, CopyKind};
 use catalog::Relation;
+use types::text::encoding::Encoding;
 use types::{Result, SqlError, SqlState};
 
 /// What the columns of FORCE_… options are looked for in.
@@ -26,7 +27,7 @@ struct Options<'o> {
     force_quote: Option<Option<&'o [String]>>,
     force_not_null: Option<&'o [String]>,
     force_null: Option<&'o [String]>,
-    encoding: Option<&'o str>,
+    encoding: Option<Encoding>,
     freeze: Option<bool>,
 }
 
@@ -45,6 +46,7 @@ pub(super) fn copy_format(copy: &CopyStatement, columns: &Columns<'_>) -> Result
     if kind == CopyKind::Csv && null.as_bytes().contains(&quote) {
         return Err(refused("CSV quote character must not appear in the NULL specification"));
     }
+    let encoding = options.encoding(kind)?;
     let force_quote = match options.force_quote {
         None => vec![],
         Some(None) => vec![true; columns.count()],
@@ -56,6 +58,7 @@ pub(super) fn copy_format(copy: &CopyStatement, columns: &Columns<'_>) -> Result
         kind,
         delimiter,
         null: null.to_owned(),
+        encoding,
         quote,
         escape,
         header: options.header.unwrap_or(CopyHeader::None),
@@ -138,6 +141,14 @@ impl<'o> Options<'o> {
         Ok((*byte, null))
     }
 
+    fn encoding(&self, kind: CopyKind) -> Result<Encoding> {
+        let encoding = self.encoding.unwrap_or(Encoding::UTF8);
+        match kind == CopyKind::Binary && encoding.is_foreign() {
+            true => Err(refused(&format!("binary COPY in encoding \"{}\" is not supported", encoding.name()))),
+            false => Ok(encoding),
+        }
+    }
+
     fn quote_and_escape(&self, kind: CopyKind, delimiter: u8) -> Result<(u8, u8)> {
         let is_csv = kind == CopyKind::Csv;
         if !is_csv && self.quote.is_some() {
@@ -215,64 +226,19 @@ fn list(option: &GivenOption) -> Result<&[String]> {
     }
 }
 
-/// The one encoding that there is, by the names that PostgreSQL knows it by.
-fn encoding(option: &GivenOption) -> Result<&str> {
-    /// PostgreSQL's encodings, without what its look-up skips over; `win1250` and `latin1` stand for their families.
-    const OTHERS: &[&str] = &[
-        "eucjp",
-        "euccn",
-        "euckr",
-        "euctw",
-        "eucjis2004",
-        "muleinternal",
-        "iso88595",
-        "iso88596",
-        "iso88597",
-        "iso88598",
-        "koi8r",
-        "koi8u",
-        "koi8",
-        "sjis",
-        "mskanji",
-        "shiftjis",
-        "win932",
-        "windows932",
-        "big5",
-        "win950",
-        "windows950",
-        "gbk",
-        "win936",
-        "windows936",
-        "uhc",
-        "win949",
-        "windows949",
-        "gb18030",
-        "johab",
-        "shiftjis2004",
-        "abc",
-        "alt",
-        "tcvn",
-        "tcvn5712",
-        "vscii",
-        "win",
-    ];
+/// 22023 for names that PostgreSQL does not know either, 0A000 for encodings that there is no conversion from and to.
+fn encoding(option: &GivenOption) -> Result<Encoding> {
     let given = option.string()?;
-    let plain: String = given.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-    // SQL_ASCII asks for no conversion: what comes in must be UTF8 all the same.
-    if matches!(plain.as_str(), "utf8" | "unicode" | "sqlascii") {
-        return Ok(given);
-    }
-    let of_family = ["latin", "win", "windows", "iso8859"].iter().any(|family| {
-        let number = plain.strip_prefix(family).and_then(|n| n.parse::<u16>().ok());
-        number.is_some_and(|n| matches!(n, 1..=16 | 866 | 874 | 1250..=1258))
-    });
-    if of_family || OTHERS.contains(&plain.as_str()) {
-        return Err(SqlError::unsupported(format!("COPY in encoding \"{given}\" is not supported"))
+    match Encoding::by_name(given) {
+        Some(encoding) if encoding.is_supported() => Ok(encoding),
+        Some(_) => Err(SqlError::unsupported(format!("COPY in encoding \"{given}\" is not supported"))
             .hint("Convert the data to UTF8.")
-            .at(option.position));
+            .at(option.position)),
+        None => {
+            let message = format!("argument to option \"{}\" must be a valid encoding name", option.name);
+            Err(invalid(message).at(option.position))
+        }
     }
-    let message = format!("argument to option \"{}\" must be a valid encoding name", option.name);
-    Err(invalid(message).at(option.position))
 }
 
 impl Columns<'_> {

@@ -4,6 +4,7 @@
 use crate::Statement;
 use crate::logical::Query;
 use std::sync::Arc;
+use types::text::encoding::Encoding;
 use types::{Oid, SqlType, TableLock};
 
 mod aggregates;
@@ -218,6 +219,8 @@ pub struct CopyFormat {
     pub kind: CopyKind,
     pub delimiter: u8,
     pub null: String,
+    /// That of the file; binary files are UTF-8.
+    pub encoding: Encoding,
     /// csv
     pub quote: u8,
     pub escape: u8,

@@ -2,7 +2,8 @@
 
 use super::strings::{check_size, count, int, negative_length, text};
 use super::{ScalarFn, strings};
-use crate::io::{bytea, utf8};
+use crate::io::bytea;
+use crate::text::encoding::Encoding;
 use crate::{Datum, Result, SqlError, SqlState, stop};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -90,24 +91,13 @@ pub const CODES: &[(&str, ScalarFn)] = &[
     ("sha512_bytea", |_, a| bytes(digest::<Sha512>(b(a, 0))?.as_slice())),
     ("binary_encode", |_, a| encode(b(a, 0), a[1].as_str())),
     ("binary_decode", |_, a| decode(a[0].as_str(), a[1].as_str())),
-    ("pg_convert_from", |_, a| {
-        check_encoding(a[1].as_str(), "source")?;
-        text(utf8(b(a, 0))?)
-    }),
-    ("pg_convert_to", |_, a| {
-        check_encoding(a[1].as_str(), "destination")?;
-        bytes(a[0].as_str().as_bytes())
-    }),
+    ("pg_convert_from", |_, a| text(encoding(a[1].as_str(), "source")?.decode(b(a, 0))?)),
+    ("pg_convert_to", |_, a| bytes(encoding(a[1].as_str(), "destination")?.encode(a[0].as_str())?)),
     ("pg_convert", |_, a| {
-        check_encoding(a[1].as_str(), "source")?;
-        check_encoding(a[2].as_str(), "destination")?;
-        utf8(b(a, 0))?;
-        Ok(a[0].clone())
+        let (from, to) = (encoding(a[1].as_str(), "source")?, encoding(a[2].as_str(), "destination")?);
+        bytes(from.convert(b(a, 0), to)?)
     }),
-    ("length_in_encoding", |_, a| {
-        check_encoding(a[1].as_str(), "source")?;
-        count(utf8(b(a, 0))?.chars().count())
-    }),
+    ("length_in_encoding", |_, a| count(encoding(a[1].as_str(), "source")?.length(b(a, 0))?)),
 ];
 
 /// A byte that goes into a digest.
@@ -180,20 +170,9 @@ fn trim<'a>(mut value: &'a [u8], set: &[u8], at_start: bool, at_end: bool) -> Re
     Ok(value)
 }
 
-/// Only UTF-8 is spoken here; other encodings that PostgreSQL knows are 0A000, unknown names 22023.
-fn check_encoding(name: &str, which: &str) -> Result<()> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    match plain.as_str() {
-        "utf8" | "unicode" => Ok(()),
-        "sqlascii" | "big5" | "euccn" | "eucjp" | "euckr" | "euctw" | "gb18030" | "gbk" | "johab" | "koi8r"
-        | "koi8u" | "shiftjis2004" | "sjis" | "uhc" | "mulejis" => {
-            Err(SqlError::unsupported(format!("encoding \"{name}\" is not supported")))
-        }
-        known if ["latin", "iso8859", "win"].iter().any(|prefix| known.starts_with(prefix)) => {
-            Err(SqlError::unsupported(format!("encoding \"{name}\" is not supported")))
-        }
-        _ => Err(invalid(format!("invalid {which} encoding name \"{name}\""))),
-    }
+/// 22023 for names that PostgreSQL does not know either.
+fn encoding(name: &str, which: &str) -> Result<Encoding> {
+    Encoding::by_name(name).ok_or_else(|| invalid(format!("invalid {which} encoding name \"{name}\"")))
 }
 
 fn unknown_encoding(name: &str) -> SqlError {

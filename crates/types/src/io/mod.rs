@@ -361,7 +361,7 @@ pub(crate) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 pub fn utf8(bytes: &[u8]) -> Result<&str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !bytes.contains(&0) => Ok(text),
-        Ok(_) => Err(bad_encoding(&[0])),
+        Ok(_) => Err(bad_encoding("UTF8", &[0])),
         Err(error) => {
             let rest = bytes.get(error.valid_up_to()..).unwrap_or_default();
             // As many bytes as the first one announces.
@@ -371,17 +371,17 @@ pub fn utf8(bytes: &[u8]) -> Result<&str> {
                 Some(0xf0..=0xf7) => 4,
                 _ => 1,
             };
-            Err(bad_encoding(rest.get(..announced).unwrap_or(rest)))
+            Err(bad_encoding("UTF8", rest.get(..announced).unwrap_or(rest)))
         }
     }
 }
 
 #[cold]
-fn bad_encoding(bytes: &[u8]) -> SqlError {
+pub(crate) fn bad_encoding(encoding: &str, bytes: &[u8]) -> SqlError {
     let shown: Vec<String> = bytes.iter().map(|b| format!("0x{b:02x}")).collect();
     SqlError::new(
         SqlState::CHARACTER_NOT_IN_REPERTOIRE,
-        format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")),
+        format!("invalid byte sequence for encoding \"{encoding}\": {}", shown.join(" ")),
     )
 }
 
