@@ -130,7 +130,7 @@ impl Binder<'_> {
                 "number of array dimensions ({}) exceeds the maximum allowed ({DIMENSIONS_MAX})",
                 subscripts.len()
             );
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).at(start));
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
         }
         let mut bound = vec![];
         for subscript in subscripts {

@@ -5,7 +5,7 @@ use super::scope::fold;
 use crate::expr::{Expr, ExprKind};
 use crate::parse::{self, targets};
 use catalog::Column;
-use sqlparser::ast::{AccessExpr, Expr as Ast, ObjectName};
+use sqlparser::ast::{AccessExpr, Expr as Ast, ObjectName, Spanned};
 use types::{Result, SqlError, SqlState, SqlType, oid};
 
 /// A column and the part of it that is meant; all of it where `steps` is empty.
@@ -23,7 +23,7 @@ impl Place {
             let steps = rest.iter().map(|i| AccessExpr::Dot(Ast::Identifier((*i).clone()))).collect();
             return Ok(Place { column: fold(first), steps });
         };
-        match parse::expression(text)? {
+        match parse::expression_at(text, name.span().start)? {
             Ast::CompoundIdentifier(parts) => match parts.split_first() {
                 Some((column, fields)) => {
                     let steps = fields.iter().map(|f| AccessExpr::Dot(Ast::Identifier(f.clone()))).collect();
@@ -99,10 +99,7 @@ impl Binder<'_> {
             AccessExpr::Dot(_) => None,
         });
         let ty = container.ty;
-        let lines = std::mem::take(&mut self.lines);
-        let read = self.subscripted(container, subscripts);
-        self.lines = lines;
-        let read = read.map_err(|e| e.at(position))?;
+        let read = self.subscripted(container, subscripts).map_err(|e| e.at(position))?;
         // What is below the element goes into the element as it is.
         let value = self.assign_steps(name, rest, read.clone(), value, position)?;
         let (wanted, source) = (read.ty, value.ty);

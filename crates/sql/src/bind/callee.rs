@@ -3,15 +3,17 @@
 //! They stand beside the built-in ones: all of a name along the search path are candidates, and of two with the same
 //! arguments the one found first is meant. Most names are of built-in functions alone, which costs one look-up per schema.
 
-use super::call::Arguments;
+use super::call::{Arguments, schema_of};
 use super::resolve::{Candidate, Choice, Given, Signature, candidate, choose, without_doubles};
+use super::scope::{Clause, Scope, fold};
 use super::{Binder, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
 use catalog::privileges::{self, Target};
 use catalog::{Function, PG_CATALOG_SCHEMA, privilege};
+use sqlparser::ast::{self, FunctionArguments, Spanned};
 use std::sync::Arc;
 use types::builtin::{self, Proc, ProcKind};
-use types::{Oid, Result, SqlError, SqlType};
+use types::{Oid, Result, SqlError, SqlState, SqlType};
 
 /// What a call may mean.
 #[derive(Clone)]
@@ -136,6 +138,46 @@ impl Binder<'_> {
             Choice::None => Err(self.no_function(&qualified(schema, name), given, false).at(position)),
             Choice::Ambiguous => Err(self.no_function(&qualified(schema, name), given, true).at(position)),
         }
+    }
+
+    /// What is wrong with a CALL, as there are no procedures: 42809 for a function, 42883 for what is not there at all.
+    pub(super) fn refused_call(&mut self, call: &ast::Function) -> SqlError {
+        match self.not_a_procedure(call) {
+            Ok(error) | Err(error) => error,
+        }
+    }
+
+    fn not_a_procedure(&mut self, call: &ast::Function) -> Result<SqlError> {
+        let position = self.at(call.name.span());
+        let parts: Vec<String> = call.name.0.iter().filter_map(|p| p.as_ident().map(fold)).collect();
+        let (Some(name), FunctionArguments::List(list)) = (parts.last(), &call.args) else {
+            return Err(unsupported("this kind of CALL", position));
+        };
+        self.scopes.push(Scope::of(Clause::Call));
+        let args = self.call_arguments(list);
+        self.scopes.pop();
+        let args = args?;
+        let types: Vec<Oid> = args.exprs.iter().map(|a| a.ty.oid).collect();
+        let given = Given { types: &types, names: &args.names, variadic_array: args.variadic_array };
+        let written = parts.join(".");
+        let schema = schema_of(&call.name);
+        let found = match self.user_function(schema.as_deref(), name, given, position) {
+            Ok(None) if schema.is_none() => self.function_for(name, given, position).map(|_| true),
+            found => found.map(|user| user.is_some()),
+        };
+        let error = match found {
+            Ok(true) => {
+                let message = format!("{} is not a procedure", self.called_with(&written, given));
+                SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).hint("To call a function, use SELECT.")
+            }
+            Ok(false) => self.no_routine("procedure", &written, given, false),
+            Err(error) => match error.code() {
+                SqlState::UNDEFINED_FUNCTION => self.no_routine("procedure", &written, given, false),
+                SqlState::AMBIGUOUS_FUNCTION => self.no_routine("procedure", &written, given, true),
+                _ => error,
+            },
+        };
+        Ok(error.at(position))
     }
 
     /// The call with its arguments in order, defaults filled in and VARIADIC ones gathered. 42501 without EXECUTE.

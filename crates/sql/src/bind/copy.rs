@@ -132,6 +132,7 @@ impl Binder<'_> {
         let row = self.whole(relation);
         let names = row.names.clone();
         self.push_item(row.stored_item());
+        self.scope()?.clause = StoredUse::CopyFilter.clause();
         let bound = self.expr(filter).and_then(|expr| {
             self.check_parts(&expr, StoredUse::CopyFilter)?;
             self.boolean(expr, "WHERE")

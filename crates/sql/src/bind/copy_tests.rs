@@ -177,7 +177,11 @@ fn copy_options_are_refused_as_postgresql_does() {
         "copy t from stdin with (encoding 'foo')",
         "22023 argument to option \"encoding\" must be a valid encoding name @25",
     );
-    check_error("copy t from stdin with (encoding 'LATIN1')", "0A000 COPY in encoding \"LATIN1\" is not supported @25");
+    check_error("copy t from stdin with (encoding 'LATIN2')", "0A000 COPY in encoding \"LATIN2\" is not supported @25");
+    check_error(
+        "copy t from stdin with (encoding 'LATIN1', format binary)",
+        "0A000 binary COPY in encoding \"LATIN1\" is not supported @0",
+    );
     check_error(
         "copy t from stdin with (format csv, force_null a)",
         "22023 argument to option \"force_null\" must be a list of column names @37",
@@ -278,7 +282,9 @@ fn locks_that_only_guard_the_definition_are_taken() {
 fn what_is_missing_is_refused_when_its_turn_comes() {
     check_error("load 'x'", "0A000 LOAD is not supported @1");
     check_error("do language plpgsql $$ begin end $$", "0A000 DO is not supported @1");
-    check_error("call f(1, 2)", "0A000 CALL is not supported @1");
+    check_error("call f(1, 2)", "42883 procedure f(integer, integer) does not exist @6");
+    check_error("call abs(1)", "42809 abs(integer) is not a procedure @6");
+    check_error("call abs((select 1))", "0A000 cannot use subquery in CALL argument @10");
     check_error("call f", "42601 syntax error at end of input @7");
     check_error("notify x, y", "42601 syntax error at or near \"y\" @11");
     check_error("unlisten", "42601 syntax error at end of input @9");

@@ -65,7 +65,9 @@ impl Binder<'_> {
                     return Ok(Expr { position: start, ..self.array(elements, Some(target), place)? });
                 }
                 let expr = self.expr(expr)?;
-                let start = leftmost(position, [&expr]);
+                // A row that is written out becomes one where it is cast.
+                let is_row = matches!(expr.kind, ExprKind::Row { .. }) && self.fields_of_type(target).is_some();
+                let start = if is_row { position } else { leftmost(position, [&expr]) };
                 Ok(Expr { position: start, ..self.explicit_cast(expr, target, position)? })
             }
             Ast::TypedString(typed) => {
@@ -195,7 +197,9 @@ impl Binder<'_> {
 
     fn binary_op(&mut self, left: &Ast, op: &Op, right: &Ast, position: u32) -> Result<Expr> {
         let name = operator_spelling(op).ok_or_else(|| unsupported(&format!("operator {op}"), position))?;
-        self.comparison(left, &name, right, position)
+        let bound = self.comparison(left, &name, right, position)?;
+        self.check_collations(left, right)?;
+        Ok(bound)
     }
 
     fn unary_op(&mut self, op: Unary, arg: &Ast, position: u32) -> Result<Expr> {

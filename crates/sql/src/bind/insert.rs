@@ -8,6 +8,7 @@ use super::query::{BoundQuery, literal_of};
 use super::rules::with_rule_rows;
 use super::scope::{Clause, Item, Name, Scope, fold};
 use super::set_returning::expanded;
+use super::stored::StoredUse;
 use super::target::{WholeRow, give_hidden, is_column, is_default, no_such_column, refuse_generated, write};
 use super::view_target::{WriteRelation, replace_computed, resolve_computed};
 use super::{Binder, group, unsupported};
@@ -469,9 +470,13 @@ impl Binder<'_> {
         conflict: &ast::OnConflict,
     ) -> Result<OnConflict> {
         let relation = &target.relation;
-        if conflict.conflict_target.is_none() && matches!(conflict.action, OnConflictAction::DoUpdate(_)) {
+        if let Some(ast::ConflictTarget::Columns { columns, .. }) = &conflict.conflict_target
+            && let Some(place) = columns.iter().find(|c| forms::is_missing_target(c))
+        {
             let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).hint("For example, ON CONFLICT (column_name)."));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
+                .hint("For example, ON CONFLICT (column_name).")
+                .at(self.at(place.span)));
         }
         let arbiters = self.arbiters(target, seen, conflict.conflict_target.as_ref())?;
         let update = match &conflict.action {
@@ -549,7 +554,7 @@ impl Binder<'_> {
             Some(ast::ConflictTarget::Columns { columns, predicate }) => (columns, predicate),
         };
         self.push_item(row);
-        self.scope()?.clause = Clause::Stored("index expressions");
+        self.scope()?.clause = StoredUse::Index.clause();
         let bound = self.conflict_elements(columns, predicate.as_ref());
         self.scopes.pop();
         let (wanted, conditions) = bound?;

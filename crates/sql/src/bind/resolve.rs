@@ -246,25 +246,34 @@ impl Binder<'_> {
 
     /// 42883, or 42725 where several fit.
     pub(super) fn no_function(&self, name: &str, given: Given<'_>, is_ambiguous: bool) -> SqlError {
-        let (state, what, hint) = match is_ambiguous {
-            false => (
-                SqlState::UNDEFINED_FUNCTION,
-                "does not exist",
-                "No function matches the given name and argument types. You might need to add explicit type casts.",
-            ),
-            true => (
-                SqlState::AMBIGUOUS_FUNCTION,
-                "is not unique",
-                "Could not choose a best candidate function. You might need to add explicit type casts.",
-            ),
+        self.no_routine("function", name, given, is_ambiguous)
+    }
+
+    /// The same of a function or a procedure.
+    pub(super) fn no_routine(&self, kind: &str, name: &str, given: Given<'_>, is_ambiguous: bool) -> SqlError {
+        let (state, what, reason) = match is_ambiguous {
+            false => {
+                let reason = format!("No {kind} matches the given name and argument types.");
+                (SqlState::UNDEFINED_FUNCTION, "does not exist", reason)
+            }
+            true => {
+                let reason = format!("Could not choose a best candidate {kind}.");
+                (SqlState::AMBIGUOUS_FUNCTION, "is not unique", reason)
+            }
         };
+        let called = self.called_with(name, given);
+        SqlError::new(state, format!("{kind} {called} {what}"))
+            .hint(format!("{reason} You might need to add explicit type casts."))
+    }
+
+    /// `name(integer, b => text)`: a call by the types of its arguments.
+    pub(super) fn called_with(&self, name: &str, given: Given<'_>) -> String {
         let names = given.names.iter().chain(std::iter::repeat(&None));
         let types = given.types.iter().zip(names).map(|(ty, name)| {
             let ty = self.type_name(SqlType::new(*ty));
             name.as_ref().map_or_else(|| ty.clone(), |name| format!("{name} => {ty}"))
         });
-        let types: Vec<_> = types.collect();
-        SqlError::new(state, format!("function {name}({}) {what}", types.join(", "))).hint(hint)
+        format!("{name}({})", types.collect::<Vec<_>>().join(", "))
     }
 }
 

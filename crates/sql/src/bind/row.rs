@@ -135,10 +135,9 @@ impl Binder<'_> {
         while let Some((step, after)) = rest.split_first() {
             match step {
                 ast::AccessExpr::Dot(Ast::Identifier(name)) => {
-                    let position = self.at(name.span);
                     let field = fold(name);
                     if further(&mut value, PathStep::Key(field.clone())).is_some() {
-                        value = self.field(value, &field, position)?;
+                        value = self.field(value, &field)?;
                     }
                     rest = after;
                 }
@@ -168,7 +167,8 @@ impl Binder<'_> {
     }
 
     /// `(row).name`.
-    pub(super) fn field(&mut self, row: Expr, name: &str, position: u32) -> Result<Expr> {
+    pub(super) fn field(&mut self, row: Expr, name: &str) -> Result<Expr> {
+        let item = self.item_of_row(&row);
         let row = self.spelled_out(row);
         let ty = row.ty;
         let start = row.position;
@@ -185,13 +185,11 @@ impl Binder<'_> {
         if let Some(fields) = fields {
             let Some(index) = fields.iter().position(|(field, _)| field == name) else {
                 let type_name = self.type_name(ty);
-                let (message, at) = match row.kind {
-                    ExprKind::Column(_) | ExprKind::Row { .. } if self.is_whole_row(&row) => {
-                        (format!("column {type_name}.{name} does not exist"), start)
-                    }
-                    _ => (format!("column \"{name}\" not found in data type {type_name}"), position),
+                let message = match item {
+                    Some(alias) => format!("column {alias}.{name} does not exist"),
+                    None => format!("column \"{name}\" not found in data type {type_name}"),
                 };
-                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(at));
+                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(start));
             };
             let field_type = fields.get(index).map_or(SqlType::UNKNOWN, |(_, ty)| *ty);
             return Ok(Expr::new(ExprKind::Field { row: Box::new(row), index }, field_type, start));
@@ -204,7 +202,7 @@ impl Binder<'_> {
         }
         if ty.oid == oid::RECORD {
             let message = format!("could not identify column \"{name}\" in record data type");
-            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(position));
+            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(start));
         }
         let type_name = self.type_name(ty);
         let message = format!("column notation .{name} applied to type {type_name}, which is not a composite type");
@@ -250,10 +248,14 @@ impl Binder<'_> {
         Expr { kind: ExprKind::Row { fields, names }, ..row }
     }
 
-    fn is_whole_row(&self, row: &Expr) -> bool {
-        let ExprKind::Column(id) = row.kind else { return true };
+    /// The alias of the item whose whole row it is.
+    fn item_of_row(&self, row: &Expr) -> Option<String> {
+        let ExprKind::Column(id) = row.kind else { return None };
         let mut items = self.scopes.iter().flat_map(|s| &s.items);
-        items.any(|item| item.hidden.iter().any(|h| h.id == id))
+        let is_row = |item: &&super::scope::Item| {
+            item.hidden.iter().any(|h| h.id == id) || item.padded_row.is_some_and(|(row, _)| row == id)
+        };
+        items.find(is_row).map(|item| item.alias.clone())
     }
 
     /// Fields of a named row type, dropped columns left out of a row's value as well.

@@ -98,8 +98,12 @@ pub(super) enum Clause {
     /// ROWS, RANGE or GROUPS.
     WindowFrame(&'static str),
     Execute,
-    /// Expressions of the catalog and their like, by what PostgreSQL calls them.
-    Stored(&'static str),
+    Call,
+    /// Expressions of the catalog and their like, by what PostgreSQL calls one and several of them.
+    Stored {
+        place: &'static str,
+        places: &'static str,
+    },
     Other,
 }
 
@@ -128,8 +132,19 @@ impl Clause {
             Clause::WindowFrame("RANGE") => "window RANGE",
             Clause::WindowFrame(_) => "window GROUPS",
             Clause::Execute => "EXECUTE parameters",
-            Clause::Stored(place) => place,
+            Clause::Call => "CALL arguments",
+            Clause::Stored { places, .. } => places,
             Clause::Other => "this clause",
+        }
+    }
+
+    /// "cannot use subquery in check constraint".
+    pub(super) fn without_subqueries(self) -> Option<&'static str> {
+        match self {
+            Clause::Execute => Some("EXECUTE parameter"),
+            Clause::Call => Some("CALL argument"),
+            Clause::Stored { place, .. } => Some(place),
+            _ => None,
         }
     }
 
@@ -307,7 +322,7 @@ impl Binder<'_> {
         {
             return Ok(row);
         }
-        if let Some(value) = self.body_name(parts, position)? {
+        if let Some(value) = self.body_name(parts)? {
             return Ok(Expr { position, ..value });
         }
         if let Some(hidden) = self.hidden_column(parts, position)? {

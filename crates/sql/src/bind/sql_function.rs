@@ -114,8 +114,8 @@ impl Binder<'_> {
     /// A stored expression is evaluated without a plan.
     fn refuse_in_stored(&self, function: &Function, position: u32) -> Result<()> {
         match self.scopes.last().map(|scope| scope.clause) {
-            Some(Clause::Stored(place)) => {
-                let what = format!("function {}, whose body is a query, in {place}", function.name);
+            Some(Clause::Stored { places, .. }) => {
+                let what = format!("function {}, whose body is a query, in {places}", function.name);
                 Err(unsupported(&what, position))
             }
             _ => Ok(()),
@@ -287,7 +287,7 @@ impl Binder<'_> {
     }
 
     /// A name that is no column: a parameter, `function.parameter`, or a field of a parameter.
-    pub(super) fn body_name(&mut self, parts: &[ast::Ident], position: u32) -> Result<Option<Expr>> {
+    pub(super) fn body_name(&mut self, parts: &[ast::Ident]) -> Result<Option<Expr>> {
         let Some(scope) = &self.function else { return Ok(None) };
         let names: Vec<String> = parts.iter().map(super::scope::fold).collect();
         let value = |name: &str| {
@@ -298,7 +298,7 @@ impl Binder<'_> {
             [name] => Ok(value(name)),
             [function, name] if *function == scope.name && value(name).is_some() => Ok(value(name)),
             [name, field] => match value(name) {
-                Some(row) => self.field(row, field, position).map(Some),
+                Some(row) => self.field(row, field).map(Some),
                 None => Ok(None),
             },
             _ => Ok(None),

@@ -41,6 +41,10 @@ pub enum StoredUse<'a> {
 }
 
 impl StoredUse<'_> {
+    pub(super) fn clause(self) -> Clause {
+        Clause::Stored { place: self.place(), places: self.places() }
+    }
+
     /// "cannot use subquery in check constraint".
     fn place(self) -> &'static str {
         match self {
@@ -80,7 +84,7 @@ pub fn bind_stored(
 ) -> Result<Expr> {
     let syntax = parse::expression(text)?;
     let mut binder = Binder::new(context, Lines::new(text));
-    let mut scope = Scope::of(Clause::Stored(usage.places()));
+    let mut scope = Scope::of(usage.clause());
     if let Some(relation) = relation {
         scope.push(binder.stored_item(relation));
     }

@@ -20,7 +20,11 @@ pub(super) fn query_of(syntax: &Ast) -> Option<&ast::Query> {
 
 impl Binder<'_> {
     /// The subquery, with the types of its columns.
-    fn subquery(&mut self, query: &ast::Query, kind: SubqueryKind) -> Result<(Subquery, Vec<SqlType>)> {
+    /// `position`: its keyword's, or that of the operator before it.
+    fn subquery(&mut self, query: &ast::Query, kind: SubqueryKind, position: u32) -> Result<(Subquery, Vec<SqlType>)> {
+        if let Some(place) = self.scopes.last().and_then(|scope| scope.clause.without_subqueries()) {
+            return Err(SqlError::unsupported(format!("cannot use subquery in {place}")).at(position));
+        }
         let place = self.enter_place(Some(super::with::Place::Subquery));
         let lazy_in = self.lazy_in.take();
         let bound = self.query(query);
@@ -34,7 +38,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn exists(&mut self, query: &ast::Query, position: u32) -> Result<Expr> {
-        let subquery = self.subquery(query, SubqueryKind::Exists)?.0;
+        let subquery = self.subquery(query, SubqueryKind::Exists, position)?.0;
         Ok(Expr::new(ExprKind::Subquery(Box::new(subquery)), SqlType::BOOL, position))
     }
 
@@ -49,20 +53,20 @@ impl Binder<'_> {
     }
 
     pub(super) fn scalar(&mut self, query: &ast::Query, position: u32) -> Result<Expr> {
-        let (subquery, types) = self.subquery(query, SubqueryKind::Scalar)?;
+        let (subquery, types) = self.subquery(query, SubqueryKind::Scalar, position)?;
         let ty = Self::one_column(&types, position)?;
         Ok(Expr::new(ExprKind::Subquery(Box::new(subquery)), ty, position))
     }
 
     /// The one row of a query as a record, and the types of its fields.
     pub(super) fn row_subquery(&mut self, query: &ast::Query, position: u32) -> Result<(Expr, Vec<SqlType>)> {
-        let (subquery, types) = self.subquery(query, SubqueryKind::Row)?;
+        let (subquery, types) = self.subquery(query, SubqueryKind::Row, position)?;
         Ok((Expr::new(ExprKind::Subquery(Box::new(subquery)), SqlType::RECORD, position), types))
     }
 
     /// `ARRAY(SELECT …)`: arrays of one type become a further dimension.
     pub(super) fn array_subquery(&mut self, query: &ast::Query, position: u32) -> Result<Expr> {
-        let (subquery, types) = self.subquery(query, SubqueryKind::Array)?;
+        let (subquery, types) = self.subquery(query, SubqueryKind::Array, position)?;
         let element = Self::one_column(&types, position)?;
         let Some(ty) = super::array::array_over(element) else {
             let name = self.type_name(element);
@@ -101,7 +105,7 @@ impl Binder<'_> {
             Some(fields) => self.expr_list(&fields)?,
             None => vec![self.expr(left)?],
         };
-        let (mut subquery, types) = self.subquery(query, SubqueryKind::Exists)?;
+        let (mut subquery, types) = self.subquery(query, SubqueryKind::Exists, position)?;
         if lefts.len() != types.len() {
             let message = if lefts.len() < types.len() {
                 "subquery has too many columns"

@@ -6,6 +6,7 @@ use crate::expr::{CallForm, Expr, ExprKind};
 use crate::parse::expr::Mark;
 use catalog::operators::AnyOperator;
 use sqlparser::ast::{self, Expr as Ast, InTarget};
+use sqlparser::tokenizer::Span;
 use types::{Datum, Oid, Result, SqlError, SqlState, SqlType, oid};
 
 impl Binder<'_> {
@@ -285,6 +286,18 @@ impl Binder<'_> {
         Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(position))
     }
 
+    /// 42P21 for operands that were given different collations, though they mean the same order here.
+    pub(super) fn check_collations(&self, left: &Ast, right: &Ast) -> Result<()> {
+        let (Some((one, _)), Some((other, span))) = (given_collation(left), given_collation(right)) else {
+            return Ok(());
+        };
+        if one == other {
+            return Ok(());
+        }
+        let message = format!("collation mismatch between explicit collations \"{one}\" and \"{other}\"");
+        Err(SqlError::new(SqlState::COLLATION_MISMATCH, message).at(self.at(span)))
+    }
+
     /// There is one order of strings, that of their bytes; the collations that mean it are accepted.
     fn collate(&mut self, arg: &Ast, collation: &ast::ObjectName, position: u32) -> Result<Expr> {
         let arg = self.expr(arg)?;
@@ -299,6 +312,21 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
         }
         Ok(arg)
+    }
+}
+
+/// The name in COLLATE where an operand is nothing else, and where it stands.
+fn given_collation(syntax: &Ast) -> Option<(String, Span)> {
+    match syntax {
+        Ast::Nested(inner) => given_collation(inner),
+        Ast::Prefixed { value, prefix } => match &**value {
+            Ast::Collate { collation, .. } => {
+                let name = collation.0.last().and_then(|p| p.as_ident()).map(super::scope::fold)?;
+                Some((name, prefix.span))
+            }
+            inner => given_collation(inner),
+        },
+        _ => None,
     }
 }
 

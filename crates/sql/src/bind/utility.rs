@@ -69,6 +69,7 @@ impl Binder<'_> {
             Syntax::Copy(copy) => Utility::Copy(Box::new(self.copy(copy)?)),
             Syntax::Maintenance(maintenance) => self.maintenance(maintenance)?,
             Syntax::Execute { name, args } => Utility::Execute { name: name.clone(), args: self.arguments(args)? },
+            Syntax::Call(call) => return Err(self.refused_call(call)),
             Syntax::Explain { options, statement } => {
                 let statement = Box::new(self.explained(statement)?);
                 Utility::Explain { statement, options: options.clone() }

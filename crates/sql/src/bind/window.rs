@@ -318,7 +318,6 @@ impl Binder<'_> {
             WindowFrameUnits::Groups => FrameUnits::Groups,
         };
         let end = frame.end_bound.as_ref().unwrap_or(&WindowFrameBound::CurrentRow);
-        check_bounds(&frame.start_bound, end).map_err(|e| e.at(self.frame_position(frame)))?;
         let has_offset = |b: &WindowFrameBound| {
             matches!(b, WindowFrameBound::Preceding(Some(_)) | WindowFrameBound::Following(Some(_)))
         };
@@ -335,16 +334,6 @@ impl Binder<'_> {
         let start = self.frame_bound(&frame.start_bound, units, key, &mut in_range)?;
         let end = self.frame_bound(end, units, key, &mut in_range)?;
         Ok(Frame { units, start, end, exclusion, in_range })
-    }
-
-    /// Where a frame without a position of its own is said to be.
-    fn frame_position(&self, frame: &ast::WindowFrame) -> u32 {
-        let bounds = [Some(&frame.start_bound), frame.end_bound.as_ref()];
-        let exprs = bounds.into_iter().flatten().filter_map(|b| match b {
-            WindowFrameBound::Preceding(Some(e)) | WindowFrameBound::Following(Some(e)) => Some(e),
-            _ => None,
-        });
-        exprs.map(|e| self.at(e.span())).next().unwrap_or(0)
     }
 
     fn frame_bound(
@@ -443,20 +432,6 @@ fn on_top(name: &str, base: Definition, own: Definition, spec: &ast::WindowSpec)
     }
     let order_by = if base.order_by.is_empty() { own.order_by } else { base.order_by };
     Ok(Definition { partition_by: base.partition_by, order_by, frame: None, tree: WindowTree::default() })
-}
-
-fn check_bounds(start: &WindowFrameBound, end: &WindowFrameBound) -> Result<()> {
-    use WindowFrameBound::{CurrentRow, Following, Preceding};
-    let message = match (start, end) {
-        (Following(None), _) => "frame start cannot be UNBOUNDED FOLLOWING",
-        (_, Preceding(None)) => "frame end cannot be UNBOUNDED PRECEDING",
-        (CurrentRow, Preceding(Some(_))) => "frame starting from current row cannot have preceding rows",
-        (Following(Some(_)), Preceding(Some(_)) | CurrentRow) => {
-            "frame starting from following row cannot have preceding rows"
-        }
-        _ => return Ok(()),
-    };
-    Err(windowing(message))
 }
 
 /// Whether the query calls window functions.

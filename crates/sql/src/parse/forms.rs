@@ -12,6 +12,7 @@
 //! GROUP BY DISTINCT a                    -> GROUP BY "\0distinct", a
 //! GROUPING SETS (GROUPING SETS (a, b), c) -> GROUPING SETS (a, b, c)
 //! ON CONFLICT (lower(a))                 -> ON CONFLICT ("\0lower(a)")
+//! ON CONFLICT DO UPDATE                  -> ON CONFLICT ("\0\0no target") DO UPDATE, refused where it stands
 //! q AS (…) SEARCH … CYCLE …              -> q AS (…), "\0search cycle\0SEARCH … CYCLE …" AS (SELECT 1), see `search_cycle`
 //! ```
 
@@ -29,10 +30,17 @@ pub(crate) const QUALIFIED: &str = "qualified";
 pub(crate) const ROWS_FROM: &str = "rows from";
 pub(crate) const DISTINCT: &str = "distinct";
 const EXCLUDE: &str = "exclude ";
+/// Behind two marks: behind one stands what a client wrote.
+const NO_TARGET: &str = "\0no target";
 
 /// What a marked identifier says; None for the client's own.
 pub(crate) fn marked(ident: &Ident) -> Option<&str> {
     ident.value.strip_prefix(MARK)
+}
+
+/// Whether the item stands for the target that ON CONFLICT DO UPDATE lacks.
+pub(crate) fn is_missing_target(ident: &Ident) -> bool {
+    marked(ident) == Some(NO_TARGET)
 }
 
 /// The name in front of a window's definition, and what its frame excludes.
@@ -352,6 +360,13 @@ impl Rewriter<'_> {
     }
 
     fn conflict_target(&mut self) -> bool {
+        if self.peek_all(0, &["on", "conflict", "do", "update"]) {
+            let span = self.span();
+            (0..2).for_each(|_| self.copy());
+            let put = |token| TokenWithSpan { token, span };
+            self.output.extend([put(Token::LParen), mark(NO_TARGET, span), put(Token::RParen)]);
+            return true;
+        }
         if !(self.peek_all(0, &["on", "conflict"]) && self.is_token(2, &Token::LParen)) {
             return false;
         }

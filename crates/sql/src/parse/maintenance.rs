@@ -1,11 +1,12 @@
 //! The grammar of LOCK, ANALYZE, VACUUM, CLUSTER, REINDEX, CHECKPOINT, LISTEN and NOTIFY, and of what is refused when it is its
-//! turn: LOAD, DO, CALL.
+//! turn: LOAD, DO. CALL, of which there is only to say that it calls no procedure.
 
 use super::ddl::Cursor;
 use super::options::GivenOption;
-use super::{Syntax, session::Front};
+use super::{Syntax, error, session::Front};
 use crate::utility::Utility;
 use crate::utility::ddl::{Ddl, Name, ObjectName};
+use sqlparser::ast;
 use sqlparser::tokenizer::Token;
 use std::sync::Arc;
 use types::{Result, TableLock};
@@ -91,16 +92,19 @@ impl Cursor<'_, '_> {
                     return Err(self.syntax_error());
                 }
             }
-            _ => {
-                self.name()?;
-                if !self.peek_token(&Token::LParen) {
-                    return Err(self.syntax_error());
-                }
-                drop(self.unsupported("CALL", position)?);
-            }
+            _ => return self.call(),
         }
         let what = format!("{} is not supported", word.to_uppercase());
         Ok(Syntax::Ddl(Arc::new(Ddl::Unsupported { what, position })))
+    }
+
+    /// What follows CALL.
+    fn call(&mut self) -> Result<Syntax> {
+        let parsed = self.parser.parse_call();
+        match parsed.map_err(|e| error::from_parser(&e, self.parser, self.source.text, self.source.lines))? {
+            ast::Statement::Call(call) if call.args != ast::FunctionArguments::None => Ok(Syntax::Call(Box::new(call))),
+            _ => Err(self.syntax_error()),
+        }
     }
 
     /// What follows LISTEN, UNLISTEN or NOTIFY.

@@ -11,6 +11,7 @@ mod dialect;
 mod error;
 pub(crate) mod expr;
 pub(crate) mod forms;
+mod frames;
 mod lexer;
 mod lines;
 mod literals;
@@ -34,7 +35,7 @@ use crate::utility::Utility;
 use dialect::HyraxDialect;
 use sqlparser::ast;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 use std::sync::Arc;
 use types::{Result, SqlError};
 
@@ -68,6 +69,7 @@ pub(crate) enum Syntax {
         name: String,
         args: Vec<ast::Expr>,
     },
+    Call(Box<ast::Function>),
     Explain {
         options: crate::utility::ExplainOptions,
         statement: Box<Statement>,
@@ -182,6 +184,7 @@ fn parse_piece(text: &str, before: u32, statements: &mut Vec<Statement>) -> Resu
     check_depth(&tokens)?;
     // Each pass over the tokens of a long text takes a while.
     stop::spent(text.len())?;
+    frames::check(&tokens, &lines)?;
     let past = as_of::rewritten(&tokens);
     let _versions = past.is_some().then(dialect::Versions::allow);
     let tokens = past.unwrap_or(tokens);
@@ -206,9 +209,15 @@ fn parse_piece(text: &str, before: u32, statements: &mut Vec<Statement>) -> Resu
 
 /// One expression, for stored defaults, checks and index expressions.
 pub(crate) fn expression(text: &str) -> Result<ast::Expr> {
+    expression_at(text, Location::new(1, 1))
+}
+
+/// The same for a part of a longer text, in which it begins at `start`: its places are those of that text.
+pub(crate) fn expression_at(text: &str, start: Location) -> Result<ast::Expr> {
     let lines = Lines::new(text);
-    let tokens = tokenize(text, &lines)?;
+    let mut tokens = tokenize(text, &lines)?;
     check_depth(&tokens)?;
+    tokens.iter_mut().for_each(|token| token.span = moved(token.span, start));
     let mut parser = parser(tokens);
     dialect::reset();
     let expr = parser.parse_expr().map_err(|e| error::from_parser(&e, &parser, text, &lines))?;
@@ -216,6 +225,16 @@ pub(crate) fn expression(text: &str) -> Result<ast::Expr> {
         Token::EOF => Ok(expr),
         _ => Err(error::at_next_token(&parser, text, &lines)),
     }
+}
+
+/// Of a text that begins at `start`. A place that is nowhere stays so.
+fn moved(span: Span, start: Location) -> Span {
+    let of = |at: Location| match at.line {
+        0 => at,
+        1 => Location::new(start.line, start.column.max(1) + at.column - 1),
+        line => Location::new(start.line.max(1) + line - 1, at.column),
+    };
+    Span::new(of(span.start), of(span.end))
 }
 
 fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {

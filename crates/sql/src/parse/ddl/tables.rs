@@ -225,6 +225,7 @@ impl Cursor<'_, '_> {
 
     /// After GENERATED.
     fn generated(&mut self) -> Result<ConstraintDefinitionKind> {
+        let position = self.position();
         let always = self.accept_word("always");
         if !always {
             self.expect(&["by", "default"])?;
@@ -233,7 +234,6 @@ impl Cursor<'_, '_> {
         if self.accept_word("identity") {
             return Ok(ConstraintDefinitionKind::Identity { always, options: self.identity_options()? });
         }
-        let position = self.position();
         let expression = self.parenthesized_expression()?;
         if !always {
             let message = "for a generated column, GENERATED ALWAYS must be specified";
