@@ -24,6 +24,13 @@ fn pg_class(scan: &mut Scan<'_>) {
         }
         return;
     }
+    // A type's relation: drivers ask for the fields of each type that they meet.
+    if let Some(row_type) = scan.oid(4).filter(|ty| *ty != 0) {
+        if let Some(relation) = scan.catalog.type_descriptor(row_type) {
+            one_class(scan, relation.id);
+        }
+        return;
+    }
     for relation in scan.relations(None) {
         if scan.wants_text(2, &relation.name) && scan.wants(3, relation.schema) {
             class_of_relation(scan, relation);

@@ -185,6 +185,7 @@ fn lookups_by_key_do_not_read_all() {
     };
     assert_eq!(count("pg_class", 1, Datum::Oid(20_000)), 1);
     assert_eq!(count("pg_class", 2, Datum::text("parent_pkey")), 1);
+    assert_eq!(count("pg_class", 4, Datum::Oid(83)), 1);
     assert_eq!(count("pg_attribute", 1, Datum::Oid(20_000)), 2 + 6);
     assert_eq!(count("pg_index", 2, Datum::Oid(20_000)), 1);
     assert_eq!(count("pg_proc", 1, Datum::Oid(870)), 1);

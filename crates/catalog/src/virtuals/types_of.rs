@@ -132,6 +132,8 @@ fn builtin_type(scan: &mut Scan<'_>, ty: &builtin::Type) {
                 'r' => RANGE_TYPANALYZE,
                 'm' => MULTIRANGE_TYPANALYZE,
                 _ if ty.oid == types::oid::TSVECTOR => TSVECTOR_TYPANALYZE,
+                // The vectors of the catalog are arrays that nobody gathers.
+                _ if matches!(ty.oid, types::oid::INT2VECTOR | types::oid::OIDVECTOR) => 0,
                 _ if builtin::element_of(ty.oid).is_some() => ARRAY_TYPANALYZE,
                 _ => 0,
             },

@@ -4,7 +4,7 @@ use super::{SessionFn, arg_oid, arg_str};
 use crate::expr::EvalContext;
 use crate::rows::relation_ref;
 use catalog::{Relation, RelationKind};
-use types::{Datum, Oid, Result, SqlError, SqlState};
+use types::{CallContext, Datum, Oid, Result, SqlError, SqlState, builtin};
 
 pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
     ("pg_relation_size(regclass)", |env, _, args| Ok(relation_size(env, arg_oid(args, 0)))),
@@ -37,6 +37,7 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
             Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
         }
     }),
+    ("pg_column_size", |_, context, args| Ok(args.first().map_or(Datum::Null, |value| column_size(context, value)))),
     ("pg_database_size_oid", |env, _, args| database(env, env.catalog.database(arg_oid(args, 0)).map(|d| d.id))),
     ("pg_database_size_name", |env, _, args| {
         let name = arg_str(args, 0);
@@ -47,6 +48,17 @@ pub(crate) const FUNCTIONS: &[(&str, SessionFn)] = &[
         }
     }),
 ];
+
+/// Bytes of a value: of a type with a fixed length PostgreSQL's, else as a row of Hyrax keeps it.
+fn column_size(context: &CallContext<'_>, value: &Datum) -> Datum {
+    let length = context.arg_types.first().and_then(|ty| builtin::type_by_oid(ty.oid)).map_or(-1, |ty| ty.len);
+    if length > 0 {
+        return Datum::Int4(i32::from(length));
+    }
+    let mut stored = vec![];
+    types::row::encode_described(value, &mut stored);
+    Datum::Int4(i32::try_from(stored.len()).unwrap_or(i32::MAX))
+}
 
 const PG_DEFAULT: Oid = 1663;
 const PG_GLOBAL: Oid = 1664;
