@@ -10,9 +10,12 @@ use crate::stored;
 use catalog::{ConstraintKind, Relation};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use txn::{Direction, KeyRange, LockMode, RelationRef, Transaction, WaitPolicy};
+use txn::{Direction, Isolation, KeyRange, LockMode, RelationRef, Transaction, TxnError, WaitPolicy};
 use types::key::prefix_end;
 use types::{Datum, Result, SqlError};
+
+/// Entries of one key read at a time; more than a few are there only where a transaction has made them itself.
+const ENTRIES_AT_ONCE: usize = 64;
 
 /// One check that was put off. The session keeps them in order and drops those of rolled-back sub-transactions.
 pub struct DeferredCheck {
@@ -92,9 +95,9 @@ impl DeferredCheck {
             },
             What::Parent(shape, old) => foreign_key::check_parent(shape, old, true, env, txn).await,
             What::Unique { at, slot, prefix, relation, index, keys } => {
-                match count_entries(txn, at, *slot, prefix).await? {
-                    0 | 1 => Ok(()),
-                    _ => Err(violation::unique(env, relation, index, keys)),
+                match is_held_twice(env, txn, at, *slot, prefix).await? {
+                    false => Ok(()),
+                    true => Err(violation::unique(env, relation, index, keys)),
                 }
             }
         }
@@ -115,12 +118,48 @@ pub async fn run_deferred(context: &StatementContext, checks: Vec<Arc<DeferredCh
     Ok(())
 }
 
-/// Entries of one unique key. The lock on the key itself (under which no entry is stored) orders those who check it.
-async fn count_entries(txn: &Transaction, at: &RelationRef, slot: u16, prefix: &[u8]) -> Result<usize> {
+/// Whether a unique key has two entries: of those who check it the lock on the key itself (under which no entry is stored) lets one in
+/// at a time, and who waited must see what the one before has committed. At READ COMMITTED a new snapshot does; at REPEATABLE READ the
+/// newest entries are looked at through a second transaction; at SERIALIZABLE the spans of the scan are validated.
+async fn is_held_twice(
+    env: &EvalContext<'_>,
+    txn: &Transaction,
+    at: &RelationRef,
+    slot: u16,
+    prefix: &[u8],
+) -> Result<bool> {
     txn.lock(at, slot, prefix, LockMode::Update, WaitPolicy::Wait, |_| ()).await?;
+    if txn.isolation() == Isolation::ReadCommitted {
+        foreign_key::refresh(txn).await?;
+    }
+    let seen = entries(txn, at, prefix).await?;
+    if seen.len() > 1 || txn.isolation() != Isolation::RepeatableRead {
+        return Ok(seen.len() > 1);
+    }
+    let newest = foreign_key::newest(env, txn).await?;
+    let all = entries(&newest, at, prefix).await?;
+    newest.rollback();
+    for key in all.iter().filter(|key| !seen.contains(key)) {
+        // A conflict if it is younger than this transaction's snapshot; nothing if this transaction deleted it.
+        match txn.lock(at, slot, key, LockMode::KeyShare, WaitPolicy::Wait, |_| ()).await {
+            Err(TxnError::Conflict(_)) => return Ok(true),
+            locked => locked?,
+        }
+    }
+    Ok(false)
+}
+
+/// The keys of the entries with this prefix.
+async fn entries(txn: &Transaction, at: &RelationRef, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
     let range = KeyRange { start: prefix.to_vec().into(), end: prefix_end(prefix).map(Into::into) };
     let mut scan = txn.scan(at, None, range, Direction::Forward);
-    Ok(scan.next(2, |_, _, _| ControlFlow::Continue(())).await?)
+    let mut keys = vec![];
+    let mut gather = |key: &[u8]| {
+        keys.push(key.to_vec());
+        ControlFlow::Continue(())
+    };
+    while scan.next(ENTRIES_AT_ONCE, |key, _, _| gather(key)).await? > 0 {}
+    Ok(keys)
 }
 
 /// A relation that a cascade writes to, from the catalog alone. `only_deletes`: CHECKs and defaults do not matter.

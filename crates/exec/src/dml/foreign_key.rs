@@ -584,6 +584,18 @@ enum Newer {
     Conflicts,
 }
 
+/// A transaction that sees what is newest, for one at REPEATABLE READ.
+pub(super) async fn newest(env: &EvalContext<'_>, txn: &Transaction) -> Result<Transaction> {
+    let newest = env.gateway.begin(TxnOptions {
+        isolation: Isolation::ReadCommitted,
+        read_only: true,
+        session: txn.session(),
+        ..TxnOptions::default()
+    });
+    newest.begin_statement().await?;
+    Ok(newest)
+}
+
 /// Keys of the child rows that refer to `values` (of the child's types), up to `max`.
 async fn find_children(
     shape: &ForeignKeyShape,
@@ -595,13 +607,7 @@ async fn find_children(
 ) -> Result<Vec<RowKey>> {
     let mut found = read_children(shape, values, max, txn).await?;
     if txn.isolation() == Isolation::RepeatableRead && found.len() < max {
-        let newest = env.gateway.begin(TxnOptions {
-            isolation: Isolation::ReadCommitted,
-            read_only: true,
-            session: txn.session(),
-            ..TxnOptions::default()
-        });
-        newest.begin_statement().await?;
+        let newest = newest(env, txn).await?;
         for (slot, key) in read_children(shape, values, usize::MAX, &newest).await? {
             if found.iter().any(|(_, k)| *k == key) {
                 continue;
