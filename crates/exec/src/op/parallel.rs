@@ -172,8 +172,12 @@ async fn end_key(mut scan: Scan) -> Result<Option<Vec<u8>>> {
 async fn wanted_work(shared: Arc<Shared>, run: Run, pieces: mpsc::UnboundedSender<Piece>) {
     let context = run.context.clone();
     let stop: StopCheck = Arc::new(move || context.check());
+    let work = async {
+        work(shared, run, pieces).await;
+        Ok(())
+    };
     // Errors have been sent where rows are, and so has why something was cut short.
-    let _ = wanted(&stop, async { Ok(work(shared, run, pieces).await) }).await;
+    let _ = wanted(&stop, work).await;
 }
 
 /// A worker: reads piece after piece until there are no more, or nobody wants them.

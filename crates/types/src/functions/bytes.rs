@@ -183,7 +183,7 @@ fn encode(value: &[u8], format: &str) -> Result<Datum> {
     // Escaping takes four characters a byte at most.
     check_size(value.len().saturating_mul(2))?;
     match format.to_ascii_lowercase().as_str() {
-        "hex" => encoded(value, |piece, out| bytea::write_hex(piece, out)),
+        "hex" => encoded(value, bytea::write_hex),
         "escape" => encoded(value, |piece, out| piece.iter().for_each(|byte| escape(*byte, out))),
         "base64" => {
             let mut is_first = true;

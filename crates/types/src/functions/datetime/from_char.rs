@@ -632,7 +632,7 @@ pub(super) fn standard_moment(text: &str, nodes: &[Node]) -> Result<Moment> {
 
 fn moment(args: &[Datum]) -> Result<Moment> {
     let (text, template) = (args[0].as_str(), args[1].as_str());
-    resolve(read(text, &*template::cached(template)?, false)?, text)
+    resolve(read(text, &template::cached(template)?, false)?, text)
 }
 
 fn to_timestamp(c: &CallContext<'_>, args: &[Datum]) -> Result<Datum> {
