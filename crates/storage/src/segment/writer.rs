@@ -31,8 +31,11 @@ use std::time::Duration;
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a segment that nobody writes to is looked through for what can be removed.
 const COLLECT_EVERY: Duration = Duration::from_secs(5);
-/// A flush that would change one page of so many comes after this part of `flush_after`.
+/// A flush that would change one page of so many, and not yet one of so few, comes after this part of `flush_after` if it has at most so
+/// many versions.
 const MUCH: u64 = 16;
+const TOO_MUCH: u64 = 2;
+const SMALL_FLUSH: u64 = 4096;
 const SOONER: u32 = 5;
 /// Of a base whose file's size does not matter.
 const SMALL_BYTES: u64 = 4 << 20;
@@ -510,19 +513,22 @@ impl Inner {
             let since = *orders.dirty_since.get_or_insert(now);
             let waited = now.saturating_sub(since);
             let sooner = self.options.flush_after / SOONER;
-            if waited >= self.options.flush_after || waited >= sooner && self.touches_much() {
+            if waited >= self.options.flush_after || waited >= sooner && self.is_better_soon() {
                 return Work::Flush;
             }
             self.work.wait_for(&mut orders, (self.options.flush_after - waited).min(sooner));
         }
     }
 
-    /// Whether what waits would change a good part of the base's pages. The engine copies a page to change it, and the page
-    /// that was copied is free only two flushes later: large flushes of a small base make its file many times as large.
-    fn touches_much(&self) -> bool {
+    /// Whether what waits would change a good part of the base's pages, each about once. The engine copies a page to change it, and
+    /// the page that was copied is free only two flushes later: large flushes of a small base make its file many times as large.
+    /// Where pages would be changed again and again, to wait is worth more: they are written once. Much work is done later, too.
+    fn is_better_soon(&self) -> bool {
         let generation = self.generation.load();
         let bytes: u64 = generation.base.relations.values().map(|relation| relation.bytes).sum();
-        bytes >= SMALL_BYTES && generation.active.versions().saturating_mul(MUCH * PAGE_BYTES) >= bytes
+        let versions = generation.active.versions();
+        let touched = versions.saturating_mul(PAGE_BYTES);
+        bytes >= SMALL_BYTES && versions <= SMALL_FLUSH && (bytes / MUCH..bytes / TOO_MUCH).contains(&touched)
     }
 
     fn flush(&self, flusher: &mut Flusher) -> Result<()> {
