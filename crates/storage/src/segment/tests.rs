@@ -115,7 +115,7 @@ impl host::Clock for Stopped {
 
 /// What a large flush of a small base copies is free only two flushes later: the file would be many times as large.
 #[test]
-fn a_flush_that_changes_much_of_its_base_once_comes_sooner() {
+fn a_flush_that_changes_much_of_its_base_comes_sooner() {
     let folder = tempfile::tempdir().unwrap();
     let clock = std::sync::Arc::new(Stopped::default());
     let host = Host { clock: clock.clone(), ..Host::real() };
@@ -124,7 +124,7 @@ fn a_flush_that_changes_much_of_its_base_once_comes_sooner() {
         Segment::open(host, SegmentOptions { flush_after, ..SegmentOptions::on_disk(folder.path(), "test") }).unwrap();
     write(&segment, 1, 0..6000, Some(&"x".repeat(1000)));
     segment.flush().unwrap();
-    let pause = || std::thread::sleep(flush_after);
+    let pause = || std::thread::sleep(flush_after * 5);
     write(&segment, 2, 0..50, Some("few"));
     pause();
     clock.0.store(60, Ordering::SeqCst);
@@ -137,13 +137,27 @@ fn a_flush_that_changes_much_of_its_base_once_comes_sooner() {
     assert_eq!(segment.flushed(), 2, "no time has passed");
     clock.0.store(160, Ordering::SeqCst);
     within(20, || segment.flushed() == 3);
-    write(&segment, 4, 0..6000, Some("each page several times"));
-    pause();
-    clock.0.store(220, Ordering::SeqCst);
-    pause();
-    assert_eq!(segment.flushed(), 3, "too many to write each page more than once");
-    clock.0.store(260, Ordering::SeqCst);
-    within(20, || segment.flushed() == 4);
+}
+
+#[test]
+fn small_flushes_that_write_each_page_about_once_come_sooner() {
+    const MB: u64 = 1 << 20;
+    for (base_bytes, versions, turns, expected) in [
+        (3 * MB, 500, 1, false),
+        (16 * MB, 200, 1, false),
+        (16 * MB, 300, 1, true),
+        (16 * MB, 1500, 1, true),
+        // Each page twice, but in three times the time.
+        (16 * MB, 2500, 1, false),
+        (16 * MB, 2500, 3, true),
+        (160 * MB, 4000, 1, true),
+        (160 * MB, 5000, 1, false),
+        (160 * MB, 5000, 2, true),
+        (16_000 * MB, 5000, 1, false),
+    ] {
+        let is_better = writer::is_better_soon(base_bytes, versions, turns);
+        assert_eq!(is_better, expected, "{versions} versions in {turns} turns on {base_bytes} bytes");
+    }
 }
 
 #[test]

@@ -513,22 +513,18 @@ impl Inner {
             let since = *orders.dirty_since.get_or_insert(now);
             let waited = now.saturating_sub(since);
             let sooner = self.options.flush_after / SOONER;
-            if waited >= self.options.flush_after || waited >= sooner && self.is_better_soon() {
+            if waited >= self.options.flush_after || waited >= sooner && self.is_better_soon(waited) {
                 return Work::Flush;
             }
             self.work.wait_for(&mut orders, (self.options.flush_after - waited).min(sooner));
         }
     }
 
-    /// Whether what waits would change a good part of the base's pages, each about once. The engine copies a page to change it, and
-    /// the page that was copied is free only two flushes later: large flushes of a small base make its file many times as large.
-    /// Where pages would be changed again and again, to wait is worth more: they are written once. Much work is done later, too.
-    fn is_better_soon(&self) -> bool {
+    fn is_better_soon(&self, waited: Duration) -> bool {
         let generation = self.generation.load();
-        let bytes: u64 = generation.base.relations.values().map(|relation| relation.bytes).sum();
-        let versions = generation.active.versions();
-        let touched = versions.saturating_mul(PAGE_BYTES);
-        bytes >= SMALL_BYTES && versions <= SMALL_FLUSH && (bytes / MUCH..bytes / TOO_MUCH).contains(&touched)
+        let bytes = generation.base.relations.values().map(|relation| relation.bytes).sum();
+        let turns = waited.as_millis() * u128::from(SOONER) / self.options.flush_after.as_millis().max(1);
+        is_better_soon(bytes, generation.active.versions(), u64::try_from(turns).unwrap_or(u64::MAX))
     }
 
     fn flush(&self, flusher: &mut Flusher) -> Result<()> {
@@ -641,4 +637,17 @@ impl Inner {
         }
         (due, waiting)
     }
+}
+
+/// Whether versions that have come in so many turns (of the sooner flush: it may be late) would change a good part of the pages of a
+/// base of so many bytes, each about once. The engine copies a page to change it, and the page that was copied is free only two
+/// flushes later: large flushes of a small base make its file many times as large. Where pages would be changed again and again,
+/// to wait is worth more: they are written once. Much work is done later, too.
+pub(super) fn is_better_soon(base_bytes: u64, versions: u64, turns: u64) -> bool {
+    let touched = |versions: u64| versions.saturating_mul(PAGE_BYTES);
+    let each_turn = versions / turns.max(1);
+    base_bytes >= SMALL_BYTES
+        && touched(versions) >= base_bytes / MUCH
+        && touched(each_turn) < base_bytes / TOO_MUCH
+        && each_turn <= SMALL_FLUSH
 }
