@@ -44,6 +44,14 @@ fn is_write(body: &SetExpr) -> bool {
     matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_))
 }
 
+/// 0A000 for what is read but not done.
+fn check_supported(ddl: &Ddl) -> Result<()> {
+    match ddl {
+        Ddl::Unsupported { what, position, .. } => Err(SqlError::unsupported(what.clone()).at(*position)),
+        _ => Ok(()),
+    }
+}
+
 impl Binder<'_> {
     pub(super) fn statement(&mut self, statement: &Statement) -> Result<(BoundKind, Vec<ResultColumn>)> {
         let utility = match &statement.syntax {
@@ -61,9 +69,7 @@ impl Binder<'_> {
             }
             Syntax::Utility(utility) => (**utility).clone(),
             Syntax::Ddl(ddl) => {
-                if let Ddl::Unsupported { what, position } = &**ddl {
-                    return Err(SqlError::unsupported(what.clone()).at(*position));
-                }
+                check_supported(ddl)?;
                 Utility::Ddl(ddl.clone())
             }
             Syntax::Copy(copy) => Utility::Copy(Box::new(self.copy(copy)?)),
@@ -175,6 +181,10 @@ impl Binder<'_> {
                 Written::Rewritten(rewritten) => Explained::Rewritten(*rewritten),
             },
             Syntax::Execute { name, args } => Explained::Execute { name: name.clone(), args: self.arguments(args)? },
+            Syntax::Ddl(ddl) => {
+                check_supported(ddl)?;
+                Explained::Utility
+            }
             _ => Explained::Utility,
         })
     }

@@ -1,7 +1,7 @@
 //! The grammar of statements about the session: transactions, settings, prepared statements, cursors, EXPLAIN, `TABLE t`.
 //! What is none of them is sqlparser's.
 
-use super::ddl::{CREATE_TABLE_AS_EXECUTE, Cursor, Source};
+use super::ddl::{Cursor, Source};
 use super::options::GivenOption;
 use super::{Lines, Statement, Syntax, error};
 use crate::utility::*;
@@ -604,13 +604,9 @@ impl<'a> Front<'_, 'a> {
         let start = self.parser.peek_token_ref().span.start;
         let statement = Box::new(self.nested()?);
         let has_query = match &statement.syntax {
-            Syntax::Ddl(ddl) => match &**ddl {
-                ddl::Ddl::CreateTableAs(_) => true,
-                ddl::Ddl::Unsupported { what, position } if *what == CREATE_TABLE_AS_EXECUTE => {
-                    return Err(SqlError::unsupported(what.clone()).at(*position));
-                }
-                _ => false,
-            },
+            Syntax::Ddl(ddl) => {
+                matches!(**ddl, ddl::Ddl::CreateTableAs(_) | ddl::Ddl::Unsupported { has_query: true, .. })
+            }
             _ => false,
         };
         if first.as_deref() == Some("create") && !has_query {

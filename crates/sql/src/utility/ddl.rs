@@ -207,6 +207,8 @@ pub enum Ddl {
     Unsupported {
         what: String,
         position: u32,
+        /// It makes a relation of a query: EXPLAIN may stand before it.
+        has_query: bool,
     },
 }
 

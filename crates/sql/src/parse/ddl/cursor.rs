@@ -175,7 +175,7 @@ impl Cursor<'_, '_> {
             }
             self.advance();
         }
-        Ok(Ddl::Unsupported { what: format!("{what} is not supported"), position })
+        Ok(Ddl::Unsupported { what: format!("{what} is not supported"), position, has_query: false })
     }
 
     // --- identifiers

@@ -30,9 +30,6 @@ pub(crate) use cursor::Source;
 use sqlparser::parser::Parser;
 use types::SqlError;
 
-/// How it is called where it is refused; EXPLAIN, too, may stand before it.
-pub(super) const CREATE_TABLE_AS_EXECUTE: &str = "CREATE TABLE AS EXECUTE";
-
 /// Reads one DDL statement at the parser's position, up to its semicolon. None (and nothing consumed): it is no DDL.
 /// `source` is the text that the parser's tokens were made from.
 pub(crate) fn parse(parser: &mut Parser<'_>, source: &Source<'_>) -> Option<Result<Ddl, SqlError>> {

@@ -488,7 +488,9 @@ impl Cursor<'_, '_> {
         self.expect(&["as"])?;
         let position = self.position();
         if self.peek("execute") {
-            return self.unsupported(super::CREATE_TABLE_AS_EXECUTE, position);
+            let what = "CREATE TABLE AS EXECUTE is not supported".to_owned();
+            self.skip_rest();
+            return Ok(Ddl::Unsupported { what, position, has_query: true });
         }
         let query = self.query()?;
         let with_data = self.with_data()?;
