@@ -312,7 +312,6 @@ async fn remove_constraint(context: &mut DdlContext<'_>, id: Oid, constraint: Oi
         return Ok(());
     }
     let Some(relation) = context.lock_relation_by_id(id).await? else { return Ok(()) };
-    context.check_nothing_put_off(&relation, "DROP TRIGGER")?;
     let removed = relation.constraints.iter().find(|c| c.id == constraint).cloned();
     context.change_relation(id, |r| r.constraints.retain(|c| c.id != constraint))?;
     if let Some(ConstraintKind::ForeignKey(key)) = removed.map(|c| c.kind)

@@ -7,7 +7,7 @@ use crate::context::StatementContext;
 use crate::expr::EvalContext;
 use crate::index::{Entry, WriteIndex, deferrable_constraint};
 use crate::stored;
-use catalog::{ConstraintKind, Relation};
+use catalog::{ConstraintKind, Relation, Snapshot};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use txn::{Direction, Isolation, KeyRange, LockMode, RelationRef, Transaction, TxnError, WaitPolicy};
@@ -76,6 +76,15 @@ impl DeferredCheck {
         }
     }
 
+    /// Whether its constraint is still there: it may have gone since, with the table that it refers to.
+    fn has_constraint(&self, catalog: &Snapshot) -> bool {
+        let holder = match &self.what {
+            What::Child(Reference { shape, .. }) | What::Parent(shape, _) => shape.child.relation.id,
+            What::Unique { relation, .. } => relation.id,
+        };
+        catalog.relation(holder).is_some_and(|relation| relation.constraints.iter().any(|c| c.id == self.constraint))
+    }
+
     /// Whether it waits for the commit, as SET CONSTRAINTS stands now.
     pub(super) fn is_deferred(&self, env: &EvalContext<'_>) -> bool {
         let initially = match &self.what {
@@ -111,7 +120,7 @@ pub async fn run_deferred(context: &StatementContext, checks: Vec<Arc<DeferredCh
     }
     foreign_key::refresh(&context.txn).await?;
     let env = context.env();
-    for check in checks {
+    for check in checks.iter().filter(|check| check.has_constraint(&context.catalog)) {
         context.check()?;
         check.run(&env, &context.txn).await?;
     }

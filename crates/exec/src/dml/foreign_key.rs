@@ -435,7 +435,8 @@ pub(super) async fn check_child(
         return Ok(());
     }
     let key = violation::attributes_key(env, child, &shape.key.columns, values);
-    let detail = format!("Key {key} is not present in table \"{}\".", shape.parent.relation.name);
+    let parent = violation::as_now(env, &shape.parent.relation);
+    let detail = format!("Key {key} is not present in table \"{}\".", parent.name);
     Err(violation::foreign_key_child(env, child, name, detail))
 }
 

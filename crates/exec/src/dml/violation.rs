@@ -30,6 +30,11 @@ fn of_table(env: &EvalContext<'_>, relation: &Relation, error: SqlError) -> SqlE
     error.schema(schema_name(env, relation)).table(&relation.name)
 }
 
+/// The relation as it is called now: a check that was put off knows it as it was when the row was written.
+pub(crate) fn as_now<'r>(env: &EvalContext<'r>, relation: &'r Relation) -> &'r Relation {
+    env.catalog.relation(relation.id).map_or(relation, |now| now)
+}
+
 /// `Failing row contains (1, null, abc).`
 fn failing_row(env: &EvalContext<'_>, table: &Table, row: &[Datum]) -> String {
     let mut parts = Vec::new();
@@ -102,6 +107,7 @@ pub(crate) fn attributes_key(
     attributes: &[i16],
     values: &[Datum],
 ) -> String {
+    let relation = as_now(env, relation);
     let names: Vec<String> = attributes.iter().map(|a| column_name(relation, *a)).collect();
     let values: Vec<String> = attributes
         .iter()
@@ -115,6 +121,7 @@ pub(crate) fn attributes_key(
 }
 
 pub(crate) fn foreign_key_child(env: &EvalContext<'_>, child: &Relation, constraint: &str, detail: String) -> SqlError {
+    let child = as_now(env, child);
     let message =
         format!("insert or update on table \"{}\" violates foreign key constraint \"{constraint}\"", child.name);
     let error = SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, message).detail(detail).constraint(constraint);
@@ -128,6 +135,7 @@ pub(crate) fn foreign_key_parent(
     constraint: &str,
     key: &str,
 ) -> SqlError {
+    let (parent, child) = (as_now(env, parent), as_now(env, child));
     let message = format!(
         "update or delete on table \"{}\" violates foreign key constraint \"{constraint}\" on table \"{}\"",
         parent.name, child.name
