@@ -4,6 +4,7 @@
 //!     whole relation: a right on one column must not open the others. One that reads no column (`SELECT count(*)`) needs
 //!     a right on any column.
 
+use crate::expr::EvalContext;
 use catalog::privileges::{self, Target};
 use catalog::{Relation, Snapshot, privilege};
 use sql::logical::locking::LockMode;
@@ -14,7 +15,16 @@ use txn::{Inside, Transaction, TxnError};
 use types::{Result, SqlError, SqlState};
 
 /// 42501, 55000 or 25006.
-pub fn admit(plan: &Plan, catalog: &Snapshot, is_read_only: bool) -> Result<()> {
+pub(crate) fn admit(plan: &Plan, env: &EvalContext<'_>) -> Result<()> {
+    allow(plan, env.catalog)?;
+    if !plan.is_read_only && env.is_read_only() {
+        refuse_write(plan)?;
+    }
+    Ok(())
+}
+
+/// 42501 or 55000: all that EXPLAIN asks.
+pub fn allow(plan: &Plan, catalog: &Snapshot) -> Result<()> {
     for check in &plan.privileges {
         allowed(check, catalog)?;
     }
@@ -22,9 +32,6 @@ pub fn admit(plan: &Plan, catalog: &Snapshot, is_read_only: bool) -> Result<()> 
         let message = format!("materialized view \"{view}\" has not been populated");
         return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
             .hint("Use the REFRESH MATERIALIZED VIEW command."));
-    }
-    if is_read_only && !plan.is_read_only {
-        refuse_write(plan)?;
     }
     Ok(())
 }

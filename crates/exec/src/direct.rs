@@ -23,7 +23,7 @@ use types::{Datum, Result, SqlError, SqlType};
 
 /// Runs a direct plan; rows (of SELECT or RETURNING) go to `out`. Returns the number for the command tag.
 pub async fn run(prepared: &Prepared, context: &DirectContext<'_>, out: &mut dyn RowSink) -> Result<u64> {
-    crate::admit::admit(&prepared.plan, context.catalog, context.env().is_read_only())?;
+    crate::admit::admit(&prepared.plan, &context.env())?;
     match &prepared.direct {
         Some(direct) => direct.run(context, out).await,
         None => Err(SqlError::internal("no direct plan")),

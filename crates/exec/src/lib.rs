@@ -41,7 +41,7 @@ mod tests;
 mod walk;
 mod window;
 
-pub use admit::{admit, enter};
+pub use admit::{allow, enter};
 pub use batch::Batch;
 pub use budget::{MemoryBudget, NodeBudget, Seat};
 pub use context::{

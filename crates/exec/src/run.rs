@@ -189,7 +189,7 @@ pub fn execute_measured(prepared: &Arc<Prepared>, context: Arc<StatementContext>
 impl Execution {
     fn new(prepared: &Arc<Prepared>, context: Arc<StatementContext>, measured: bool) -> Result<Execution> {
         let plan = prepared.plan.clone();
-        crate::admit::admit(&plan, &context.catalog, context.env().is_read_only())?;
+        crate::admit::admit(&plan, &context.env())?;
         let mut run = Run::new(plan.clone(), context, measured);
         let (mut root, mut output, mut locks) = (None, vec![], false);
         if let PlanBody::Tree(tree) = &plan.body {

@@ -52,7 +52,7 @@ impl Session {
         let clock = self.shared.host.clock.clone();
         let planning = clock.monotonic().saturating_sub(started);
         // Who may not run it is not told how it would run.
-        exec::admit(&prepared.plan, self.catalog.snapshot(), false)?;
+        exec::allow(&prepared.plan, self.catalog.snapshot())?;
         let (mut measures, mut execution) = (None, None);
         if options.analyze {
             self.before_write(&prepared).await?;

@@ -23,6 +23,7 @@ mod many;
 mod met;
 mod metrics;
 mod named;
+mod refresh;
 mod scan;
 mod snapshots;
 mod state;

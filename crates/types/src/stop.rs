@@ -194,6 +194,7 @@ mod tests {
         .expect("nothing was cut short");
         assert!(spent(usize::MAX).is_ok(), "the check is gone with its work");
     }
+
     #[test]
     fn pieces_are_the_whole_and_cut_no_character() {
         let text = "aé€😀".repeat(PIECE / 2);

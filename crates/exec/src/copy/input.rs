@@ -40,7 +40,7 @@ impl CopyIn {
         columns: &[(String, SqlType)],
         filter: Option<&sql::Expr>,
     ) -> Result<CopyIn> {
-        crate::admit::admit(&plan, &context.catalog, context.env().is_read_only())?;
+        crate::admit::admit(&plan, &context.env())?;
         let mut run = Run::new(plan.clone(), context.clone(), false);
         let PlanBody::Tree(tree) = &plan.body else { return Err(SqlError::internal("COPY has no direct plan")) };
         let Op::Insert(insert) = &tree.root.op else { return Err(SqlError::internal("COPY needs an INSERT plan")) };

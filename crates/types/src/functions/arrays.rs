@@ -214,7 +214,8 @@ fn position(args: &[Datum]) -> Result<Datum> {
     };
     let Some(d) = array.dims.first() else { return Ok(Datum::Null) };
     for (at, value) in (i64::from(d.lower)..).zip(elements(array)) {
-        if same(array.element, value?, &args[1]) && at >= start {
+        let value = value?;
+        if at >= start && same(array.element, value, &args[1]) {
             return Ok(Datum::Int4(at as i32));
         }
     }

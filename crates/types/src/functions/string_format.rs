@@ -1,7 +1,7 @@
 //! Functions that put strings together or take them apart: `format`, `concat`, quoting, `string_to_array`, identifiers,
 //! Unicode forms. Functions over VARIADIC "any" get their arguments spread out.
 
-use super::strings::{CHAR_WORK, STRING_SIZE_MAX, check_size, joined, mapped, places_of, shown, text, too_large};
+use super::strings::{CHAR_WORK, STRING_SIZE_MAX, check_size, mapped, places_of, shown, text, too_large};
 use super::{RowIter, ScalarFn, SetFn};
 use crate::array::Array;
 use crate::io::strings::{push, push_repeated};
@@ -181,8 +181,11 @@ fn quote_literal(value: &str) -> Result<EcoString> {
             out.push(c);
         }
     })?;
-    let start = if value.contains('\\') { "E'" } else { "'" };
-    Ok(joined(&[start, &inside, "'"])?.as_str().into())
+    let mut out = EcoString::with_capacity(inside.len() + 3);
+    out.push_str(if value.contains('\\') { "E'" } else { "'" });
+    push(&mut out, &inside)?;
+    out.push('\'');
+    Ok(out)
 }
 
 /// Appends the text form of an argument.
