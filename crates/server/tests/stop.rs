@@ -44,7 +44,7 @@ fn statements() -> Vec<(&'static str, String)> {
             ),
         ),
         ("text of many tokens", format!("SELECT 1 WHERE 1 IN (1{})", ", 1".repeat(4_000_000))),
-        ("look-ahead", "SELECT count(*) FROM big WHERE repeat('ab', 20000) || s ~ '(?=.*b)(?!.*q)(a|b)*c'".into()),
+        ("look-ahead", "SELECT count(*) FROM big WHERE repeat('ab', 20000) || s ~ '(?=.*b)(?!.*q)c'".into()),
         ("sort", format!("SELECT a.s FROM {from} ORDER BY b.s, c.v OFFSET 1000000000")),
         ("cross join", format!("SELECT count(*) FROM {from} WHERE a.v + b.v + c.v < 0")),
         ("hash join", format!("SELECT count(*) FROM big d JOIN (SELECT a.id + b.id AS k FROM {from}) x ON x.k = d.id")),

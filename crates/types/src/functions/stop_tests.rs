@@ -164,3 +164,12 @@ fn texts_of_long_values_stop() {
     check_input(SqlType::new(oid::VARBIT), &format!("x{}", "f".repeat(LONG)));
     check_input(SqlType::INT4.array().expect("an array"), &format!("{{{}1}}", "1,".repeat(MANY)));
 }
+
+#[test]
+fn a_long_search_with_look_around_stops() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let done = while_wanted(&impatient(&asked), || {
+        crate::text::regex::compiled("(?=.*b)(?!.*q)c", Default::default())?.is_match(&"ab".repeat(20_000))
+    });
+    assert_eq!(done.err().map(|error| error.code()), Some(SqlState::QUERY_CANCELED));
+}

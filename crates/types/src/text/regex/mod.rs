@@ -2,7 +2,7 @@
 //!
 //! **Promises.** The match that PostgreSQL takes: the leftmost, and of those the longest (or the shortest, where the first
 //! quantifier is lazy), not the first in the order of alternatives. Time is linear in the text for all but look-around and
-//! back references, which run under a limit of steps. Compiled patterns are kept, `CACHE_ENTRIES_MAX` a thread.
+//! back references, which run under limits of steps (`backtrack`). Compiled patterns are kept, `CACHE_ENTRIES_MAX` a thread.
 //!
 //! **How.** `translate` rewrites the pattern. The leftmost start is the same for every order of preference, so the usual
 //! engine finds it; where the end may differ, an anchored automaton that keeps all matches (`MatchKind::All`) walks from
@@ -12,6 +12,7 @@
 //! **Leaves out.** With look-around or back references the match and its groups follow the order of alternatives, as in
 //! Perl. Basic and extended syntax (`***`-directors, flags b and e) is 0A000.
 
+mod backtrack;
 mod divide;
 mod similar;
 mod translate;
@@ -21,6 +22,7 @@ pub use similar::similar_to_regex;
 pub use translate::{Options, Preference};
 
 use crate::{Result, SqlError, SqlState};
+use backtrack::Backtracking;
 use divide::{Parts, divide};
 use regex_automata::hybrid::dfa::{self, DFA};
 use regex_automata::meta::Regex;
@@ -38,12 +40,6 @@ const CACHE_ENTRIES_MAX: usize = 64;
 /// Bytes of a compiled pattern, and of its automaton's working memory.
 const PROGRAM_SIZE_MAX: usize = 4 << 20;
 const AUTOMATON_SIZE_MAX: usize = 2 << 20;
-/// Steps of the backtracking engine before it is asked whether the statement is still wanted, and begins anew with the next number; it
-/// gives up behind the last. A step may read the whole text, and nothing can be asked in between.
-const BACKTRACK_STEPS: [usize; 6] = [1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000];
-/// Steps times bytes of the text that may be begun.
-const BACKTRACK_WORK_MAX: usize = 400_000_000_000;
-
 /// Places of a match and its groups, in bytes; the whole match is the first.
 pub type Groups = Vec<Option<(usize, usize)>>;
 
@@ -57,52 +53,6 @@ pub struct Pattern {
 enum Engine {
     Automata(Box<Automata>),
     Backtracking(Box<Backtracking>),
-}
-
-/// A pattern with look-around or back references, compiled for each number of steps that was needed.
-struct Backtracking {
-    source: String,
-    stages: [OnceCell<fancy_regex::Regex>; BACKTRACK_STEPS.len()],
-}
-
-impl Backtracking {
-    fn new(source: String) -> Result<Backtracking> {
-        let made = Backtracking { source, stages: Default::default() };
-        made.stage(0)?;
-        Ok(made)
-    }
-
-    fn stage(&self, index: usize) -> Result<&fancy_regex::Regex> {
-        let (Some(stage), Some(steps)) = (self.stages.get(index), BACKTRACK_STEPS.get(index)) else {
-            return Err(gave_up());
-        };
-        if let Some(regex) = stage.get() {
-            return Ok(regex);
-        }
-        let regex = fancy_regex::RegexBuilder::new(&self.source)
-            .backtrack_limit(*steps)
-            .delegate_size_limit(PROGRAM_SIZE_MAX)
-            .build()
-            .map_err(|_| too_complex())?;
-        Ok(stage.get_or_init(|| regex))
-    }
-
-    fn run<'t, T>(
-        &self,
-        text: &'t str,
-        search: impl Fn(&fancy_regex::Regex, &'t str) -> Result<T, fancy_regex::Error>,
-    ) -> Result<T> {
-        for (index, steps) in BACKTRACK_STEPS.iter().enumerate() {
-            if index > 0 && steps.saturating_mul(text.len()) > BACKTRACK_WORK_MAX {
-                break;
-            }
-            if let Ok(found) = search(self.stage(index)?, text) {
-                return Ok(found);
-            }
-            crate::stop::look()?;
-        }
-        Err(gave_up())
-    }
 }
 
 struct Automata {
@@ -227,10 +177,9 @@ impl Pattern {
     pub fn new(pattern: &str, options: Options) -> Result<Pattern> {
         let translated = translate(pattern, options)?;
         let groups = translated.groups;
-        let engine = if translated.needs_backtracking {
-            Engine::Backtracking(Box::new(Backtracking::new(translated.pattern)?))
-        } else {
-            Engine::Automata(Box::new(Automata::new(translated)?))
+        let engine = match translated.backtracking {
+            Some(rereads) => Engine::Backtracking(Box::new(Backtracking::new(translated.pattern, rereads)?)),
+            None => Engine::Automata(Box::new(Automata::new(translated)?)),
         };
         Ok(Pattern { engine, groups })
     }
@@ -239,7 +188,7 @@ impl Pattern {
     pub fn is_match(&self, text: &str) -> Result<bool> {
         match &self.engine {
             Engine::Automata(automata) => Ok(automata.first.is_match(text)),
-            Engine::Backtracking(engine) => engine.run(text, |regex, text| regex.is_match(text)),
+            Engine::Backtracking(_) => Ok(self.find(text, 0)?.is_some()),
         }
     }
 
@@ -247,7 +196,7 @@ impl Pattern {
     pub fn find(&self, text: &str, from: usize) -> Result<Option<(usize, usize)>> {
         let found = match &self.engine {
             Engine::Automata(automata) => automata.find(text, from)?,
-            Engine::Backtracking(engine) => engine.run(text, |regex, text| {
+            Engine::Backtracking(engine) => engine.run(text, from, |regex, text, from| {
                 let found = regex.find_from_pos(text, from)?;
                 Ok(found.map(|m| (m.start(), m.end())))
             })?,
@@ -260,7 +209,7 @@ impl Pattern {
     pub fn captures(&self, text: &str, from: usize) -> Result<Option<Groups>> {
         let found: Option<Groups> = match &self.engine {
             Engine::Automata(automata) => automata.groups(text, from)?,
-            Engine::Backtracking(engine) => engine.run(text, |regex, text| {
+            Engine::Backtracking(engine) => engine.run(text, from, |regex, text, from| {
                 let place = |found: fancy_regex::Match<'_>| (found.start(), found.end());
                 let found = regex.captures_from_pos(text, from)?;
                 Ok(found.map(|c| (0..=self.groups).map(|index| c.get(index).map(place)).collect()))

@@ -93,6 +93,30 @@ fn depth_and_size_are_bounded() {
     check_error(&"a".repeat(2_000_000), "regular expression is too complex");
 }
 
+/// What is found within a few steps of its start is found in a text of any length.
+#[test]
+fn a_long_text_is_searched_with_look_around_and_back_references() {
+    let text = format!("{}bcbc end", "ab".repeat(500_000));
+    check("(bc)\\1", &text, &["bcbc", "bc"]);
+    check("b(?=c.*d)", &text, &["b"]);
+    check("(?:(?!x)[^ab])+", &text, &["c"]);
+    assert!(Pattern::new("(a)\\1", Options::default()).is_ok_and(|p| p.is_match(&text) == Ok(false)));
+    let tempered = format!("{}.", "ab".repeat(100_000));
+    check("^((?!x).)*\\.$", &tempered, &[&tempered, "b"]);
+}
+
+/// A step can not be interrupted: what may read a long text again and again in one is refused at once.
+#[test]
+fn look_around_of_any_length_in_a_repetition_is_for_short_texts() {
+    for (pattern, long) in [("(?:a(?=.*b))*b", 40_000), ("(?:(?=(?:a(?!.*c))*b)a)*b", 2_000), ("a*(?=.*c)a", 40_000)] {
+        let pattern = Pattern::new(pattern, Options::default()).expect("a good pattern");
+        let text = |length: usize| format!("{}b", "a".repeat(length));
+        assert!(pattern.is_match(&text(20)).is_ok());
+        let refused = pattern.is_match(&text(long)).expect_err("too much work");
+        assert_eq!(refused.code(), SqlState::STATEMENT_TOO_COMPLEX);
+    }
+}
+
 #[test]
 fn similar_patterns_cut_parts_out() {
     let cut = |text: &str, pattern: &str| {

@@ -8,6 +8,7 @@
 //! On the way the parser works out the *preference* of every part: an expression takes the longest match unless its first
 //! quantifier is a lazy one; an alternation always takes the longest.
 
+use super::backtrack::Rereads;
 use super::tree::Node;
 use crate::{Result, SqlError, SqlState};
 
@@ -68,7 +69,7 @@ pub struct Translated {
     /// Capturing groups.
     pub groups: usize,
     /// Look-around and back references need the backtracking engine.
-    pub needs_backtracking: bool,
+    pub backtracking: Option<Rereads>,
 }
 
 #[cold]
@@ -113,7 +114,8 @@ pub fn translate(pattern: &str, mut options: Options) -> Result<Translated> {
         out: String::with_capacity(rest.len() + 16),
         groups: 0,
         closed_groups: 0,
-        needs_backtracking: false,
+        backtracking: None,
+        endless: 0,
         in_lookaround: 0,
     };
     let tree = if options.literal {
@@ -127,7 +129,7 @@ pub fn translate(pattern: &str, mut options: Options) -> Result<Translated> {
         }
         tree
     };
-    Ok(Translated { pattern: parser.out, tree, groups: parser.groups, needs_backtracking: parser.needs_backtracking })
+    Ok(Translated { pattern: parser.out, tree, groups: parser.groups, backtracking: parser.backtracking })
 }
 
 /// `(?i)` and the like, in front only.
@@ -157,7 +159,10 @@ struct Parser {
     out: String,
     groups: usize,
     closed_groups: usize,
-    needs_backtracking: bool,
+    /// Of what has been read of the innermost atom.
+    backtracking: Option<Rereads>,
+    /// Repetitions without an end so far.
+    endless: usize,
     in_lookaround: usize,
 }
 
@@ -251,8 +256,11 @@ impl Parser {
                 Some(_) => {}
             }
             let start = self.out.len();
+            // What the atom needs alone, so that a repetition of it is told from one of what stands in front.
+            let before = self.backtracking.take();
             let atom = self.atom(depth)?;
             parts.push(self.quantified(atom, start)?);
+            self.backtracking = self.backtracking.max(before);
         }
         match parts.is_empty() {
             true => Ok(Node::leaf(self.written(start))),
@@ -283,6 +291,10 @@ impl Parser {
         }
         if is_lazy {
             self.out.push('?');
+        }
+        if high.is_none() {
+            self.endless += 1;
+            self.backtracking = self.backtracking.map(|rereads| if rereads > 0 { rereads + 1 } else { 0 });
         }
         let preference = match (is_exact, is_lazy) {
             (true, _) => inner.preference,
@@ -392,7 +404,6 @@ impl Parser {
                 self.out.push('(');
                 self.out.push_str(look);
                 is_lookaround = true;
-                self.needs_backtracking = true;
             } else {
                 return Err(invalid(NO_OPERAND));
             }
@@ -405,8 +416,12 @@ impl Parser {
         }
         let number = self.groups;
         self.in_lookaround += usize::from(is_lookaround);
+        let endless = self.endless;
         let inner = self.alternation(depth)?;
         self.in_lookaround -= usize::from(is_lookaround);
+        if is_lookaround {
+            self.backtracking = self.backtracking.max(Some(Rereads::from(self.endless > endless)));
+        }
         if !self.take_if(')') {
             return Err(invalid(UNBALANCED));
         }
@@ -441,7 +456,7 @@ impl Parser {
                 if group > self.closed_groups {
                     return Err(invalid("invalid backreference number"));
                 }
-                self.needs_backtracking = true;
+                self.backtracking = self.backtracking.max(Some(0));
                 let ignoring = if self.options.ignore_case { "i" } else { "" };
                 self.out.push_str(&format!("(?{ignoring}:\\{group})"));
             }
