@@ -18,7 +18,7 @@ use crate::snapshot::Snapshot;
 use crate::store::Catalog;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use txn::{Home, LockMode, Locked, StorageId, Transaction, WaitPolicy};
+use txn::{Home, LockMode, Locked, SessionId, StorageId, Transaction, WaitPolicy};
 use types::{Oid, SqlError};
 
 /// One change of one object; None: removed.
@@ -332,8 +332,8 @@ impl TransactionCatalog {
         }
     }
 
-    /// The transaction has committed: temporary objects stay, dropped storage goes.
-    pub fn after_commit(&mut self) {
+    /// The transaction of this session has committed: temporary objects stay, dropped storage goes.
+    pub fn after_commit(&mut self, session: SessionId) {
         if self.changes.is_empty() && self.dropped.is_empty() {
             self.created.clear();
             self.fences.clear();
@@ -341,7 +341,10 @@ impl TransactionCatalog {
         }
         let gateway = self.catalog.gateway().clone();
         for (home, storage) in self.dropped.drain(..) {
-            gateway.drop_storage(home, storage);
+            match home {
+                Home::Temporary => gateway.drop_temporary(session, storage),
+                Home::Meta | Home::Data => gateway.drop_storage(home, storage),
+            }
         }
         for change in std::mem::take(&mut self.changes).into_iter().filter(|c| c.is_temporary) {
             match change.object {

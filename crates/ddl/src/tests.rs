@@ -244,8 +244,9 @@ impl Session {
 
     async fn commit(&mut self, txn: Transaction) -> Result<()> {
         self.catalog.before_commit(&txn);
+        let session = txn.session();
         match txn.commit().await {
-            Ok(_) => self.catalog.after_commit(),
+            Ok(_) => self.catalog.after_commit(session),
             Err(error) => {
                 self.catalog.after_rollback();
                 return Err(error.to_sql());

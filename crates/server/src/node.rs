@@ -44,6 +44,8 @@ const MEMORY_UNKNOWN: u64 = 2 << 30;
 const STATEMENTS_SHARE: u64 = 2;
 /// Of `max_memory`, for writes that are not committed.
 const BUFFERS_SHARE: u64 = 4;
+/// Of `max_memory`, for the rows of TEMP tables.
+const TEMPORARY_SHARE: u64 = 8;
 /// Descriptors beside those of connections: log, segments, spilled files, HTTP.
 const OTHER_FILES: u64 = 200;
 
@@ -317,6 +319,7 @@ fn start_stack(
             buffer_bytes: usize::try_from(config.transaction_memory).unwrap_or(usize::MAX),
             buffers_bytes: usize::try_from(max_memory(config) / BUFFERS_SHARE).unwrap_or(usize::MAX),
             segment_bytes: usize::try_from(config.max_segment_size).unwrap_or(usize::MAX),
+            temporary_bytes: max_memory(config) / TEMPORARY_SHARE,
             ..txn::Limits::default()
         },
     };

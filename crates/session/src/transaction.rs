@@ -267,7 +267,7 @@ impl Session {
         let txn = open.txn.clone();
         match open.txn.commit().await {
             Ok(_) => {
-                self.catalog.after_commit();
+                self.catalog.after_commit(self.state.id);
                 if has_changes {
                     self.follow_temporary_schema();
                 }

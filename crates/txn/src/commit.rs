@@ -137,6 +137,7 @@ async fn run(ending: &mut Ending, isolation: Isolation, session: SessionId) -> R
     let snapshot = ending.state.snapshot.unwrap_or_default();
     let participants = participants(&ending.state, isolation);
     let temporary = encode_temporary(&mut ending.state);
+    gateway.admit_temporary(&temporary)?;
     let committed = match participants.len() {
         0 => {
             settle(ending).await?;
@@ -297,6 +298,12 @@ impl Work {
         Ok(work)
     }
 
+    /// The relations written to; one may come often.
+    fn relations(&self) -> impl Iterator<Item = StorageId> {
+        let ranges = self.ranges.iter().map(|(relation, _)| *relation);
+        self.shown.iter().map(|write| write.row.relation).chain(ranges)
+    }
+
     fn spans(&self) -> Vec<Span> {
         let reads = self.reads.iter().map(|(relation, read)| Span { relation, range: read.to_range(), mode: None });
         let locked = self.locked.iter().map(|span| Span {
@@ -343,7 +350,7 @@ async fn commit_one(
 ) -> Result<Timestamp> {
     let gateway = ending.gateway.clone();
     let shard = gateway.shard(home).ok_or(TxnError::NotServing)?.clone();
-    admit(&gateway, &limits(ending), &shard, work.puts).await?;
+    admit(&gateway, &limits(ending), &shard, &work).await?;
     let id = gateway.ids()?.open();
     let parts = stage(&shard, &id, &mut work).await?;
     let fences = shared.fences(home);
@@ -379,10 +386,14 @@ async fn commit_one(
 
 /// Slows commits down while the segment can not keep up, and refuses them while the disk or the map is full. Deletions
 /// are what makes room in a full map, so these go on.
-async fn admit(gateway: &Gateway, limits: &wait::Limits<'_>, shard: &Shard, puts: bool) -> Result<()> {
+async fn admit(gateway: &Gateway, limits: &wait::Limits<'_>, shard: &Shard, work: &Work) -> Result<()> {
     has_room(shard)?;
-    if puts && shard.segment().shortage() == Some(Shortage::Map) {
+    if work.puts && shard.segment().shortage() == Some(Shortage::Map) {
         return Err(TxnError::MapFull);
+    }
+    let at_most = work.shown.len() + work.ranges.len();
+    if shard.segment().relations_left() < at_most && !shard.segment().has_place_for(work.relations()) {
+        return Err(TxnError::Relations { limit: gateway.limits().relations });
     }
     let pressure = shard.segment().pressure();
     if pressure <= PRESSURE_SLOW {
@@ -579,7 +590,7 @@ async fn commit_many(
     for home in homes {
         let shard = gateway.shard(*home).ok_or(TxnError::NotServing)?.clone();
         let work = Work::take(&gateway, ending, *home, snapshot, ending.owner)?;
-        admit(&gateway, &limits(ending), &shard, work.puts).await?;
+        admit(&gateway, &limits(ending), &shard, &work).await?;
         works.push((*home, shard, work));
     }
     let answer = Slot::new();

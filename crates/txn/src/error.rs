@@ -65,6 +65,12 @@ pub enum TxnError {
     NotServing,
     #[error("disk full: {0}")]
     DiskFull(String),
+    /// TEMP tables have reached `Limits::temporary_bytes`.
+    #[error("temporary tables have their memory")]
+    TemporaryFull { limit: u64 },
+    /// The segment has reached `Limits::relations`.
+    #[error("the segment has its relations")]
+    Relations { limit: usize },
     /// The segment has reached `Limits::segment_bytes`.
     #[error("segment full")]
     MapFull,
@@ -134,6 +140,10 @@ impl TxnError {
                 new(SqlState::DISK_FULL, "could not extend storage: the data has reached \"max_segment_size\"")
                     .hint("Delete rows or drop tables (their space is free when their history is over), or raise max_segment_size and restart.")
             }
+            TxnError::Relations { limit } => {
+                new(SqlState::PROGRAM_LIMIT_EXCEEDED, &format!("too many tables and indexes with rows (limit {limit})"))
+                    .hint("Drop some; their place is free when their history is over.")
+            }
             TxnError::SnapshotTooOld => new(SqlState::SNAPSHOT_TOO_OLD, "snapshot too old"),
             TxnError::FutureTimestamp => {
                 new(SqlState::INVALID_PARAMETER_VALUE, "cannot read as of a time in the future")
@@ -144,6 +154,9 @@ impl TxnError {
             TxnError::Memory { what } => new(SqlState::OUT_OF_MEMORY, "out of memory")
                 .detail(format!("The transaction's {what} would exceed the memory that one transaction may use."))
                 .hint("Write the rows in several transactions."),
+            TxnError::TemporaryFull { limit } => new(SqlState::OUT_OF_MEMORY, "out of memory")
+                .detail(format!("Rows of temporary tables may take {} MB, all sessions' together.", limit >> 20))
+                .hint("Drop or truncate temporary tables, or raise max_memory and restart."),
             TxnError::ReadOnly => new(SqlState::READ_ONLY_SQL_TRANSACTION, "cannot write in a read-only transaction"),
             TxnError::Over => SqlError::internal("transaction is over"),
             TxnError::Corrupt(what) => new(SqlState::DATA_CORRUPTED, what),

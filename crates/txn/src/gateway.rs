@@ -87,6 +87,10 @@ pub struct Limits {
     pub stage_bytes: usize,
     /// Bytes that a segment's file may have in use.
     pub segment_bytes: usize,
+    /// Bytes that the rows of all sessions' TEMP tables may take: they are in memory alone.
+    pub temporary_bytes: u64,
+    /// Relations of a segment that have rows, or whose history is kept.
+    pub relations: usize,
 }
 
 impl Default for Limits {
@@ -99,6 +103,8 @@ impl Default for Limits {
             commit_bytes: 4 << 20,
             stage_bytes: 1 << 20,
             segment_bytes: 1 << 40,
+            temporary_bytes: 1 << 30,
+            relations: storage::segment::RELATIONS_MAX,
         }
     }
 }
@@ -133,7 +139,14 @@ impl Drop for Gateway {
 struct Temporary {
     segment: Segment,
     written: AtomicU64,
+    /// What the segment held when it was counted last.
+    held: AtomicU64,
 }
+
+/// A session that drops TEMP tables while it holds more has them removed at once.
+const DROPPED_KEPT: u64 = 16 << 20;
+/// Memory of a TEMP row beside its key and value.
+const ROW_OVERHEAD: usize = 200;
 
 /// One per node, shared by its sessions.
 pub struct Gateway {
@@ -154,6 +167,8 @@ pub struct Gateway {
     /// Two-shard commits under way here: recovery leaves them alone.
     coordinating: Mutex<HashSet<TxnId, FixedState>>,
     temporary: Mutex<HashMap<SessionId, Arc<Temporary>, FixedState>>,
+    /// The sum of what their segments hold.
+    temporary_held: AtomicU64,
     retention: Mutex<HashMap<StorageId, u64, FixedState>>,
     /// Storages that took the place of another while this node runs, and when: what was before is not in them.
     replaced: Mutex<HashMap<StorageId, Timestamp, FixedState>>,
@@ -206,10 +221,12 @@ impl Gateway {
             let segment = match (&options.folder, &options.memory) {
                 (Some(folder), _) => SegmentOptions {
                     map_size: options.limits.segment_bytes,
+                    relations_max: options.limits.relations,
                     is_read_only,
                     ..SegmentOptions::on_disk(folder.join(name), name)
                 },
                 (None, memory) => SegmentOptions {
+                    relations_max: options.limits.relations,
                     memory: memory.as_ref().and_then(|memory| memory.get(number).cloned()),
                     ..SegmentOptions::in_memory(name)
                 },
@@ -240,6 +257,7 @@ impl Gateway {
             row_ids: AtomicU64::new(0),
             coordinating: Mutex::default(),
             temporary: Mutex::default(),
+            temporary_held: AtomicU64::new(0),
             retention: Mutex::default(),
             replaced: Mutex::default(),
             last_replaced: AtomicU64::new(0),
@@ -477,8 +495,13 @@ impl Gateway {
 
     /// A session's TEMP relation was dropped or truncated.
     pub fn drop_temporary(&self, session: SessionId, storage: StorageId) {
-        if let Some(temporary) = self.temporary.lock().get(&session) {
-            temporary.segment.drop_relation(storage);
+        let found = self.temporary.lock().get(&session).cloned();
+        let Some(temporary) = found else { return };
+        temporary.segment.drop_relation(storage);
+        if temporary.held.load(Ordering::Relaxed) > DROPPED_KEPT {
+            // An in-memory segment has nothing that could fail but its own damage, which its next reader is told.
+            _ = temporary.segment.compact();
+            self.count_temporary(&temporary);
         }
     }
 
@@ -521,7 +544,9 @@ impl Gateway {
 
     /// The session is over: its TEMP rows go.
     pub fn end_session(&self, session: SessionId) {
-        self.temporary.lock().remove(&session);
+        if let Some(temporary) = self.temporary.lock().remove(&session) {
+            self.temporary_held.fetch_sub(temporary.held.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// A timestamp's physical time, in microseconds since 1970-01-01 UTC.
@@ -641,8 +666,10 @@ impl Gateway {
         if let Some(found) = all.get(&session) {
             return Ok(found.clone());
         }
-        let (segment, _) = Segment::open(self.host.clone(), SegmentOptions::in_memory("temporary"))?;
-        let made = Arc::new(Temporary { segment, written: AtomicU64::new(0) });
+        // Only its own session reads it, and always the newest.
+        let options = SegmentOptions { history_us: 0, ..SegmentOptions::in_memory("temporary") };
+        let (segment, _) = Segment::open(self.host.clone(), options)?;
+        let made = Arc::new(Temporary { segment, written: AtomicU64::new(0), held: AtomicU64::new(0) });
         all.insert(session, made.clone());
         Ok(made)
     }
@@ -651,12 +678,38 @@ impl Gateway {
         Ok(self.temporary_of(session)?.segment.clone())
     }
 
+    fn count_temporary(&self, temporary: &Temporary) {
+        let held = temporary.segment.bytes_held();
+        let before = temporary.held.swap(held, Ordering::Relaxed);
+        // Two's complement: adding a negative number takes it away.
+        self.temporary_held.fetch_add(held.wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// Before anything of the transaction is committed: whether there is memory for its TEMP rows.
+    pub(crate) fn admit_temporary(&self, mutations: &[Mutation]) -> Result<()> {
+        let size =
+            |mutation: &Mutation| mutation.value.as_ref().map(|value| mutation.key.len() + value.len() + ROW_OVERHEAD);
+        let wanted = mutations.iter().filter_map(size).sum::<usize>() as u64;
+        let limit = self.limits.temporary_bytes;
+        let is_room = || wanted == 0 || self.temporary_held.load(Ordering::Relaxed).saturating_add(wanted) <= limit;
+        if is_room() {
+            return Ok(());
+        }
+        let all: Vec<Arc<Temporary>> = self.temporary.lock().values().cloned().collect();
+        for temporary in all {
+            temporary.segment.compact()?;
+            self.count_temporary(&temporary);
+        }
+        if is_room() { Ok(()) } else { Err(TxnError::TemporaryFull { limit }) }
+    }
+
     pub(crate) fn write_temporary(&self, session: SessionId, at: Timestamp, mutations: &[Mutation]) -> Result<()> {
         let temporary = self.temporary_of(session)?;
         // One session, one transaction at a time: in order by itself.
         let index = temporary.written.fetch_add(1, Ordering::AcqRel) + 1;
         temporary.segment.set_horizon(at);
         temporary.segment.apply(index, at, mutations);
+        self.count_temporary(&temporary);
         Ok(())
     }
 }

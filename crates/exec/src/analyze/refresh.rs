@@ -89,9 +89,10 @@ impl Refresh {
             return Err(error);
         }
         catalog.before_commit(&txn);
+        let session = txn.session();
         match txn.commit().await {
             Ok(_) => {
-                catalog.after_commit();
+                catalog.after_commit(session);
                 Ok(())
             }
             Err(error) => {

@@ -98,8 +98,9 @@ impl Database {
         match self.statement(&txn, statement).await {
             Ok(shown) => {
                 self.catalog.before_commit(&txn);
+                let session = txn.session();
                 txn.commit().await.expect("commits");
-                self.catalog.after_commit();
+                self.catalog.after_commit(session);
                 Ok(shown)
             }
             Err(error) => {

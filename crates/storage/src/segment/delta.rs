@@ -306,6 +306,11 @@ impl Delta {
         all
     }
 
+    /// How many relations changed.
+    pub fn relation_count(&self) -> usize {
+        self.relations.read().len()
+    }
+
     /// Versions written into it.
     pub fn versions(&self) -> u64 {
         self.versions.load(Ordering::Relaxed)

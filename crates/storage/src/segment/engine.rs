@@ -51,6 +51,14 @@ impl Engine {
         }
     }
 
+    /// What is held in memory, about.
+    pub fn bytes_held(&self) -> u64 {
+        match self {
+            Engine::Lmdb(_) => 0,
+            Engine::Memory(engine) => engine.bytes(),
+        }
+    }
+
     /// Makes slots up to `count`, in a durable transaction of its own.
     pub fn make_slots(&self, count: u32) -> Result<()> {
         match self {

@@ -26,7 +26,8 @@ pub type Backward<'t> = heed::RoRevRange<'t, Bytes, Bytes>;
 /// Read transactions at once: sessions' threads, workers, and two generations of each. LMDB's default of 126 is a
 /// named failure (MDB_READERS_FULL) under a bulk of long scans.
 const READERS_MAX: u32 = 4096;
-/// Relations and their histories (`architecture.md` §9), and the own slot.
+/// Relations and their histories (`architecture.md` §9), and the own slot: two for each of `RELATIONS_MAX`, and what commits that
+/// are under way when it is reached can bring.
 pub const SLOTS_MAX: u32 = 32_768;
 /// A write that was cut short on a disk with less than this was cut short by its end.
 const CUT_SHORT_BELOW: u64 = 4 << 20;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, btree_map};
 use std::iter::Rev;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 type Map = BTreeMap<Box<[u8]>, Box<[u8]>>;
 type Maps = Vec<Arc<Map>>;
@@ -20,6 +20,8 @@ type Maps = Vec<Arc<Map>>;
 #[derive(Default)]
 pub struct MemoryStore {
     committed: Mutex<Arc<Maps>>,
+    /// What the maps take, about.
+    bytes: AtomicI64,
     is_full: AtomicBool,
     gate: Mutex<Option<Gate>>,
 }
@@ -40,6 +42,10 @@ impl MemoryStore {
     /// From now on `gate` is asked before each commit.
     pub fn set_gate(&self, gate: Gate) {
         *self.gate.lock() = Some(gate);
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed).try_into().unwrap_or(0)
     }
 
     fn ask(&self) -> Result<()> {
@@ -87,12 +93,17 @@ impl MemoryEngine {
         Ok(())
     }
 
+    pub fn bytes(&self) -> u64 {
+        self.store.bytes()
+    }
+
     pub fn write<R>(&self, body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
         let maps = Maps::clone(&self.store.committed.lock());
-        let mut txn = WriteTxn::Memory(Write(maps));
+        let mut txn = WriteTxn::Memory(Write { maps, grown: 0 });
         let result = body(&mut txn)?;
         self.store.ask()?;
-        if let WriteTxn::Memory(Write(maps)) = txn {
+        if let WriteTxn::Memory(Write { maps, grown }) = txn {
+            self.store.bytes.fetch_add(grown, Ordering::Relaxed);
             *self.store.committed.lock() = Arc::new(maps);
         }
         Ok(result)
@@ -123,38 +134,54 @@ fn walk<'t>(maps: &'t Maps, slot: Slot, from: Bound<&[u8]>, to: Bound<&[u8]>, di
     }
 }
 
-pub struct Write(Maps);
+pub struct Write {
+    maps: Maps,
+    /// By how many bytes.
+    grown: i64,
+}
+
+/// What an entry takes beside its key and value.
+const ENTRY_OVERHEAD: usize = 64;
+
+fn size_of(key: &[u8], value: &[u8]) -> i64 {
+    (key.len() + value.len() + ENTRY_OVERHEAD) as i64
+}
 
 impl Write {
     pub fn get(&self, slot: Slot, key: &[u8]) -> Option<&[u8]> {
-        self.0.get(slot.0 as usize)?.get(key).map(|value| &value[..])
+        self.maps.get(slot.0 as usize)?.get(key).map(|value| &value[..])
     }
 
     pub fn last(&self, slot: Slot) -> Option<&[u8]> {
-        self.0.get(slot.0 as usize)?.last_key_value().map(|(key, _)| &key[..])
+        self.maps.get(slot.0 as usize)?.last_key_value().map(|(key, _)| &key[..])
     }
 
     pub fn walk(&self, slot: Slot, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Walk<'_> {
-        walk(&self.0, slot, from, to, Direction::Forward)
+        walk(&self.maps, slot, from, to, Direction::Forward)
     }
 
     pub fn put(&mut self, slot: Slot, key: &[u8], value: &[u8]) -> Result<()> {
-        self.map(slot)?.insert(key.into(), value.into());
+        let old = self.map(slot)?.insert(key.into(), value.into());
+        self.grown += size_of(key, value) - old.map_or(0, |old| size_of(key, &old));
         Ok(())
     }
 
     pub fn delete(&mut self, slot: Slot, key: &[u8]) -> Result<()> {
-        self.map(slot)?.remove(key);
+        let old = self.map(slot)?.remove(key);
+        self.grown -= old.map_or(0, |old| size_of(key, &old));
         Ok(())
     }
 
     pub fn clear(&mut self, slot: Slot) -> Result<()> {
-        self.map(slot)?.clear();
+        let map = self.map(slot)?;
+        let freed: i64 = map.iter().map(|(key, value)| size_of(key, value)).sum();
+        map.clear();
+        self.grown -= freed;
         Ok(())
     }
 
     fn map(&mut self, slot: Slot) -> Result<&mut Map> {
-        let map = self.0.get_mut(slot.0 as usize);
+        let map = self.maps.get_mut(slot.0 as usize);
         map.map(Arc::make_mut).ok_or_else(|| StorageError::Corrupt(format!("no slot {}", slot.0)))
     }
 }

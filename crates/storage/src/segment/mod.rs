@@ -46,7 +46,7 @@ mod tests;
 
 pub use block::Block;
 pub use memory::{Gate, MemoryStore};
-pub use space::{FREE_MIN, MAP_RESERVE, Shortage};
+pub use space::{FREE_MIN, MAP_RESERVE, RELATIONS_MAX, Shortage};
 pub use verify::Verified;
 pub use versions::{Chunk, Versions};
 pub use view::{Cursor, Newest, Value, Version, View};
@@ -93,6 +93,8 @@ pub struct SegmentOptions {
     pub map_size: usize,
     /// For deletions, when the rest is full.
     pub map_reserve: usize,
+    /// Relations that have rows, and dropped ones whose history somebody may still read.
+    pub relations_max: usize,
     /// How long superseded versions are kept, in microseconds, where `set_retention` says nothing else.
     pub history_us: u64,
     /// The unflushed delta's limit in bytes: `pressure` is 1 there.
@@ -119,6 +121,7 @@ impl SegmentOptions {
             flush_after: Duration::from_secs(5),
             map_size: 1 << 40,
             map_reserve: MAP_RESERVE,
+            relations_max: RELATIONS_MAX,
             history_us: 60_000_000,
             delta_bytes_max: 512 << 20,
             fatal: crate::fatal_abort(),

@@ -28,6 +28,8 @@ pub enum Shortage {
 pub const FREE_MIN: u64 = 16 << 20;
 /// Of the map, for deletions: the delta's default limit, and copies of the pages above its rows.
 pub const MAP_RESERVE: usize = 1 << 30;
+/// Relations of a segment. Each has a slot, and later one for its history, which no flush may want in vain.
+pub const RELATIONS_MAX: usize = 16_000;
 /// Between two looks at the disk.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 

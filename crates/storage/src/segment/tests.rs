@@ -207,6 +207,32 @@ fn a_full_map_heals_by_deleting() {
     assert_eq!(segment.verify().unwrap(), Verified { relations: 1, rows: 500, history_rows: 0 });
 }
 
+/// Who puts rows into a relation must know beforehand that a flush can give it a place.
+#[test]
+fn relations_that_have_rows_are_counted_wherever_they_lie() {
+    let options = SegmentOptions { relations_max: 4, history_us: 0, ..SegmentOptions::in_memory("test") };
+    let (segment, _) = Segment::open(Host::real(), options).unwrap();
+    let put = |index: u64, relation: u32| {
+        let row = Mutation { relation: StorageId(relation), key: "key".into(), value: Some("value".into()) };
+        segment.apply(index, Timestamp(index), &[row]);
+    };
+    put(1, 11);
+    put(2, 12);
+    segment.flush().unwrap();
+    put(3, 12);
+    put(4, 13);
+    assert_eq!(segment.relations_left(), 0, "12 counts twice: at least none is left");
+    assert!(segment.has_place_for([StorageId(14), StorageId(14), StorageId(11)]), "but there is one");
+    assert!(!segment.has_place_for([StorageId(14), StorageId(15)]));
+    put(5, 14);
+    assert!(segment.has_place_for([11, 12, 13, 14].map(StorageId)), "what is there may be written to");
+    assert!(!segment.has_place_for([StorageId(15)]));
+    segment.drop_relation(StorageId(11));
+    segment.set_horizon(Timestamp(9));
+    segment.flush().unwrap();
+    assert!(segment.has_place_for([StorageId(15)]), "a dropped one's place is free");
+}
+
 /// The current file is not zeroed whole when the disk becomes full: what counts is what may still be written of it.
 #[test]
 fn a_log_file_without_room_refuses_before_its_end() {

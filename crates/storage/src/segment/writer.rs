@@ -19,7 +19,7 @@ use crate::{Mutation, Result, StopOnPanic, StorageError, StorageId, Timestamp};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use host::Host;
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use std::sync::Arc;
@@ -334,6 +334,39 @@ impl Segment {
     /// Why new writes are to be refused, if they are. Cheap enough for every commit.
     pub fn shortage(&self) -> Option<Shortage> {
         self.inner.space.shortage()
+    }
+
+    /// Memory that it takes, about: what is not flushed, and all of it where the engine is memory.
+    pub fn bytes_held(&self) -> u64 {
+        let generation = self.inner.generation.load();
+        generation.deltas().map(|delta| delta.bytes()).sum::<u64>() + self.inner.engine.bytes_held()
+    }
+
+    /// Of an in-memory segment, which has no thread for it: lets go of what nobody can read any more.
+    pub fn compact(&self) -> Result<()> {
+        self.flush()?;
+        self.inner.collect(&mut self.inner.flusher.lock())
+    }
+
+    /// How many relations more it can hold, at least.
+    pub fn relations_left(&self) -> usize {
+        let generation = self.inner.generation.load();
+        let changed: usize = generation.deltas().map(|delta| delta.relation_count()).sum();
+        self.inner.options.relations_max.saturating_sub(generation.base.relations.len() + changed)
+    }
+
+    /// Whether rows can be put into all of `relations`: what it holds already has its place. Dear; `relations_left` mostly tells.
+    pub fn has_place_for(&self, relations: impl IntoIterator<Item = StorageId>) -> bool {
+        let generation = self.inner.generation.load();
+        let held = &generation.base.relations;
+        let is_new = |id: &StorageId| !held.contains_key(id);
+        let mut new: HashSet<StorageId, FixedState> = HashSet::default();
+        for delta in generation.deltas() {
+            new.extend(delta.relations().into_iter().map(|(id, _)| id).filter(is_new));
+        }
+        let before = new.len();
+        new.extend(relations.into_iter().filter(is_new));
+        new.len() == before || held.len() + new.len() <= self.inner.options.relations_max
     }
 
     /// Flushes and ends the segment's thread. Lets go of the image too, which mostly holds this segment in turn.

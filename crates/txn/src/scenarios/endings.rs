@@ -332,3 +332,22 @@ async fn portal_of_read_committed_keeps_its_moment() {
     drop(portal);
     assert!(node.gateway.snapshots().horizon(node.gateway.oracle()) > held);
 }
+
+/// A node that had taken more relations than its segment can hold stopped at the next flush, and at each one after a restart.
+#[tokio::test]
+async fn a_relation_too_many_is_refused_before_its_rows_are_committed() {
+    let node = start(&Disk::default(), Limits { relations: 2, ..Limits::default() }).await;
+    let put = async |storage: u32, key: &[u8]| {
+        let relation = RelationRef { storage: StorageId(storage), id: storage, ..T };
+        let txn = node.serializable().await;
+        txn.enter(&relation).await?;
+        txn.lock(&relation, 0, key, LockMode::NoKeyUpdate, WaitPolicy::Wait, |_| ()).await?;
+        txn.put(&relation, 0, key, b"row")?;
+        txn.commit().await
+    };
+    put(201, b"a").await.expect("the first");
+    put(202, b"a").await.expect("the second");
+    assert_eq!(put(203, b"a").await.expect_err("the third"), TxnError::Relations { limit: 2 });
+    put(202, b"b").await.expect("into what is there");
+    assert_eq!(node.gateway.shard(Home::Data).expect("data").rows().len(), 0, "nothing is left locked");
+}
