@@ -48,3 +48,45 @@ fn rows_of_temporary_tables_have_an_eighth_of_the_memory() {
         }
     });
 }
+
+#[test]
+fn prepared_statements_and_parameters_of_portals_count() {
+    let node = Node::start(&[("max_memory", "128MB")]);
+    run(async {
+        let mut client = connect(&node.config()).await;
+        let long = "x".repeat(1 << 20);
+        let prepare = |n: usize| format!("PREPARE p{n} AS SELECT length('{long}')");
+        let mut taken = 0;
+        let refused = loop {
+            match client.batch_execute(&prepare(taken)).await {
+                Ok(()) => taken += 1,
+                refused => break code(refused),
+            }
+            assert!(taken < 64, "64 statements of 1 MB each");
+        };
+        assert_eq!(refused, "53200 out of memory");
+        assert!(taken >= 3, "{taken}");
+        assert_eq!(value(&client, "EXECUTE p0").await, long.len().to_string(), "what is there works");
+        client.batch_execute("DEALLOCATE p0").await.expect("let go");
+        client.batch_execute(&prepare(0)).await.expect("there is room");
+        client.batch_execute("DEALLOCATE ALL").await.expect("let go");
+
+        let statement = client.prepare("SELECT length($1::text)").await.expect("prepared");
+        let long = "x".repeat(8 << 20);
+        let transaction = client.transaction().await.expect("begun");
+        let mut portals = Vec::new();
+        let refused = loop {
+            match transaction.bind(&statement, &[&long]).await {
+                Ok(portal) => portals.push(portal),
+                refused => break code(refused),
+            }
+            assert!(portals.len() < 32, "32 portals of 8 MB each");
+        };
+        assert_eq!(refused, "53200 out of memory");
+        assert!(portals.len() >= 3, "{}", portals.len());
+        transaction.rollback().await.expect("rolled back");
+        drop(portals);
+        let transaction = client.transaction().await.expect("begun");
+        transaction.bind(&statement, &[&long]).await.expect("there is room");
+    });
+}

@@ -70,12 +70,14 @@ impl Session {
             return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, message));
         }
         self.check_count(self.portals.len(), "cursors")?;
+        let kept = self.portal_memory(name, statement.text.len())?;
         let planned = self.planned_query(query)?;
         self.next_portal += 1;
         let formats = if binary { vec![ValueFormat::Binary] } else { vec![] };
         let mut portal = Portal::new(self.next_portal, statement.clone(), planned, Arc::from([]), formats);
         portal.cursor = Some(Cursor { scroll, hold, binary, is_held: false });
         portal.created = wall(&self.shared.host);
+        portal.kept = kept;
         // The snapshot is DECLARE's.
         self.start_portal(&mut portal).await?;
         self.portals.insert(name.to_owned(), portal);

@@ -69,16 +69,18 @@ impl Session {
 
     fn try_parse(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
         let given = self.before_parse(name, types)?;
+        let kept = self.statement_memory(name, text)?;
         let statement = self.statement_of(text, &given)?;
         if self.may_plan(&statement)? {
             self.planned(&statement)?;
         }
-        self.statements.insert(name.to_owned(), statement);
+        self.statements.insert(name, statement, kept);
         Ok(())
     }
 
     async fn try_parse_long(&mut self, name: &str, text: &str, types: &[Oid]) -> Result<()> {
         let given = self.before_parse(name, types)?;
+        let kept = self.statement_memory(name, text)?;
         let text: Arc<str> = Arc::from(text);
         let _memory = self.memory_of_text(text.len())?;
         let all = self.parse_anywhere(&text).await?;
@@ -86,7 +88,7 @@ impl Session {
         if self.may_plan(&statement)? {
             self.planned_anywhere(&statement).await?;
         }
-        self.statements.insert(name.to_owned(), statement);
+        self.statements.insert(name, statement, kept);
         Ok(())
     }
 
@@ -103,7 +105,7 @@ impl Session {
         }
         if name.is_empty() {
             self.statements.remove("");
-        } else if self.statements.contains_key(name) {
+        } else if self.statements.contains(name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
         }
@@ -162,10 +164,13 @@ impl Session {
             return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, message));
         }
         self.check_count(self.portals.len(), "portals")?;
+        let size = binding.values.iter().flatten().map(|value| value.len()).sum();
+        let kept = self.portal_memory(binding.portal, size)?;
         self.next_portal += 1;
         let mut portal =
             Portal::new(self.next_portal, statement, planned, Arc::from(parameters), binding.result_formats);
         portal.created = wall(&self.shared.host);
+        portal.kept = kept;
         self.portals.insert(binding.portal.to_owned(), portal);
         Ok(())
     }

@@ -20,6 +20,7 @@ mod live;
 mod locks;
 mod mailbox;
 mod maintenance;
+mod named;
 mod online;
 mod planning;
 mod portal;

@@ -24,6 +24,9 @@ const PAYLOAD_MAX: usize = 7_999;
 const CHANNEL_MAX: usize = 63;
 /// What LISTEN, UNLISTEN and NOTIFY of one transaction may come to.
 const PENDING_MAX: usize = 100_000;
+/// The same in bytes, which are added up now and then.
+const PENDING_BYTES_MAX: usize = 64 << 20;
+const PENDING_COUNTED: usize = 1_024;
 /// Bytes that wait for the listeners of a node.
 const WAITING_BYTES_MAX: usize = 256 << 20;
 /// What a notification takes beside its payload, in each inbox.
@@ -45,6 +48,16 @@ enum Act {
         channel: Arc<str>,
         payload: Arc<str>,
     },
+}
+
+impl Act {
+    fn bytes(&self) -> usize {
+        match self {
+            Act::Listen(channel) => channel.len(),
+            Act::Unlisten(channel) => channel.as_ref().map_or(0, |channel| channel.len()),
+            Act::Notify { channel, payload } => channel.len() + payload.len(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -116,7 +129,9 @@ impl Mailbox {
 
     fn put_off(&self, act: Act) -> Result<()> {
         let mut inner = self.inner.lock();
-        if inner.pending.len() >= PENDING_MAX {
+        let count = inner.pending.len();
+        let is_much = || inner.pending.iter().map(Act::bytes).sum::<usize>() > PENDING_BYTES_MAX;
+        if count >= PENDING_MAX || count % PENDING_COUNTED == PENDING_COUNTED - 1 && is_much() {
             return Err(limit("too many notifications in one transaction"));
         }
         inner.pending.push(act);

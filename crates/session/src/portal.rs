@@ -2,6 +2,7 @@
 
 use crate::row_store::RowStore;
 use crate::statement::{Planned, PreparedStatement, Work};
+use exec::budget::Reservation;
 use exec::output::ValueFormat;
 use sql::physical::{Op, PlanBody, PlanNode};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub(crate) struct Portal {
     pub cursor: Option<Cursor>,
     /// Microseconds since 2000.
     pub created: i64,
+    /// Of what is kept for it.
+    pub kept: Option<Reservation>,
 }
 
 pub(crate) enum Source {
@@ -48,7 +51,17 @@ impl Portal {
         parameters: Arc<[Datum]>,
         formats: Vec<ValueFormat>,
     ) -> Portal {
-        Portal { number, statement, planned, parameters, formats, source: Source::Fresh, cursor: None, created: 0 }
+        Portal {
+            number,
+            statement,
+            planned,
+            parameters,
+            formats,
+            source: Source::Fresh,
+            cursor: None,
+            created: 0,
+            kept: None,
+        }
     }
 
     /// Whether rows can be read backward although DECLARE did not say SCROLL: where PostgreSQL would not have to keep them.

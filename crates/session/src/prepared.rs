@@ -25,16 +25,17 @@ impl Session {
         syntax: &Arc<Statement>,
         text: &Arc<str>,
     ) -> Result<()> {
-        if self.statements.contains_key(name) {
+        if self.statements.contains(name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
         }
         self.check_count(self.statements.len(), "prepared statements")?;
+        let kept = self.statement_memory(name, text)?;
         let given = types.iter().copied().map(Some).collect();
         let now = crate::shared::wall(&self.shared.host);
         let statement = PreparedStatement::from_sql(text.clone(), syntax.clone(), given, now);
         self.planned(&statement)?;
-        self.statements.insert(name.to_owned(), statement);
+        self.statements.insert(name, statement, kept);
         Ok(())
     }
 
@@ -81,8 +82,8 @@ impl Session {
                 Ok("DEALLOCATE ALL")
             }
             Some(name) => match self.statements.remove(name) {
-                Some(_) => Ok("DEALLOCATE"),
-                None => Err(missing(name)),
+                true => Ok("DEALLOCATE"),
+                false => Err(missing(name)),
             },
         }
     }

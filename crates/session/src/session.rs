@@ -12,6 +12,7 @@ use crate::block::BlockState;
 use crate::copy::CopyUnderway;
 use crate::derived::{Derived, IdleTimeouts, slow_after};
 use crate::mailbox::Notification;
+use crate::named::Statements;
 use crate::portal::Portal;
 use crate::queue::Queue;
 use crate::settings::{Settings, check_right};
@@ -23,6 +24,7 @@ use crate::template::Templates;
 use crate::transaction::OpenTransaction;
 use catalog::privileges::{self, Target};
 use catalog::{TransactionCatalog, privilege};
+use exec::MemoryBudget;
 use foldhash::{HashMap, HashMapExt};
 use sql::{Statement, StatementKind};
 use std::collections::VecDeque;
@@ -40,6 +42,8 @@ const REMEMBERED_MAX: usize = 256;
 const REMEMBERED_BYTES_MAX: usize = 16 << 10;
 /// Prepared statements and portals of one session.
 const NAMED_MAX: usize = 100_000;
+/// A sixteenth of what they may take (`MemoryBudget`).
+const KEPT_BYTES: usize = 64 << 20;
 
 /// Who connects, and with which settings.
 pub struct Login {
@@ -79,11 +83,13 @@ pub struct Session {
     pub(crate) catalog: TransactionCatalog,
     pub(crate) block: BlockState,
     pub(crate) open: Option<OpenTransaction>,
-    pub(crate) statements: HashMap<String, Arc<PreparedStatement>>,
+    pub(crate) statements: Statements,
     /// Texts that came by themselves; emptied when full.
     remembered: HashMap<Arc<str>, Arc<PreparedStatement>>,
     pub(crate) templates: Templates,
     pub(crate) portals: HashMap<String, Portal>,
+    /// For what is kept by name.
+    pub(crate) kept: Arc<MemoryBudget>,
     pub(crate) next_portal: u64,
     /// Of the attempt before, while a statement is executed again: it keeps its place in queues.
     pub(crate) retry_age: txn::Timestamp,
@@ -142,6 +148,7 @@ impl Session {
         };
         let state = SessionState::new(shared.clone(), identity, settings);
         let asked = state.clone();
+        let kept = MemoryBudget::new(KEPT_BYTES, shared.memory.clone());
         Ok(Session {
             state,
             stop: Arc::new(move || asked.check_stop()),
@@ -149,10 +156,11 @@ impl Session {
             catalog,
             block: BlockState::Idle,
             open: None,
-            statements: HashMap::new(),
+            statements: Statements::default(),
             remembered: HashMap::new(),
             templates: Templates::default(),
             portals: HashMap::new(),
+            kept,
             next_portal: 0,
             retry_age: txn::Timestamp::ZERO,
             met: None,

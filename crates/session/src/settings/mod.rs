@@ -21,6 +21,13 @@ use types::{Result, SqlError, SqlState};
 const VALUE_BYTES_MAX: usize = 1 << 20;
 /// Parameters with a prefix that one session may make.
 const CUSTOM_MAX: usize = 1_000;
+/// Bytes of a session's values, and of what its transaction would have to put back.
+const VALUES_BYTES_MAX: usize = 64 << 20;
+const UNDO_BYTES_MAX: usize = 64 << 20;
+/// A shorter value is let pass: `CUSTOM_MAX` of them are little.
+const SHORT_VALUE: usize = 4 << 10;
+/// Memory of an entry of the undo list beside its texts.
+const UNDO_ENTRY_BYTES: usize = 128;
 
 /// What the node was started with, in place of the built-in defaults: by the parameters' own names, in SHOW's form.
 pub type ServerSettings = HashMap<&'static str, String>;
@@ -40,6 +47,11 @@ impl Stack {
     fn value(&self) -> &str {
         self.local.as_deref().or(self.session.as_deref()).unwrap_or(&self.base)
     }
+
+    fn bytes(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        self.base.len() + length(&self.session) + length(&self.local)
+    }
 }
 
 /// How a parameter stood before the transaction (or savepoint level) changed it.
@@ -48,6 +60,12 @@ struct Undo {
     name: String,
     /// None: a parameter with a prefix that did not exist.
     before: Option<Stack>,
+}
+
+impl Undo {
+    fn bytes(&self) -> usize {
+        UNDO_ENTRY_BYTES + self.name.len() + self.before.as_ref().map_or(0, Stack::bytes)
+    }
 }
 
 /// A point to roll back to.
@@ -61,6 +79,9 @@ pub struct Settings {
     /// By lower-case name. Only those that differ from the built-in default, or did once.
     values: HashMap<String, Stack>,
     undo: Vec<Undo>,
+    undo_bytes: usize,
+    /// How long the undo list was when it was marked last: what comes behind it need not name a parameter twice.
+    marked: usize,
     /// Names that changed since the wire last asked (ParameterStatus).
     reported: Vec<&'static str>,
     /// Raised by every change: what was derived from settings is void.
@@ -171,7 +192,7 @@ impl Settings {
     /// A value from before the session: the role's, the database's or the start-up packet's. RESET goes back to it.
     pub fn set_base(&mut self, name: &str, text: &str) -> Result<()> {
         let value = self.set_text(name, text, false)?;
-        self.undo.clear();
+        self.forget_undo();
         if let Some(stack) = self.values.get_mut(key(find(name), name).as_ref()) {
             stack.base = value;
             stack.session = None;
@@ -225,7 +246,11 @@ impl Settings {
         if before.is_none() && parameter.is_none() && self.values.len() >= CUSTOM_MAX {
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "too many parameters in this session"));
         }
-        self.undo.push(Undo { name: key.clone(), before });
+        let others = || self.values.values().map(Stack::bytes).sum::<usize>();
+        if value.len() > SHORT_VALUE && others().saturating_add(value.len()) > VALUES_BYTES_MAX {
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "values of parameters take too much memory"));
+        }
+        self.note_before(&key, before)?;
         let base = || parameter.map_or(String::new(), |p| self.server.get(p.name).map_or(p.default, |v| v).to_owned());
         let stack = self.values.entry(key).or_insert_with(|| Stack { base: base(), ..Stack::default() });
         if local {
@@ -236,6 +261,27 @@ impl Settings {
         }
         self.changed(parameter);
         Ok(())
+    }
+
+    /// What a roll-back to the newest mark would need to know.
+    fn note_before(&mut self, key: &str, before: Option<Stack>) -> Result<()> {
+        if self.undo.iter().skip(self.marked).any(|undo| undo.name == key) {
+            return Ok(());
+        }
+        let undo = Undo { name: key.to_owned(), before };
+        if self.undo_bytes.saturating_add(undo.bytes()) > UNDO_BYTES_MAX {
+            let message = "too many changes of parameters in one transaction";
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        self.undo_bytes += undo.bytes();
+        self.undo.push(undo);
+        Ok(())
+    }
+
+    fn forget_undo(&mut self) {
+        self.undo.clear();
+        self.undo_bytes = 0;
+        self.marked = 0;
     }
 
     fn changed(&mut self, parameter: Option<&'static Parameter>) {
@@ -253,20 +299,24 @@ impl Settings {
 
     // --- transactions
 
-    pub fn mark(&self) -> SettingsMark {
-        SettingsMark(self.undo.len())
+    pub fn mark(&mut self) -> SettingsMark {
+        self.marked = self.undo.len();
+        SettingsMark(self.marked)
     }
 
     /// ROLLBACK TO SAVEPOINT.
     pub fn rollback_to(&mut self, mark: SettingsMark) {
         while self.undo.len() > mark.0 {
-            let Some(Undo { name, before }) = self.undo.pop() else { break };
+            let Some(undo) = self.undo.pop() else { break };
+            self.undo_bytes = self.undo_bytes.saturating_sub(undo.bytes());
+            let Undo { name, before } = undo;
             match before {
                 Some(stack) => drop(self.values.insert(name.clone(), stack)),
                 None => drop(self.values.remove(&name)),
             }
             self.changed(find(&name));
         }
+        self.marked = self.marked.min(mark.0);
     }
 
     pub fn rollback(&mut self) {
@@ -276,6 +326,7 @@ impl Settings {
     /// SET stays, SET LOCAL ends.
     pub fn commit(&mut self) {
         let mut names: Vec<String> = self.undo.drain(..).map(|undo| undo.name).collect();
+        self.forget_undo();
         names.sort();
         names.dedup();
         for name in names {

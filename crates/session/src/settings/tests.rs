@@ -97,6 +97,39 @@ fn rollback_to_a_savepoint_undoes_what_came_after_it() {
     assert_eq!(settings.get("application_name"), Some(""));
 }
 
+/// `set_config` may be called for each row of a statement.
+#[test]
+fn what_a_transaction_would_put_back_is_bounded() {
+    let mut settings = Settings::default();
+    let long = "x".repeat(VALUE_BYTES_MAX);
+    for _ in 0..1_000 {
+        settings.set("app.user", std::slice::from_ref(&long), true).expect("one value, however often");
+    }
+    let mut marks = 0;
+    let refused = loop {
+        settings.mark();
+        match settings.set("app.user", std::slice::from_ref(&long), true) {
+            Ok(_) => marks += 1,
+            Err(refused) => break refused,
+        }
+        assert!(marks < 100, "100 MB would be put back");
+    };
+    assert_eq!(refused.code(), SqlState::PROGRAM_LIMIT_EXCEEDED);
+    assert!(marks > 10);
+    settings.rollback();
+    assert_eq!(settings.get("app.user"), None);
+    settings.set("app.user", &["clerk".to_owned()], true).expect("it is another transaction");
+    for n in 0..100 {
+        let set = settings.set(&format!("app.p{n}"), std::slice::from_ref(&long), false);
+        settings.commit();
+        if let Err(refused) = set {
+            assert_eq!(refused.message(), "values of parameters take too much memory");
+            return;
+        }
+    }
+    panic!("100 MB are kept");
+}
+
 #[test]
 fn reset_goes_back_to_what_the_session_started_with() {
     let mut settings = Settings::default();
