@@ -141,7 +141,7 @@ async fn carry_out(ddl: &Ddl, context: &mut DdlContext<'_>) -> Result<DdlOutcome
         Ddl::DropRule { name, relation, if_exists, cascade } => {
             rules::drop(context, name, relation, *if_exists, *cascade).await?;
         }
-        Ddl::Unsupported { what, position, .. } => return Err(SqlError::unsupported(what.clone()).at(*position)),
+        Ddl::Unsupported { what, position } => return Err(SqlError::unsupported(what.clone()).at(*position)),
     }
     Ok(outcome)
 }

@@ -5,8 +5,10 @@ use crate::portal::Portal;
 use crate::query::Standing;
 use crate::session::{Outcome, Session};
 use crate::sink::Sink;
-use crate::statement::{Planned, PreparedStatement};
-use sql::{Expr, ResultColumn, Statement};
+use crate::statement::{Planned, PreparedStatement, Work};
+use sql::utility::Utility;
+use sql::utility::ddl::{CreateTableAs, SqlText};
+use sql::{Deparser, Expr, ResultColumn, Statement};
 use std::sync::Arc;
 use types::array::Array;
 use types::{Datum, Result, SqlError, SqlState, SqlType, oid};
@@ -114,6 +116,29 @@ impl Session {
         let mut portal = Portal::new(self.next_portal, statement, planned, parameters, vec![]);
         // Boxed: a statement that executes may itself be one that was prepared.
         Box::pin(self.run_portal(&mut portal, max_rows, standing, describes, sink)).await
+    }
+
+    /// CREATE TABLE AS EXECUTE as one AS the query that was prepared, with the values of the arguments in it.
+    pub(crate) async fn with_prepared_query(&mut self, create: &CreateTableAs) -> Result<CreateTableAs> {
+        let executed = self.statement_of(&create.query.text, &[]).and_then(|statement| self.planned(&statement));
+        let executed = executed.map_err(|error| create.query.relocate(error))?;
+        let Work::Utility(utility) = &executed.work else { return Err(SqlError::internal("EXECUTE was expected")) };
+        let Utility::Execute { name, args } = &**utility else {
+            return Err(SqlError::internal("EXECUTE was expected"));
+        };
+        let (statement, planned) = self.executable(name)?;
+        let syntax = statement.syntax()?.filter(|syntax| syntax.is_select());
+        let Some(syntax) = syntax else {
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, "prepared statement is not a SELECT"));
+        };
+        let values = self.arguments(name, args, &planned.parameters).await;
+        let values = values.map_err(|error| create.query.relocate(error))?;
+        let literal = |(value, ty): (&Datum, &SqlType)| {
+            Deparser::new(self.catalog.snapshot()).expr(&Expr::constant(value.clone(), *ty))
+        };
+        let literals = values.iter().zip(&*planned.parameters).map(literal).collect::<Result<Vec<_>>>()?;
+        let query = SqlText { text: syntax.text_with(&literals)?, position: 0 };
+        Ok(CreateTableAs { query, is_execute: false, ..create.clone() })
     }
 
     /// The values of EXECUTE's arguments.

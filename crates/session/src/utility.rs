@@ -459,6 +459,12 @@ impl Session {
         }
         self.begin_statement().await?;
         self.check_kept_setting(ddl)?;
+        if let Ddl::CreateTableAs(create) = &**ddl
+            && create.is_execute
+        {
+            let create = Box::new(self.with_prepared_query(create).await?);
+            return self.do_ddl(&DdlWork::Execute(&Ddl::CreateTableAs(create))).await.map(|outcome| outcome.tag);
+        }
         self.do_ddl(&DdlWork::Execute(ddl)).await.map(|outcome| outcome.tag)
     }
 

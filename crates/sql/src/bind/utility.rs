@@ -47,7 +47,7 @@ fn is_write(body: &SetExpr) -> bool {
 /// 0A000 for what is read but not done.
 fn check_supported(ddl: &Ddl) -> Result<()> {
     match ddl {
-        Ddl::Unsupported { what, position, .. } => Err(SqlError::unsupported(what.clone()).at(*position)),
+        Ddl::Unsupported { what, position } => Err(SqlError::unsupported(what.clone()).at(*position)),
         _ => Ok(()),
     }
 }

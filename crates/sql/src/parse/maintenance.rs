@@ -95,7 +95,7 @@ impl Cursor<'_, '_> {
             _ => return self.call(),
         }
         let what = format!("{} is not supported", word.to_uppercase());
-        Ok(Syntax::Ddl(Arc::new(Ddl::Unsupported { what, position, has_query: false })))
+        Ok(Syntax::Ddl(Arc::new(Ddl::Unsupported { what, position })))
     }
 
     /// What follows CALL.

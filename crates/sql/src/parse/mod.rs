@@ -118,6 +118,24 @@ impl Statement {
             _ => None,
         })
     }
+    /// Its text with these expressions in the place of its parameters.
+    pub fn text_with(&self, values: &[String]) -> Result<String> {
+        let lines = Lines::new(&self.text);
+        let mut characters = self.text.chars();
+        let (mut out, mut at) = (String::new(), 1);
+        for token in tokenize(&self.text, &lines)? {
+            let Token::Placeholder(name) = &token.token else { continue };
+            let number = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
+            let Some(value) = number.and_then(|number| values.get(number.checked_sub(1)?)) else { continue };
+            let start = lines.of(token.span);
+            out.extend(characters.by_ref().take(start.saturating_sub(at) as usize));
+            characters.by_ref().take(name.chars().count()).for_each(drop);
+            at = start + name.chars().count() as u32;
+            out.push_str(value);
+        }
+        out.extend(characters);
+        Ok(out)
+    }
     pub fn kind(&self) -> StatementKind {
         match &self.syntax {
             Syntax::Sql(statement) => match **statement {

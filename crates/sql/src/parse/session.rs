@@ -604,9 +604,7 @@ impl<'a> Front<'_, 'a> {
         let start = self.parser.peek_token_ref().span.start;
         let statement = Box::new(self.nested()?);
         let has_query = match &statement.syntax {
-            Syntax::Ddl(ddl) => {
-                matches!(**ddl, ddl::Ddl::CreateTableAs(_) | ddl::Ddl::Unsupported { has_query: true, .. })
-            }
+            Syntax::Ddl(ddl) => matches!(**ddl, ddl::Ddl::CreateTableAs(_)),
             _ => false,
         };
         if first.as_deref() == Some("create") && !has_query {

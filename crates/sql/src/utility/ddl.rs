@@ -207,8 +207,6 @@ pub enum Ddl {
     Unsupported {
         what: String,
         position: u32,
-        /// It makes a relation of a query: EXPLAIN may stand before it.
-        has_query: bool,
     },
 }
 
@@ -375,6 +373,8 @@ pub struct CreateTableAs {
     pub options: Options,
     pub on_commit: OnCommit,
     pub query: SqlText,
+    /// `query` is `EXECUTE name (…)`: whoever knows the session's prepared statements puts the one that is meant in its place.
+    pub is_execute: bool,
     pub with_data: bool,
 }
 

@@ -82,7 +82,7 @@ impl Cursor<'_, '_> {
         self.accept(&["if", "not", "exists"]);
         let name = self.identifier()?.name;
         self.skip_rest();
-        Ok(Ddl::Unsupported { what: format!("extension \"{name}\" is not available"), position: 0, has_query: false })
+        Ok(Ddl::Unsupported { what: format!("extension \"{name}\" is not available"), position: 0 })
     }
 
     fn create_unsupported(&mut self, word: &str, position: u32) -> Result<Ddl> {
@@ -318,6 +318,7 @@ impl Cursor<'_, '_> {
             options,
             on_commit: OnCommit::PreserveRows,
             query,
+            is_execute: false,
             with_data,
         })))
     }

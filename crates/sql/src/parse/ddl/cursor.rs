@@ -175,7 +175,7 @@ impl Cursor<'_, '_> {
             }
             self.advance();
         }
-        Ok(Ddl::Unsupported { what: format!("{what} is not supported"), position, has_query: false })
+        Ok(Ddl::Unsupported { what: format!("{what} is not supported"), position })
     }
 
     // --- identifiers
@@ -406,6 +406,18 @@ impl Cursor<'_, '_> {
                 return c.name().map(drop);
             }
             c.sub_parse(|parser| parser.parse_query().map(drop))
+        })
+    }
+
+    /// `EXECUTE name (…)`, as a text.
+    pub(super) fn executed(&mut self) -> Result<SqlText> {
+        self.piece(|c| {
+            c.expect(&["execute"])?;
+            c.identifier()?;
+            if c.peek_token(&Token::LParen) {
+                c.parenthesized(|c| c.expression().map(drop))?;
+            }
+            Ok(())
         })
     }
 

@@ -89,6 +89,7 @@ impl Cursor<'_, '_> {
             options: vec![],
             on_commit: OnCommit::PreserveRows,
             query,
+            is_execute: false,
             with_data: true,
         })))
     }

@@ -486,13 +486,8 @@ impl Cursor<'_, '_> {
             }
         }
         self.expect(&["as"])?;
-        let position = self.position();
-        if self.peek("execute") {
-            let what = "CREATE TABLE AS EXECUTE is not supported".to_owned();
-            self.skip_rest();
-            return Ok(Ddl::Unsupported { what, position, has_query: true });
-        }
-        let query = self.query()?;
+        let is_execute = self.peek("execute");
+        let query = if is_execute { self.executed()? } else { self.query()? };
         let with_data = self.with_data()?;
         Ok(Ddl::CreateTableAs(Box::new(CreateTableAs {
             name,
@@ -504,6 +499,7 @@ impl Cursor<'_, '_> {
             options,
             on_commit,
             query,
+            is_execute,
             with_data,
         })))
     }
