@@ -322,6 +322,22 @@ fn passwords_are_proven_by_scram() {
     }
 }
 
+/// A socket that is closed with unread bytes is reset, and takes what the client was told last with it.
+#[test]
+fn a_client_that_sends_too_much_is_told_so_before_the_end() {
+    let node = Node::start(&[("auth", "scram"), ("initial_password", "sesame")]);
+    for tag in ['p', 'w'] {
+        let mut raw = Raw::open(node.port());
+        raw.startup(196_608, &[("user", "postgres")]);
+        assert_eq!(raw.next().map(|message| message.0), Some('R'));
+        raw.send(&[(tag, vec![b'x'; 300_000])]);
+        let told = raw.next().map(|message| show(&message));
+        assert!(told.as_ref().is_some_and(|told| told.starts_with('E')), "{told:?}");
+        let rest = std::io::Read::read_to_end(&mut raw.0, &mut Vec::new());
+        assert_eq!(rest.map_err(|error| error.kind()), Ok(0), "the end, and no reset");
+    }
+}
+
 #[test]
 fn connections_are_limited_with_a_reserve_for_superusers() {
     let node = Node::start(&[("max_connections", "3"), ("superuser_reserved_connections", "1")]);

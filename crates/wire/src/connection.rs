@@ -60,6 +60,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Serv
     let _ = connection.output.flush().await;
     connection.output.close().await;
     connection.backend.terminate().await;
+    connection.reader.see_off().await;
     metrics::gauge!("hyrax_sql_connections").decrement(1.0);
 }
 
@@ -69,7 +70,8 @@ async fn login(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>) -> O
     let (socket, startup) = match startup::open(stream, service).await {
         Opening::Done => return None,
         Opening::Refused(socket, error) => {
-            refuse(&mut Output::new(socket.split().1), &error).await;
+            let (mut reader, mut output) = halves(socket);
+            refuse(&mut reader, &mut output, &error).await;
             return None;
         }
         Opening::Start(socket, startup) => (socket, startup),
@@ -90,7 +92,7 @@ async fn login(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>) -> O
         }
         Ok(None) => None,
         Err(error) => {
-            refuse(&mut output, &error.severity(Severity::Fatal)).await;
+            refuse(&mut reader, &mut output, &error.severity(Severity::Fatal)).await;
             None
         }
     }
@@ -101,11 +103,12 @@ fn halves(socket: Socket) -> (Reader, Output) {
     (reader, Output::new(writer))
 }
 
-async fn refuse(output: &mut Output, error: &SqlError) {
+async fn refuse(reader: &mut Reader, output: &mut Output, error: &SqlError) {
     metrics::counter!("hyrax_sql_logins_refused_total").increment(1);
     output.error(error);
     let _ = output.flush().await;
     output.close().await;
+    reader.see_off().await;
 }
 
 type Entered = (Box<dyn Backend>, Registration, crate::limits::Slot);

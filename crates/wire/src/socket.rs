@@ -5,7 +5,7 @@
 
 use crate::backend::Encryption;
 use crate::decode;
-use crate::limits::{LENGTH_MAX, READ_AHEAD};
+use crate::limits::{FAREWELL_BYTES, FAREWELL_PAUSE, LENGTH_MAX, READ_AHEAD};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -176,6 +176,19 @@ impl Reader {
         }
         self.buffer.reserve(if self.buffer.is_empty() { IDLE_ROOM } else { READ_STEP });
         self.source.read_buf(&mut self.buffer).await
+    }
+
+    /// Behind the goodbye: reads past what the client is still sending. A socket that is closed with unread bytes is reset, and the
+    /// client may never see what it was told last.
+    pub async fn see_off(&mut self) {
+        let mut seen = 0;
+        while seen < FAREWELL_BYTES {
+            self.buffer.clear();
+            match host::clock::timeout(FAREWELL_PAUSE, self.fill()).await {
+                Some(Ok(more)) if more > 0 => seen += more,
+                _ => return,
+            }
+        }
     }
 
     /// A frame that is whole in the buffer.
