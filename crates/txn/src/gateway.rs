@@ -8,6 +8,7 @@ use crate::ids::Ids;
 use crate::met::Beginners;
 use crate::metrics::Metrics;
 use crate::snapshots::Snapshots;
+use crate::temporary::TemporaryRows;
 use crate::transaction::{SessionId, Transaction, TxnOptions};
 use crate::{Conflict, ConflictKind, Home, Mutation, RelationRef, Result, StorageId, Timestamp, TxnError};
 use consensus::{GroupOptions, RaftNode, Rehearsal};
@@ -40,6 +41,12 @@ pub const RETENTION_US: u64 = 60_000_000;
 pub trait Groups: Send + Sync {
     /// `name` is `meta` or `data`; the log is replayed to `replica` above `replica.flushed()` before it leads.
     fn start<'a>(&'a self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Starting<'a>;
+
+    /// Before any group is started: whether the log belongs to what these have flushed. Nothing of it has changed until then.
+    fn check(&self, flushed: &[(&'static str, u64)]) -> Result<()> {
+        let _ = flushed;
+        Ok(())
+    }
 }
 
 /// A group on its way.
@@ -48,6 +55,11 @@ pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<consensus::Group>> + 
 impl Groups for RaftNode {
     fn start<'a>(&'a self, name: &'static str, replica: Arc<dyn consensus::Replica>) -> Starting<'a> {
         Box::pin(async move { Ok(self.add_group(group_options(name, replica)).await?) })
+    }
+
+    fn check(&self, flushed: &[(&'static str, u64)]) -> Result<()> {
+        let flushed: Vec<_> = flushed.iter().map(|(name, index)| (group_id(name), *index)).collect();
+        Ok(RaftNode::check(self, &flushed)?)
     }
 }
 
@@ -58,8 +70,11 @@ impl Groups for Rehearsal {
 }
 
 fn group_options(name: &str, replica: Arc<dyn consensus::Replica>) -> GroupOptions {
-    let is_busy = name == "data";
-    GroupOptions { id: if is_busy { 2 } else { 1 }, replica, is_busy }
+    GroupOptions { id: group_id(name), replica, is_busy: name == "data" }
+}
+
+fn group_id(name: &str) -> u64 {
+    if name == "data" { 2 } else { 1 }
 }
 
 /// What the meta shard holds from the start, on an empty folder.
@@ -136,18 +151,6 @@ impl Drop for Gateway {
     }
 }
 
-struct Temporary {
-    segment: Segment,
-    written: AtomicU64,
-    /// What the segment held when it was counted last.
-    held: AtomicU64,
-}
-
-/// A session that drops TEMP tables while it holds more has them removed at once.
-const DROPPED_KEPT: u64 = 16 << 20;
-/// Memory of a TEMP row beside its key and value.
-const ROW_OVERHEAD: usize = 200;
-
 /// One per node, shared by its sessions.
 pub struct Gateway {
     host: Host,
@@ -166,9 +169,7 @@ pub struct Gateway {
     row_ids: AtomicU64,
     /// Two-shard commits under way here: recovery leaves them alone.
     coordinating: Mutex<HashSet<TxnId, FixedState>>,
-    temporary: Mutex<HashMap<SessionId, Arc<Temporary>, FixedState>>,
-    /// The sum of what their segments hold.
-    temporary_held: AtomicU64,
+    temporary: TemporaryRows,
     retention: Mutex<HashMap<StorageId, u64, FixedState>>,
     /// Storages that took the place of another while this node runs, and when: what was before is not in them.
     replaced: Mutex<HashMap<StorageId, Timestamp, FixedState>>,
@@ -235,6 +236,9 @@ impl Gateway {
             let id = ShardId(number as u32 + 1);
             shards.push((name, Shard::new(id, segment, recovered, oracle.clone(), waits.clone())?));
         }
+        let flushed: Vec<_> =
+            shards.iter().map(|(name, shard)| (*name, consensus::Replica::flushed(&**shard))).collect();
+        options.groups.check(&flushed)?;
         for (name, shard) in &shards {
             shard.set_group(options.groups.start(name, shard.clone()).await?);
         }
@@ -256,8 +260,7 @@ impl Gateway {
             transactions: AtomicU64::new(1),
             row_ids: AtomicU64::new(0),
             coordinating: Mutex::default(),
-            temporary: Mutex::default(),
-            temporary_held: AtomicU64::new(0),
+            temporary: TemporaryRows::default(),
             retention: Mutex::default(),
             replaced: Mutex::default(),
             last_replaced: AtomicU64::new(0),
@@ -495,14 +498,7 @@ impl Gateway {
 
     /// A session's TEMP relation was dropped or truncated.
     pub fn drop_temporary(&self, session: SessionId, storage: StorageId) {
-        let found = self.temporary.lock().get(&session).cloned();
-        let Some(temporary) = found else { return };
-        temporary.segment.drop_relation(storage);
-        if temporary.held.load(Ordering::Relaxed) > DROPPED_KEPT {
-            // An in-memory segment has nothing that could fail but its own damage, which its next reader is told.
-            _ = temporary.segment.compact();
-            self.count_temporary(&temporary);
-        }
+        self.temporary.drop_relation(session, storage);
     }
 
     /// How long superseded versions of a relation stay readable, in microseconds.
@@ -544,9 +540,7 @@ impl Gateway {
 
     /// The session is over: its TEMP rows go.
     pub fn end_session(&self, session: SessionId) {
-        if let Some(temporary) = self.temporary.lock().remove(&session) {
-            self.temporary_held.fetch_sub(temporary.held.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
+        self.temporary.end_session(session);
     }
 
     /// A timestamp's physical time, in microseconds since 1970-01-01 UTC.
@@ -661,55 +655,16 @@ impl Gateway {
         }
     }
 
-    fn temporary_of(&self, session: SessionId) -> Result<Arc<Temporary>> {
-        let mut all = self.temporary.lock();
-        if let Some(found) = all.get(&session) {
-            return Ok(found.clone());
-        }
-        // Only its own session reads it, and always the newest.
-        let options = SegmentOptions { history_us: 0, ..SegmentOptions::in_memory("temporary") };
-        let (segment, _) = Segment::open(self.host.clone(), options)?;
-        let made = Arc::new(Temporary { segment, written: AtomicU64::new(0), held: AtomicU64::new(0) });
-        all.insert(session, made.clone());
-        Ok(made)
-    }
-
     pub(crate) fn temporary(&self, session: SessionId) -> Result<Segment> {
-        Ok(self.temporary_of(session)?.segment.clone())
-    }
-
-    fn count_temporary(&self, temporary: &Temporary) {
-        let held = temporary.segment.bytes_held();
-        let before = temporary.held.swap(held, Ordering::Relaxed);
-        // Two's complement: adding a negative number takes it away.
-        self.temporary_held.fetch_add(held.wrapping_sub(before), Ordering::Relaxed);
+        self.temporary.segment_of(&self.host, session)
     }
 
     /// Before anything of the transaction is committed: whether there is memory for its TEMP rows.
     pub(crate) fn admit_temporary(&self, mutations: &[Mutation]) -> Result<()> {
-        let size =
-            |mutation: &Mutation| mutation.value.as_ref().map(|value| mutation.key.len() + value.len() + ROW_OVERHEAD);
-        let wanted = mutations.iter().filter_map(size).sum::<usize>() as u64;
-        let limit = self.limits.temporary_bytes;
-        let is_room = || wanted == 0 || self.temporary_held.load(Ordering::Relaxed).saturating_add(wanted) <= limit;
-        if is_room() {
-            return Ok(());
-        }
-        let all: Vec<Arc<Temporary>> = self.temporary.lock().values().cloned().collect();
-        for temporary in all {
-            temporary.segment.compact()?;
-            self.count_temporary(&temporary);
-        }
-        if is_room() { Ok(()) } else { Err(TxnError::TemporaryFull { limit }) }
+        self.temporary.admit(mutations, self.limits.temporary_bytes)
     }
 
     pub(crate) fn write_temporary(&self, session: SessionId, at: Timestamp, mutations: &[Mutation]) -> Result<()> {
-        let temporary = self.temporary_of(session)?;
-        // One session, one transaction at a time: in order by itself.
-        let index = temporary.written.fetch_add(1, Ordering::AcqRel) + 1;
-        temporary.segment.set_horizon(at);
-        temporary.segment.apply(index, at, mutations);
-        self.count_temporary(&temporary);
-        Ok(())
+        self.temporary.write(&self.host, session, at, mutations)
     }
 }

@@ -28,6 +28,7 @@ mod scan;
 mod snapshots;
 mod state;
 mod table_lock;
+mod temporary;
 mod tokens;
 mod transaction;
 mod wait;

@@ -22,6 +22,10 @@ struct Node {
 }
 
 fn start(folder: &Path) -> Node {
+    try_start(folder).expect("starts")
+}
+
+fn try_start(folder: &Path) -> Result<Node> {
     let sessions = [0, 1].map(|_| RuntimeThread::start("sessions", 1 << 20).expect("a thread"));
     for session in &sessions {
         TokioSpawn(session.handle().clone()).spawn("dispatcher", Box::pin(dispatcher()));
@@ -38,8 +42,8 @@ fn start(folder: &Path) -> Node {
         bootstrap: Box::new(|| Bootstrap { cluster_id: [1; 16], rows: Vec::new() }),
         limits: Limits::default(),
     };
-    let gateway = run(&sessions[1], Gateway::start(options)).expect("starts");
-    Node { gateway, sessions }
+    let gateway = run(&sessions[1], Gateway::start(options))?;
+    Ok(Node { gateway, sessions })
 }
 
 /// Runs a future on a session thread and waits for it here.
@@ -100,19 +104,48 @@ async fn total(gateway: &Arc<Gateway>) -> Result<(i64, usize)> {
     Ok((sum, count))
 }
 
+async fn open_accounts(gateway: &Arc<Gateway>) {
+    let txn = gateway.begin(TxnOptions::default());
+    txn.begin_statement().await.expect("begins");
+    for account in 0..COUNT {
+        txn.put(&ACCOUNTS, 0, &key(account), &START.to_be_bytes()).expect("put");
+    }
+    txn.commit().await.expect("committed");
+}
+
+/// The log alone can not tell damage of its last record from a torn write. The segments can, and until they have been asked
+/// nothing may be cut off: a start makes a folder no worse.
+#[test]
+fn damage_of_the_last_record_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = start(folder.path());
+    let gateway = node.gateway.clone();
+    run(&node.sessions[0], async move { open_accounts(&gateway).await });
+    node.gateway.flush().expect("flushed");
+    drop(node);
+    let path = folder.path().join("log/00000000000000000001.log");
+    let sound = std::fs::read(&path).expect("the log");
+    let last = sound.iter().rposition(|byte| *byte != 0).expect("records");
+    let mut damaged = sound.clone();
+    damaged[last] ^= 1;
+    std::fs::write(&path, &damaged).expect("written");
+    for _ in 0..2 {
+        let refused = try_start(folder.path()).err().expect("damage is refused");
+        assert!(matches!(refused, TxnError::Corrupt(_)), "{refused:?}");
+        assert!(std::fs::read(&path).expect("the log") == damaged, "and not a byte is changed");
+    }
+    std::fs::write(&path, &sound).expect("restored");
+    let node = start(folder.path());
+    let gateway = node.gateway.clone();
+    assert_eq!(run(&node.sessions[0], async move { total(&gateway).await }).expect("read").0, COUNT as i64 * START);
+}
+
 #[test]
 fn bank_total_never_changes_and_survives_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let node = start(folder.path());
     let gateway = node.gateway.clone();
-    run(&node.sessions[0], async move {
-        let txn = gateway.begin(TxnOptions::default());
-        txn.begin_statement().await.expect("begins");
-        for account in 0..COUNT {
-            txn.put(&ACCOUNTS, 0, &key(account), &START.to_be_bytes()).expect("put");
-        }
-        txn.commit().await.expect("committed");
-    });
+    run(&node.sessions[0], async move { open_accounts(&gateway).await });
     let committed = Arc::new(AtomicU64::new(0));
     let (done, finished) = mpsc::channel();
     let clients = 16u64;

@@ -105,6 +105,19 @@ impl RaftNode {
         })
     }
 
+    /// Before the first group is added: whether the log has what each group's replica has flushed. Only then is anything of it
+    /// changed: what looked like a torn end may have been damage.
+    pub fn check(&self, flushed: &[(u64, u64)]) -> Result<()> {
+        for (group, flushed) in flushed {
+            let found = self.found.lock();
+            let log = found.get(group);
+            let purged = log.and_then(|log| log.purged).map_or(0, |(index, _)| index);
+            let last = log.and_then(|log| log.entries.last()).map_or(purged, |entry| entry.index);
+            reaches(*group, *flushed, purged, last)?;
+        }
+        self.common.wal.begin()
+    }
+
     /// Starts a group: what is in the log above `Replica::flushed` is applied again, then it leads
     /// (`Replica::leader_started`). A group that the log does not know is founded with this node as its one member.
     /// Returns when it runs, which is before it leads.

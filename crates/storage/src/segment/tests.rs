@@ -240,6 +240,7 @@ fn a_log_file_without_room_refuses_before_its_end() {
     let (host, disk) = limited(3 << 20);
     let options = WalOptions { file_bytes: 32 << 20, first_zeroed: 1 << 20, ..WalOptions::new(folder.path()) };
     let (wal, _) = Wal::open(&host, options).unwrap();
+    wal.begin().unwrap();
     within(5, || !wal.has_room());
     let payload = Bytes::from(vec![7; 1000]);
     let entry =

@@ -38,6 +38,18 @@ impl LogFile {
         Ok(())
     }
 
+    /// Zeroes what has been written from `offset` on.
+    pub fn zero_from(&self, offset: u64) -> Result<()> {
+        let zeros = vec![0; 1 << 20];
+        let mut at = offset;
+        while at < self.zeroed() {
+            let size = (self.zeroed() - at).min(zeros.len() as u64);
+            self.file.write_all_at(&zeros[..size as usize], at).map_err(|error| of_io("log file", error))?;
+            at += size;
+        }
+        Ok(())
+    }
+
     pub fn zeroed(&self) -> u64 {
         self.zeroed.load(Ordering::Acquire)
     }

@@ -51,6 +51,15 @@ pub struct Found {
     pub void_files: Vec<u64>,
 }
 
+impl Found {
+    /// What each group has, entries and all, which are not kept here.
+    pub fn take_entries(&mut self) -> BTreeMap<u64, GroupLog> {
+        let rest = |log: &GroupLog| GroupLog { entries: Vec::new(), states: log.states.clone(), purged: log.purged };
+        let rest = self.groups.iter().map(|(id, log)| (*id, rest(log))).collect();
+        std::mem::replace(&mut self.groups, rest)
+    }
+}
+
 /// Reads all files, and changes none. None is a log that has not begun.
 pub fn recover(folder: &Folder) -> Result<Option<Found>> {
     let numbers = folder.numbers()?;

@@ -2,13 +2,13 @@
 
 use super::file::{Folder, LogFile, of_io};
 use super::record::{self, HEADER, Header};
-use super::recover::{self, GroupLog};
+use super::recover::{self, Found, GroupLog};
 use super::{Body, LogRecord, STATE_BYTES_MAX, STATES_MAX};
 use crate::{Fatal, Result, StopOnPanic, StorageError};
 use bytes::Bytes;
 use host::Host;
 use host::bugs::{self, Bug};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub struct Wal {
 struct Inner {
     folder: Folder,
     options: WalOptions,
-    writer: Mutex<Writer>,
+    stage: Mutex<Stage>,
     queue: Mutex<Queue>,
     queued: Condvar,
     /// Set when the writer wants a spare, or the threads are to end.
@@ -80,6 +80,13 @@ struct Inner {
     is_full: AtomicBool,
     syncs: metrics::Counter,
     written_bytes: metrics::Counter,
+}
+
+/// A log that was read is changed only once it is known to be the segments' own: a start that is refused must leave it as it was.
+enum Stage {
+    /// None: there is no file yet.
+    Read(Option<Box<Found>>),
+    Begun(Box<Writer>),
 }
 
 /// Bounded by those who submit: a group has a few appends in flight, and there are few groups.
@@ -121,17 +128,18 @@ struct Writer {
 }
 
 impl Wal {
-    /// Opens the log and gives back what each group has in it.
+    /// Reads the log and gives back what each group has in it. No byte of it changes before `begin`, or before the first record.
     pub fn open(host: &Host, options: WalOptions) -> Result<(Wal, BTreeMap<u64, GroupLog>)> {
         let folder = Folder::open(host.files.clone(), &options.folder, options.file_bytes)?;
-        let (writer, groups) = Writer::open(&folder, &options)?;
+        let mut found = recover::recover(&folder)?;
+        let groups = found.as_mut().map(Found::take_entries).unwrap_or_default();
         let inner = Arc::new(Inner {
             folder,
             options,
-            writer: Mutex::new(writer),
+            stage: Mutex::new(Stage::Read(found.map(Box::new))),
             queue: Mutex::default(),
             queued: Condvar::new(),
-            wishes: Mutex::new(Wishes { is_wanted: true, is_closing: false }),
+            wishes: Mutex::default(),
             wished: Condvar::new(),
             is_broken: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
@@ -152,10 +160,15 @@ impl Wal {
         Ok((wal, groups))
     }
 
+    /// Makes the log ready to be written: what a crash has left behind its end goes.
+    pub fn begin(&self) -> Result<()> {
+        self.inner.writer().map(drop)
+    }
+
     /// Writes and syncs on this thread. `DiskFull`: nothing was written, try again later. Anything else: the log is
     /// broken.
     pub fn append(&self, records: &[LogRecord]) -> Result<()> {
-        let mut writer = self.inner.writer.lock();
+        let mut writer = self.inner.writer()?;
         self.inner.write_queued(&mut writer)?;
         self.inner.write(&mut writer, &[records])
     }
@@ -174,7 +187,7 @@ impl Wal {
 
     /// Entries of the group up to `index` are not needed any more. Files that nobody needs become spares.
     pub fn purge(&self, group: u64, index: u64, term: u64) -> Result<()> {
-        let mut writer = self.inner.writer.lock();
+        let mut writer = self.inner.writer()?;
         let purged = &mut writer.groups.entry(group).or_default().purged;
         *purged = (*purged).max(Some((index, term)));
         self.inner.drop_files(&mut writer)
@@ -182,7 +195,7 @@ impl Wal {
 
     /// Makes sure that records of `payload` bytes in all can be written; `DiskFull` if not.
     pub fn reserve(&self, payload: u64) -> Result<()> {
-        let mut writer = self.inner.writer.lock();
+        let mut writer = self.inner.writer()?;
         self.inner.make_room(&mut writer, payload + RESERVE)
     }
 
@@ -202,7 +215,11 @@ impl Wal {
 
     /// Bytes of log files in use.
     pub fn bytes(&self) -> u64 {
-        self.inner.writer.lock().files.len() as u64 * self.inner.folder.file_bytes
+        let files = match &*self.inner.stage.lock() {
+            Stage::Read(found) => found.as_ref().map_or(0, |found| found.files.len()),
+            Stage::Begun(writer) => writer.files.len(),
+        };
+        files as u64 * self.inner.folder.file_bytes
     }
 }
 
@@ -224,6 +241,22 @@ impl Drop for Wal {
 }
 
 impl Inner {
+    /// The writer, which the first that asks for it begins.
+    fn writer(&self) -> Result<MappedMutexGuard<'_, Writer>> {
+        let mut stage = self.stage.lock();
+        if let Stage::Read(found) = &*stage {
+            let writer = Writer::begin(&self.folder, self.options.first_zeroed, found.as_deref())?;
+            *stage = Stage::Begun(Box::new(writer));
+            self.wishes.lock().is_wanted = true;
+            self.wished.notify_one();
+        }
+        let begun = MutexGuard::try_map(stage, |stage| match stage {
+            Stage::Begun(writer) => Some(&mut **writer),
+            Stage::Read(_) => None,
+        });
+        begun.map_err(|_| StorageError::Folder("the log has not begun".into()))
+    }
+
     /// Writes what waits for the log thread, in order, with one sync. On a full disk it goes on waiting.
     fn write_queued(&self, writer: &mut Writer) -> Result<()> {
         let batches = std::mem::take(&mut self.queue.lock().batches);
@@ -326,9 +359,7 @@ impl Inner {
             }
             drop(queue);
             // The writer's lock first, so that an `append` cannot come between taking and writing.
-            let mut writer = self.writer.lock();
-            let result = self.write_queued(&mut writer);
-            drop(writer);
+            let result = self.writer().and_then(|mut writer| self.write_queued(&mut writer));
             if result.is_err() {
                 let mut queue = self.queue.lock();
                 if queue.is_closing {
@@ -371,7 +402,7 @@ impl Inner {
                 Ok(true)
             }
             Err(StorageError::DiskFull(what)) => {
-                let writer = self.writer.lock();
+                let writer = self.writer()?;
                 let left = writer.file.zeroed().saturating_sub(writer.offset);
                 let is_low = left < self.folder.file_bytes / ROOM_SHARE;
                 let was_full = self.is_full.fetch_or(is_low, Ordering::AcqRel);
@@ -390,7 +421,7 @@ impl Inner {
     }
 
     fn prepare_files(&self) -> Result<()> {
-        let file = self.writer.lock().file.clone();
+        let file = self.writer()?.file.clone();
         let mut zeroed = file.zeroed();
         while zeroed < self.folder.file_bytes {
             zeroed = self.folder.file_bytes.min(zeroed + (1 << 20));
@@ -400,7 +431,7 @@ impl Inner {
             }
         }
         let spare = {
-            let mut writer = self.writer.lock();
+            let mut writer = self.writer()?;
             if !writer.spares.is_empty() {
                 return Ok(());
             }
@@ -408,7 +439,7 @@ impl Inner {
             writer.spare_next
         };
         self.folder.make_spare(spare)?;
-        self.writer.lock().spares.push(spare);
+        self.writer()?.spares.push(spare);
         Ok(())
     }
 }
@@ -423,47 +454,42 @@ fn size_of(record: &LogRecord) -> u64 {
 }
 
 impl Writer {
-    fn open(folder: &Folder, options: &WalOptions) -> Result<(Writer, BTreeMap<u64, GroupLog>)> {
+    fn begin(folder: &Folder, first_zeroed: u64, found: Option<&Found>) -> Result<Writer> {
         let spares = folder.spares()?;
         let spare_next = spares.iter().copied().max().unwrap_or(0);
-        let Some(found) = recover::recover(folder)? else {
-            let file = Arc::new(folder.create_file(1, options.first_zeroed.min(folder.file_bytes))?);
-            let files = VecDeque::from([(1, BTreeMap::new())]);
-            let synced = folder.file_bytes;
-            let groups = BTreeMap::new();
-            let buffer = Vec::new();
-            return Ok((
-                Writer { file, offset: 0, synced, files, spares, spare_next, groups, owes_states: false, buffer },
-                BTreeMap::new(),
-            ));
+        let Some(found) = found else {
+            let file = Arc::new(folder.create_file(1, first_zeroed.min(folder.file_bytes))?);
+            let (files, groups, buffer) = (VecDeque::from([(1, BTreeMap::new())]), BTreeMap::new(), Vec::new());
+            let (synced, owes_states) = (folder.file_bytes, false);
+            return Ok(Writer { file, offset: 0, synced, files, spares, spare_next, groups, owes_states, buffer });
         };
         for number in &found.void_files {
             folder.remove(*number)?;
         }
-        let (number, _) = found.files.last().ok_or_else(|| StorageError::Corrupt("the log has no file".into()))?;
-        let file = folder.open_file(*number)?;
+        let (last, before) =
+            found.files.split_last().ok_or_else(|| StorageError::Corrupt("the log has no file".into()))?;
+        let file = folder.open_file(last.0)?;
         if found.has_remains && !bugs::is_on(Bug::RemainsKept) {
             // What is left of a torn write must never be read as records of this file.
-            zero(&file, found.offset)?;
+            file.zero_from(found.offset)?;
         }
         // A process that was killed may have left pages that no sync has seen; from here on they count.
-        for (number, _) in &found.files[..found.files.len() - 1] {
+        for (number, _) in before {
             folder.open_file(*number)?.file.sync_data().map_err(|error| of_io("log file", error))?;
         }
         file.file.sync_data().map_err(|error| of_io("log file", error))?;
         let state = |group: &GroupLog| Group { purged: group.purged, states: group.states.clone() };
-        let writer = Writer {
+        Ok(Writer {
             offset: found.offset,
             synced: file.number * folder.file_bytes + found.offset,
             file: Arc::new(file),
             spares,
             spare_next,
             groups: found.groups.iter().map(|(id, group)| (*id, state(group))).collect(),
-            files: found.files.into(),
+            files: found.files.clone().into(),
             owes_states: true,
             buffer: Vec::new(),
-        };
-        Ok((writer, found.groups))
+        })
     }
 
     fn make_room(&mut self, folder: &Folder, size: u64) -> Result<()> {
@@ -677,16 +703,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Zeroes a file from `offset` to its end.
-fn zero(file: &LogFile, offset: u64) -> Result<()> {
-    let zeros = vec![0; 1 << 20];
-    let mut at = offset;
-    while at < file.zeroed() {
-        let size = (file.zeroed() - at).min(zeros.len() as u64);
-        file.file.write_all_at(&zeros[..size as usize], at).map_err(|error| of_io("log file", error))?;
-        at += size;
-    }
-    Ok(())
 }
