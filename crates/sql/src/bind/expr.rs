@@ -131,15 +131,16 @@ impl Binder<'_> {
             Value::Placeholder(name) => self.parameter(name, position),
             Value::SingleQuotedByteStringLiteral(bits) => self.bits(bits, position),
             Value::HexStringLiteral(digits) => {
-                let bits = |c: char| c.to_digit(16).map(|d| format!("{d:04b}"));
-                match digits.chars().map(bits).collect::<Option<String>>() {
-                    Some(bits) => self.bits(&bits, position),
-                    None => {
-                        let wrong = digits.chars().find(|c| !c.is_ascii_hexdigit()).unwrap_or(' ');
-                        let message = format!("\"{wrong}\" is not a valid hexadecimal digit");
-                        Err(SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message).at(position))
-                    }
+                let mut bits = String::with_capacity(4 * digits.len());
+                for digit in types::stop::each(digits.chars(), 4) {
+                    let digit = digit?;
+                    let Some(value) = digit.to_digit(16) else {
+                        let message = format!("\"{digit}\" is not a valid hexadecimal digit");
+                        return Err(SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message).at(position));
+                    };
+                    bits.extend([8, 4, 2, 1].map(|bit| if value & bit == 0 { '0' } else { '1' }));
                 }
+                self.bits(&bits, position)
             }
             Value::NationalStringLiteral(s) => {
                 let text = Expr::new(ExprKind::Const(Datum::text(s.as_str())), SqlType::UNKNOWN, position);

@@ -51,11 +51,14 @@ fn parse_special(text: &str) -> Option<Numeric> {
 fn parse_digits(bytes: &[u8], negative: bool, whole: &str) -> Result<Numeric> {
     let mut small: Option<u64> = Some(0);
     let (mut digits, mut after_point, mut seen_point, mut at) = (0usize, 0i64, false, 0usize);
+    // From the first that is not 0 on.
+    let mut significant = 0usize;
     while let Some(c) = bytes.get(at) {
         match c {
             b'0'..=b'9' => {
                 small = small.and_then(|v| v.checked_mul(10)).and_then(|v| v.checked_add(u64::from(c - b'0')));
                 digits += 1;
+                significant += usize::from(significant > 0 || *c != b'0');
                 after_point += i64::from(seen_point);
             }
             b'.' if !seen_point => seen_point = true,
@@ -67,6 +70,10 @@ fn parse_digits(bytes: &[u8], negative: bool, whole: &str) -> Result<Numeric> {
         return Err(syntax_error(whole));
     }
     let exponent = parse_exponent(bytes.get(at..).unwrap_or_default(), whole)?;
+    // Whatever the exponent: so many do not fit before the point and behind it. They are told before they are multiplied.
+    if significant > (super::DIGITS_BEFORE_MAX + super::SCALE_MAX) as usize {
+        return Err(overflow());
+    }
     let mantissa = small.map(i128::from);
     if let (Some(mantissa), None) = (mantissa, exponent) {
         let scale = u16::try_from(after_point).ok().filter(|s| u32::from(*s) <= super::SCALE_MAX);

@@ -26,6 +26,16 @@ fn what_is_too_large_is_refused_before_it_is_computed() {
 
 /// I1, also for what comes out of the slow paths.
 #[test]
+fn digits_that_do_not_fit_are_refused_before_they_are_read_as_a_number() {
+    let (before, after) = ("9".repeat(DIGITS_BEFORE_MAX as usize), "9".repeat(SCALE_MAX as usize));
+    assert_eq!(n(&format!("{before}.{after}")).to_string().len(), before.len() + 1 + after.len());
+    assert_eq!(n(&format!("{}1", "0".repeat(1 << 20))), n("1"));
+    for text in [format!("1{before}"), format!("0.1{after}"), format!("1{before}e-1{after}"), "7".repeat(20 << 20)] {
+        assert_eq!(Numeric::parse(&text).map_err(|error| error.code()), Err(SqlState::NUMERIC_VALUE_OUT_OF_RANGE));
+    }
+}
+
+#[test]
 fn small_values_have_the_small_form() {
     let check =
         |value: Numeric, is_small: bool| assert_eq!(matches!(value, Numeric::Small { .. }), is_small, "{value}");
