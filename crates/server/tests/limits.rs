@@ -28,5 +28,7 @@ fn storage_has_the_bounds_that_the_page_says() {
     let says = |text: &str| assert!(PAGE.contains(text), "{text}");
     says(&format!("| free space of the disk | {} MB |", storage::segment::FREE_MIN >> 20));
     says(&format!("| history without `WITH (history = …)` | {} s |", txn::RETENTION_US / 1_000_000));
+    let relations = storage::segment::RELATIONS_MAX;
+    says(&format!("dropped ones whose history is kept | {},{:03} |", relations / 1000, relations % 1000));
     says(&format!("| SQL connections | `max_connections` | `{}` |", Config::default().max_connections));
 }

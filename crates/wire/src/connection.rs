@@ -52,16 +52,17 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Serv
     };
     let login = host::clock::timeout(LOGIN_TIMEOUT, login(stream, peer, &service)).await;
     drop(pending);
-    // The registration and the slot live as long as the connection.
-    let Some(Some((mut connection, _registration, _slot))) = login else { return };
+    // The registration and the slot live as long as the session.
+    let Some(Some((mut connection, registration, slot))) = login else { return };
     metrics::counter!("hyrax_sql_connections_total").increment(1);
     metrics::gauge!("hyrax_sql_connections").increment(1.0);
     connection.run().await;
     let _ = connection.output.flush().await;
     connection.output.close().await;
     connection.backend.terminate().await;
-    connection.reader.see_off().await;
     metrics::gauge!("hyrax_sql_connections").decrement(1.0);
+    drop((registration, slot));
+    connection.reader.see_off().await;
 }
 
 type LoggedIn = (Connection, Registration, crate::limits::Slot);

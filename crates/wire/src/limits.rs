@@ -18,9 +18,10 @@ pub(crate) const STARTUP_PACKET_LIMIT: usize = 10_000;
 pub const OUTPUT_BUFFER: usize = 64 << 10;
 /// How much is read ahead of a running statement.
 pub(crate) const READ_AHEAD: usize = 64 << 10;
-/// What a client that has been told goodbye may still send, and how long it may pause in it.
+/// What a client that has been told goodbye may still send, how long it may pause in it, and how long it may take in all.
 pub(crate) const FAREWELL_BYTES: usize = 1 << 20;
 pub(crate) const FAREWELL_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// A client that has not logged in by then is dropped.
 pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 

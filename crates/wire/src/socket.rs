@@ -5,7 +5,7 @@
 
 use crate::backend::Encryption;
 use crate::decode;
-use crate::limits::{FAREWELL_BYTES, FAREWELL_PAUSE, LENGTH_MAX, READ_AHEAD};
+use crate::limits::{FAREWELL_BYTES, FAREWELL_PAUSE, FAREWELL_TIME, LENGTH_MAX, READ_AHEAD};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -178,9 +178,13 @@ impl Reader {
         self.source.read_buf(&mut self.buffer).await
     }
 
-    /// Behind the goodbye: reads past what the client is still sending. A socket that is closed with unread bytes is reset, and the
-    /// client may never see what it was told last.
+    /// Behind the goodbye: reads past what the client is still sending. A socket that is closed with unread bytes is reset, and a
+    /// client that fails in the middle of sending does not read what it was told last.
     pub async fn see_off(&mut self) {
+        _ = host::clock::timeout(FAREWELL_TIME, self.read_past()).await;
+    }
+
+    async fn read_past(&mut self) {
         let mut seen = 0;
         while seen < FAREWELL_BYTES {
             self.buffer.clear();
@@ -226,6 +230,29 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_is_seen_off_may_end_what_it_sends_and_not_go_on_for_ever() {
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        let mut reader = Reader::new(Box::new(server));
+        let sends = async move { client.write_all(&[b'x'; 300_000]).await.is_ok() };
+        assert!(tokio::join!(sends, reader.see_off()).0, "all is taken");
+
+        Reader::new(Box::new(tokio::io::repeat(b'x'))).see_off().await;
+
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        let mut reader = Reader::new(Box::new(server));
+        let drips = async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(FAREWELL_PAUSE / 2).await;
+            }
+        };
+        let ends = async move {
+            reader.see_off().await;
+            drop(reader);
+        };
+        tokio::join!(drips, ends);
+    }
 
     fn frames(input: &'static [u8], limit: usize) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
