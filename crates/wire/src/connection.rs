@@ -8,6 +8,7 @@ use crate::backend::{Backend, Cancel, Encryption, Outcome, Role, StartupParamete
 use crate::cancel::Registration;
 use crate::decode::{self, Message};
 use crate::limits::{LOGIN_TIMEOUT, MESSAGE_LIMIT};
+use crate::linger::Linger;
 use crate::listener::{Phase, Service};
 use crate::output::{Output, put_i32};
 use crate::socket::{Frame, ReadError, Reader, Socket};
@@ -37,6 +38,7 @@ pub(crate) struct Connection {
     cancel: Arc<dyn Cancel>,
     phase: watch::Receiver<Phase>,
     vigil: Vigil,
+    linger: Linger,
     service: Arc<Service>,
     /// An extended-protocol error: everything up to Sync is skipped.
     pub skipping: bool,
@@ -86,9 +88,11 @@ async fn login(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>) -> O
             let cancel = backend.cancel_handle();
             let phase = service.phase.clone();
             let vigil = Vigil::new(phase.clone(), backend.end_of_session(), backend.mail_signal());
+            let linger = Linger::new(registration.process_id, service.last_heard.clone());
             let service = service.clone();
             let (skipping, in_batch) = (false, false);
-            let connection = Connection { reader, output, backend, cancel, phase, vigil, service, skipping, in_batch };
+            let connection =
+                Connection { reader, output, backend, cancel, phase, vigil, linger, service, skipping, in_batch };
             Some((connection, registration, slot))
         }
         Ok(None) => None,
@@ -260,11 +264,11 @@ impl Connection {
         let (reader, vigil) = (&mut self.reader, &mut self.vigil);
         let frame = reader.frame();
         tokio::pin!(frame);
-        std::future::poll_fn(|context| match frame.as_mut().poll(context) {
+        let wait = std::future::poll_fn(|context| match frame.as_mut().poll(context) {
             Poll::Ready(frame) => Poll::Ready(Ok(frame)),
             Poll::Pending => vigil.poll(leave, context).map(Err),
-        })
-        .await
+        });
+        self.linger.over(self.service.host.clock.as_ref(), wait).await
     }
 
     /// The next message of a COPY, during which a statement runs: an error ends that statement.

@@ -19,6 +19,7 @@ mod decode;
 mod extended;
 mod latency;
 mod limits;
+mod linger;
 mod listener;
 mod output;
 mod scram;

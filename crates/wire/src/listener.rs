@@ -6,6 +6,7 @@ use crate::cancel::Registry;
 use crate::connection;
 use crate::latency::Latency;
 use crate::limits::Slots;
+use crate::linger::LastHeard;
 use host::{Host, Spawn};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub struct Service {
     pub(crate) slots: Arc<Slots>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) latency: Arc<Latency>,
+    pub(crate) last_heard: LastHeard,
     /// What made-up salts come from: one name always gets the same.
     pub(crate) secret: [u8; 32],
 }
@@ -69,6 +71,7 @@ impl Service {
             slots,
             phase,
             latency: Arc::default(),
+            last_heard: LastHeard::default(),
             secret,
         })
     }
