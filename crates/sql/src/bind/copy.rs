@@ -86,7 +86,7 @@ impl Binder<'_> {
         let insert =
             Insert { target, input, values, generated, tail, on_conflict: None, returning: vec![], overriding };
         let node = Node::Insert(Box::new(insert));
-        Ok(self.finish_as(BoundQuery::new(node, vec![], vec![]), CommandTag::Insert))
+        self.finish_as(BoundQuery::new(node, vec![], vec![]), CommandTag::Insert)
     }
 
     /// The file's values are read as the base types; a domain's checks are still to be made.
@@ -181,7 +181,7 @@ impl Binder<'_> {
             columns: Some(attributes_of(relation, &columns)),
         });
         let (node, names) = self.copied_scan(relation, &columns)?;
-        let query = self.finish_as(BoundQuery::new(node, names, vec![]), CommandTag::Select);
+        let query = self.finish_as(BoundQuery::new(node, names, vec![]), CommandTag::Select)?;
         let columns = result_columns(&query);
         Ok(Copy { direction: CopyDirection::To { query: Box::new(query) }, format, columns })
     }

@@ -1,6 +1,6 @@
 //! Expressions: from syntax to typed trees.
 
-use super::{Binder, PARAMETERS_MAX, unsupported};
+use super::{Binder, PARAMETERS_MAX, start, unsupported};
 use crate::expr::{BoolTest, Expr, ExprKind};
 use crate::parse::expr::operator_spelling;
 use sqlparser::ast::Spanned;
@@ -32,7 +32,7 @@ impl Binder<'_> {
             Ast::Case { case_token, .. } => self.at(case_token.0.span),
             Ast::Function(call) => self.at(call.name.span()),
             Ast::BinaryOp { .. } => 0,
-            other => self.at(other.span()),
+            other => self.at(start::of_expr(other)),
         }
     }
 

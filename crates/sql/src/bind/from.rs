@@ -1,14 +1,14 @@
 //! FROM: tables, subqueries, views. Joins are in `join`, functions in `from_function`, WITH queries in `with`.
 
 use super::scope::{Clause, Item, Name, Scope, fold};
-use super::{Binder, locking, unsupported};
+use super::{Binder, locking, start, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{JoinKind, Node, PrivilegeCheck, Scan, ScanColumn, Until};
 use crate::parse::as_of;
 use crate::plan::columns;
 use crate::tree::{FromTree, Source};
 use catalog::{Relation, RelationKind};
-use sqlparser::ast::{self, ObjectName, Query, Spanned, TableAlias, TableFactor, TableVersion, TableWithJoins};
+use sqlparser::ast::{self, ObjectName, Query, TableAlias, TableFactor, TableVersion, TableWithJoins};
 use std::sync::Arc;
 use types::{Result, SqlError, SqlState, SqlType, oid};
 
@@ -45,7 +45,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn factor(&mut self, factor: &TableFactor) -> Result<Factor> {
-        let position = self.at(factor.span());
+        let position = self.at(start::of_factor(factor));
         let start = self.scope()?.items.len();
         let node = match factor {
             TableFactor::NestedJoin { table_with_joins, alias } => {

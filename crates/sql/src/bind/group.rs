@@ -5,7 +5,7 @@ use super::from::conjuncts;
 use super::scope::{Clause, GroupingCall, Name};
 use super::set_returning::{SetCall, expanded, needed_by};
 use super::window::BoundWindow;
-use super::{Binder, unsupported, walk};
+use super::{Binder, start, unsupported, walk};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, Node, ScanColumn, SortKey};
 use crate::parse::forms;
@@ -143,7 +143,7 @@ impl Binder<'_> {
     }
 
     fn group_position(&self, item: &ast::Expr) -> u32 {
-        self.at(ast::Spanned::span(item))
+        self.at(start::of_expr(item))
     }
 
     /// The sets that one item of GROUP BY stands for.

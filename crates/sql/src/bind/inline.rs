@@ -7,16 +7,26 @@ use super::walk::{count_scans, reads_cte};
 use crate::expr::Expr;
 use crate::logical::{CteId, JoinKind, Node, Query};
 use crate::plan::columns::{children_mut, node_is_volatile};
+use std::collections::HashMap;
+use types::Result;
 
-pub(super) fn once(query: &mut Query, materialized: &[CteId]) {
+pub(super) fn once(query: &mut Query, materialized: &[CteId]) -> Result<()> {
+    if query.ctes.is_empty() {
+        return Ok(());
+    }
+    // A plan that moves takes its scans along: the counts stay.
+    let mut scans = HashMap::new();
+    count_scans(&query.root, &mut scans);
+    query.ctes.iter().for_each(|cte| count_scans(&cte.plan, &mut scans));
     let mut at = 0;
     while let Some(cte) = query.ctes.get(at) {
+        crate::stop::check()?;
         let id = cte.id;
         let may_move = !cte.is_recursive
             && !cte.is_modifying
             && !materialized.contains(&id)
             && !node_is_volatile(&cte.plan)
-            && count_scans(&query.root, id) + query.ctes.iter().map(|c| count_scans(&c.plan, id)).sum::<usize>() == 1;
+            && scans.get(&id) == Some(&1);
         if !may_move {
             at += 1;
             continue;
@@ -32,6 +42,7 @@ pub(super) fn once(query: &mut Query, materialized: &[CteId]) {
             at += 1;
         }
     }
+    Ok(())
 }
 
 type Types = [(crate::logical::ColumnId, Option<types::SqlType>)];

@@ -49,6 +49,7 @@ mod select;
 mod sequence;
 mod set_returning;
 mod sql_function;
+mod start;
 mod stored;
 mod subquery;
 mod sugar;

@@ -3,7 +3,7 @@
 use super::locking::{self, LockWish};
 use super::scope::{Clause, Name, Scope, fold};
 use super::with::Place;
-use super::{Binder, unsupported};
+use super::{Binder, start, unsupported};
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{ColumnId, Node, SetOperation, SortKey};
 use crate::parse::rows;
@@ -58,7 +58,7 @@ impl Binder<'_> {
 
     /// A query whose literals may still be of unknown type: what they become is decided around it.
     pub(super) fn open_query(&mut self, query: &ast::Query, locks: Vec<LockWish>) -> Result<BoundQuery> {
-        let position = self.at(query.span());
+        let position = self.at(start::of_query(query));
         if query.for_clause.is_some() || query.settings.is_some() || !query.pipe_operators.is_empty() {
             return Err(unsupported("this clause", position));
         }
@@ -182,7 +182,7 @@ impl Binder<'_> {
             SetExpr::Query(query) => self.open_query(query, vec![]),
             SetExpr::Values(values) => {
                 let rows = rows::of(values);
-                self.values(&rows, self.at(body.span()))
+                self.values(&rows, self.at(start::of_body(body)))
             }
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 let operation = match op {
@@ -390,7 +390,7 @@ impl Binder<'_> {
     fn ordered(&mut self, mut bound: BoundQuery, order_by: &[ast::OrderByExpr]) -> Result<BoundQuery> {
         let mut keys = vec![];
         for by in order_by {
-            let position = self.at(by.expr.span());
+            let position = self.at(start::of_expr(&by.expr));
             let syntax = values_column(&by.expr);
             let syntax = syntax.as_ref().unwrap_or(&by.expr);
             let Some(column) = self.output_column(syntax, &bound.columns, "ORDER BY")? else {
@@ -463,7 +463,7 @@ impl Binder<'_> {
     pub(super) fn place(&self, syntax: &ast::Expr) -> u32 {
         match syntax {
             ast::Expr::Prefixed { prefix, .. } => self.at(prefix.span),
-            other => self.at(other.span()),
+            other => self.at(start::of_expr(other)),
         }
     }
 

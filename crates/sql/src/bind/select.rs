@@ -13,7 +13,7 @@ use super::rules::with_rule_rows;
 use super::scope::{Clause, Item, Name, Scope, fold};
 use super::set_returning::expanded;
 use super::window::{has_windows, windowed};
-use super::{Binder, group, unsupported};
+use super::{Binder, group, start, unsupported};
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{ColumnId, Node, SortKey};
 use crate::tree::DistinctTree;
@@ -57,7 +57,7 @@ impl Binder<'_> {
     }
 
     fn select_in_scope(&mut self, select: &ast::Select, tail: Tail<'_>) -> Result<BoundQuery> {
-        let position = self.at(select.span());
+        let position = self.at(start::of_select(select));
         if select.into.is_some() || select.qualify.is_some() || select.top.is_some() || !select.lateral_views.is_empty()
         {
             return Err(unsupported("this clause of SELECT", position));
@@ -260,7 +260,7 @@ impl Binder<'_> {
     fn order_keys(&mut self, order_by: &[ast::OrderByExpr], outputs: &Outputs) -> Result<Vec<SortKey>> {
         let mut keys: Vec<SortKey> = vec![];
         for by in order_by {
-            let position = self.at(by.expr.span());
+            let position = self.at(start::of_expr(&by.expr));
             let expr = self.order_expr(&by.expr, outputs, "ORDER BY")?;
             let key = self.sort_key(Expr { position, ..expr }, &by.options, position)?;
             if !keys.iter().any(|k| group::same(&k.expr, &key.expr)) {
@@ -318,7 +318,7 @@ impl Binder<'_> {
     ) -> Result<Vec<ColumnId>> {
         let mut wanted: Vec<(Expr, u32)> = vec![];
         for item in items {
-            let position = self.at(item.span());
+            let position = self.at(start::of_expr(item));
             let expr = self.order_expr(item, outputs, "DISTINCT ON")?;
             let expr = self.known(expr)?;
             self.require_equality(expr.ty, position)?;

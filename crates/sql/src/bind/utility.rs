@@ -87,7 +87,7 @@ impl Binder<'_> {
             }
             Syntax::Declare { name, scroll, hold, binary, query } => {
                 let bound = self.query(query)?;
-                let query = Box::new(self.finish(bound));
+                let query = Box::new(self.finish(bound)?);
                 Utility::Declare { name: name.clone(), query, scroll: *scroll, hold: *hold, binary: *binary }
             }
         };
@@ -106,7 +106,7 @@ impl Binder<'_> {
                     return self.write_statement(inner, query.with.as_ref(), position);
                 }
                 let bound = self.query(query)?;
-                Ok(self.finish(bound))
+                self.finish(bound)
             }
             _ => self.write_statement(syntax, None, position),
         }
@@ -119,7 +119,7 @@ impl Binder<'_> {
         }
         self.with(with, true)?;
         let (bound, tag) = self.write_query(syntax, None, position)?;
-        Ok(self.finish_as(bound, tag))
+        self.finish_as(bound, tag)
     }
 
     /// A statement that writes, with a WITH clause of its own where it is a WITH query.
@@ -141,12 +141,12 @@ impl Binder<'_> {
         bound
     }
 
-    fn finish(&mut self, bound: BoundQuery) -> Query {
+    fn finish(&mut self, bound: BoundQuery) -> Result<Query> {
         self.finish_as(bound, CommandTag::Select)
     }
 
     /// Hands over what was gathered.
-    pub(super) fn finish_as(&mut self, bound: BoundQuery, tag: CommandTag) -> Query {
+    pub(super) fn finish_as(&mut self, bound: BoundQuery, tag: CommandTag) -> Result<Query> {
         let result = bound.columns.iter().map(|column| {
             let info = self.columns.get(column.id.0 as usize);
             ResultColumn {
@@ -170,8 +170,8 @@ impl Binder<'_> {
             super::sql_function::settle(&mut query);
         }
         super::rights::fill(&mut query, &std::mem::take(&mut self.inserted));
-        super::inline::once(&mut query, &std::mem::take(&mut self.materialized));
-        query
+        super::inline::once(&mut query, &std::mem::take(&mut self.materialized))?;
+        Ok(query)
     }
 
     fn explained(&mut self, statement: &Statement) -> Result<Explained> {

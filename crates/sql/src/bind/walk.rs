@@ -3,6 +3,7 @@
 use crate::expr::{Expr, ExprKind};
 use crate::logical::{CteId, Node};
 use crate::plan::columns::{children, children_mut, expressions, expressions_mut};
+use std::collections::HashMap;
 
 /// Whether a CteScan of one of these stands anywhere in the tree.
 pub(super) fn reads_cte(node: &Node, ctes: &[CteId]) -> bool {
@@ -18,19 +19,20 @@ pub(super) fn reads_cte(node: &Node, ctes: &[CteId]) -> bool {
     expressions(node).into_iter().any(in_subquery) || children(node).into_iter().any(|child| reads_cte(child, ctes))
 }
 
-/// How many CteScans of it stand in the tree.
-pub(super) fn count_scans(node: &Node, id: CteId) -> usize {
-    let own = usize::from(matches!(node, Node::CteScan { cte, .. } if *cte == id));
-    let mut inside = 0;
+/// Adds how many CteScans of each stand in the tree.
+pub(super) fn count_scans(node: &Node, scans: &mut HashMap<CteId, usize>) {
+    if let Node::CteScan { cte, .. } = node {
+        *scans.entry(*cte).or_default() += 1;
+    }
     for expr in expressions(node) {
         expr.any(&mut |e| {
             if let ExprKind::Subquery(subquery) = &e.kind {
-                inside += count_scans(&subquery.plan, id);
+                count_scans(&subquery.plan, scans);
             }
             false
         });
     }
-    own + inside + children(node).into_iter().map(|child| count_scans(child, id)).sum::<usize>()
+    children(node).into_iter().for_each(|child| count_scans(child, scans));
 }
 
 /// Visits every expression of a tree, those inside subqueries' plans too.

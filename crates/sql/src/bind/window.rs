@@ -7,7 +7,7 @@ use super::aggregate::AggregateParts;
 use super::resolve::Candidate;
 use super::scope::{Clause, Scope, fold};
 use super::set_returning::{MOVE_TO_LATERAL, set_in};
-use super::{Binder, group};
+use super::{Binder, group, start};
 use crate::aggregate::AggregateFunction;
 use crate::expr::{CallForm, Expr, ExprKind};
 use crate::logical::{
@@ -15,7 +15,7 @@ use crate::logical::{
 };
 use crate::parse::forms;
 use crate::tree::{Made, Over, WindowTree};
-use sqlparser::ast::{self, NamedWindowExpr, Spanned, WindowFrameBound, WindowFrameUnits, WindowType};
+use sqlparser::ast::{self, NamedWindowExpr, WindowFrameBound, WindowFrameUnits, WindowType};
 use types::builtin::{self, CastContext, Proc, ProcKind};
 use types::{Result, SqlError, SqlState, SqlType, oid};
 
@@ -296,7 +296,7 @@ impl Binder<'_> {
         let mut bound: Vec<SortKey> = vec![];
         for by in keys {
             let expr = self.expr(&by.expr)?;
-            let position = self.at(by.expr.span());
+            let position = self.at(start::of_expr(&by.expr));
             let key = self.sort_key(expr, &by.options, position)?;
             if !bound.iter().any(|k| group::same(&k.expr, &key.expr)) {
                 bound.push(key);

@@ -109,7 +109,7 @@ fn check_condition(rule: &RuleTexts<'_>, text: &SqlText, context: &BindContext) 
     let rows_read = [ids(&rows.old), ids(&rows.new)].concat();
     let mut node = Node::Filter { input: Box::new(rows.node), predicate };
     let reads_rows = used(&mut node).iter().any(|id| rows_read.contains(id));
-    let objects = binder.uses(BoundQuery::new(node, vec![], vec![]), CommandTag::Select);
+    let objects = binder.uses(BoundQuery::new(node, vec![], vec![]), CommandTag::Select)?;
     Ok(TextUses { objects, reads_rows })
 }
 
@@ -139,7 +139,7 @@ fn check_action(rule: &RuleTexts<'_>, text: &SqlText, context: &BindContext) -> 
         _ => {}
     }
     let reads_rows = old.iter().chain(&new).any(|id| used.contains(id));
-    Ok(TextUses { objects: binder.uses(bound, tag), reads_rows })
+    Ok(TextUses { objects: binder.uses(bound, tag)?, reads_rows })
 }
 
 /// Columns that expressions of a tree read.
@@ -246,17 +246,17 @@ impl Binder<'_> {
     }
 
     /// Objects and attributes of a bound action.
-    fn uses(&mut self, bound: BoundQuery, tag: CommandTag) -> Vec<(Oid, i16)> {
+    fn uses(&mut self, bound: BoundQuery, tag: CommandTag) -> Result<Vec<(Oid, i16)>> {
         let mut uses: Vec<(Oid, i16)> = self.depends_on.iter().map(|(id, _)| (*id, 0)).collect();
         uses.extend(self.depends_on_functions.iter().map(|id| (*id, 0)));
         for (relation, columns) in &self.inserted {
             uses.extend(columns.iter().map(|n| (*relation, *n)));
         }
-        let query: Query = self.finish_as(bound, tag);
+        let query: Query = self.finish_as(bound, tag)?;
         uses.extend(crate::used_attributes(&query));
         if let Node::Update(update) = &query.root {
             uses.extend(update.assignments.iter().map(|(n, _)| (update.target.relation.id, *n)));
         }
-        uses
+        Ok(uses)
     }
 }

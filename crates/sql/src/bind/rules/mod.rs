@@ -145,7 +145,7 @@ impl Binder<'_> {
         inner.parameters = std::mem::take(&mut self.parameters);
         inner.with(with, true)?;
         let (bound, tag) = bind(&mut inner)?;
-        let query = inner.finish_as(bound, tag);
+        let query = inner.finish_as(bound, tag)?;
         self.parameters = inner.parameters;
         self.depends_on.append(&mut inner.depends_on);
         self.depends_on_functions.append(&mut inner.depends_on_functions);
