@@ -127,6 +127,10 @@ pub fn take_error() -> Option<SqlError> {
 /// used: [`whole`] has the error.
 #[inline]
 pub fn cut_short(work: usize) -> bool {
+    // What goes on for a while all the same asks nothing any more.
+    if IS_CUT.get() {
+        return true;
+    }
     let Err(error) = spent(work) else { return false };
     set_cut(Some(error));
     // The next one asks at once, and leaves off too.

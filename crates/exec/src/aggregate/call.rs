@@ -13,7 +13,7 @@ use sql::physical::PlanAggregate;
 use std::sync::Arc;
 use types::builtin::{self, Proc};
 use types::key::{self, KeyOrder};
-use types::{CallContext, Datum, FormatSettings, Result, SqlType};
+use types::{CallContext, Datum, FormatSettings, Result, SqlType, stop};
 
 /// A row without a group in memory.
 pub(super) const NO_GROUP: u32 = u32::MAX;
@@ -117,9 +117,40 @@ impl Distinct {
 
 #[derive(Default)]
 struct Kept {
-    /// (sort key, where the arguments' part of it begins, arguments).
-    rows: Vec<(Vec<u8>, usize, Vec<Datum>)>,
+    rows: Vec<KeptRow>,
     direct: Vec<Datum>,
+}
+
+/// (sort key, where the arguments' part of it begins, arguments).
+type KeptRow = (Vec<u8>, usize, Vec<Datum>);
+
+/// Rows that are sorted in one piece, between two looks whether the statement is to stop.
+const SORT_AT_ONCE: usize = 1 << 16;
+/// What a row takes to sort, and to be handed on.
+const SORT_WORK: usize = 256;
+const ROW_WORK: usize = 128;
+
+/// The places of rows in the order of their keys; of equal ones the first comes first, where there are too many to be read.
+fn in_order(rows: &[KeptRow]) -> Result<Vec<usize>> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    let key = |at: &usize| rows.get(*at).map_or(&[][..], |row| &row.0);
+    if rows.len() <= quicksort::ROWS_MAX {
+        quicksort::sort(&mut order, &|a, b| key(a).cmp(key(b)));
+        return Ok(order);
+    }
+    let compare = |a: &usize, b: &usize| key(a).cmp(key(b)).then_with(|| a.cmp(b));
+    let mut parts = vec![&mut order[..]];
+    while let Some(part) = parts.pop() {
+        stop::spent(part.len() * SORT_WORK)?;
+        if part.len() <= SORT_AT_ONCE {
+            part.sort_unstable_by(compare);
+            continue;
+        }
+        let (below, _, above) = part.select_nth_unstable_by(part.len() / 2, compare);
+        parts.push(below);
+        parts.push(above);
+    }
+    Ok(order)
 }
 
 impl Call {
@@ -354,14 +385,12 @@ impl Call {
             },
             States::Kept(kept) => {
                 let Some(kept) = kept.get_mut(group).map(std::mem::take) else { return Ok(Datum::Null) };
-                let mut rows = kept.rows;
-                match rows.len() <= quicksort::ROWS_MAX {
-                    true => quicksort::sort(&mut rows, &|a, b| a.0.cmp(&b.0)),
-                    false => rows.sort_by(|a, b| a.0.cmp(&b.0)),
-                }
                 let mut state = self.accumulator(statement, &kept.direct)?;
                 let mut last: Option<Vec<u8>> = None;
-                for (key, args_start, args) in rows {
+                let mut rows = kept.rows;
+                for at in in_order(&rows)? {
+                    stop::spent(ROW_WORK)?;
+                    let Some((key, args_start, args)) = rows.get_mut(at).map(std::mem::take) else { continue };
                     if self.distinct {
                         let part = key.get(args_start..).unwrap_or_default();
                         if last.as_deref() == Some(part) {

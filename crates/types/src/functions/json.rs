@@ -187,7 +187,7 @@ pub const SETS: &[(&str, SetFn)] = &[
     ("json_object_keys", |_, a| {
         let value = json(a, 0)?;
         check_keys(value.kind(), "json_object_keys")?;
-        Ok(gathered(value.members().map(|(key, _)| Ok(vec![Datum::Text(key.as_ref().into())])).collect()))
+        gathered(value.members().map(|(key, _)| Ok(vec![Datum::Text(key.as_ref().into())])))
     }),
     ("json_array_elements", |_, a| json_elements(json(a, 0)?, "json_array_elements", |value| json_part(Some(value)))),
     ("jsonb_populate_recordset", |c, a| records::populate_rows(c, a, "jsonb_populate_recordset")),
@@ -199,9 +199,20 @@ pub const SETS: &[(&str, SetFn)] = &[
     }),
 ];
 
-/// Rows that had to be made at once: json text is walked from its start.
-fn gathered(rows: Vec<Result<Vec<Datum>>>) -> RowIter {
-    Box::new(rows.into_iter())
+/// What a row takes that is made and kept.
+const ROW_WORK: usize = 256;
+
+/// Rows of one width that had to be made at once: json text is walked from its start. Their values lie in one vector: a million small
+/// ones would take long to give back when the statement stops.
+pub(super) fn gathered(rows: impl Iterator<Item = Result<Vec<Datum>>>) -> Result<RowIter> {
+    let (mut values, mut count, mut width) = (vec![], 0, 0);
+    for row in stop::each(rows, ROW_WORK) {
+        let row = row??;
+        (count, width) = (count + 1, row.len());
+        values.extend(row);
+    }
+    let mut values = values.into_iter();
+    Ok(Box::new((0..count).map(move |_: usize| Ok(values.by_ref().take(width).collect()))))
 }
 
 fn members(json: Jsonb, value: fn(JsonbRef<'_>) -> Datum) -> RowIter {
@@ -232,14 +243,12 @@ fn json_each(value: JsonText<'_>, column: fn(JsonText<'_>) -> Result<Datum>) -> 
         Kind::Array => return Err(invalid("cannot deconstruct an array as an object")),
         _ => return Err(invalid("cannot deconstruct a scalar")),
     }
-    Ok(gathered(
-        value.members().map(|(key, member)| Ok(vec![Datum::Text(key.as_ref().into()), column(member)?])).collect(),
-    ))
+    gathered(value.members().map(|(key, member)| Ok(vec![Datum::Text(key.as_ref().into()), column(member)?])))
 }
 
 fn json_elements(value: JsonText<'_>, function: &str, column: fn(JsonText<'_>) -> Result<Datum>) -> Result<RowIter> {
     match value.kind() {
-        Kind::Array => Ok(gathered(value.elements().map(|element| Ok(vec![column(element)?])).collect())),
+        Kind::Array => gathered(value.elements().map(|element| Ok(vec![column(element)?]))),
         Kind::Object => Err(invalid(format!("cannot call {function} on a non-array"))),
         _ => Err(invalid(format!("cannot call {function} on a scalar"))),
     }

@@ -62,9 +62,7 @@ fn query_first(context: &CallContext<'_>, args: &[Datum], uses_zone: bool) -> Re
 fn query(context: &CallContext<'_>, args: &[Datum], uses_zone: bool) -> Result<RowIter> {
     let path = jsonpath::compiled(args[1].as_str())?;
     let found = jsonpath::query(request(context, args, &path, uses_zone))?;
-    let rows: Vec<Result<Vec<Datum>>> =
-        found.iter().map(|item: &Value<'_>| Ok(vec![Datum::Jsonb(item.to_jsonb()?)])).collect();
-    Ok(Box::new(rows.into_iter()))
+    super::json::gathered(found.iter().map(|item: &Value<'_>| Ok(vec![Datum::Jsonb(item.to_jsonb()?)])))
 }
 
 pub const SCALARS: &[(&str, ScalarFn)] = &[

@@ -2,6 +2,7 @@
 
 use super::scalar;
 use crate::array::Array;
+use crate::numeric::Numeric;
 use crate::stop::{StopCheck, look, while_wanted};
 use crate::{CallContext, Datum, FormatSettings, Result, SqlError, SqlState, SqlType, oid};
 use std::sync::Arc;
@@ -172,4 +173,33 @@ fn a_long_search_with_look_around_stops() {
         crate::text::regex::compiled("(?=.*b)(?!.*q)c", Default::default())?.is_match(&"ab".repeat(20_000))
     });
     assert_eq!(done.err().map(|error| error.code()), Some(SqlState::QUERY_CANCELED));
+}
+
+/// Each of many is done soon, and says what it took, however small its result is.
+#[test]
+fn functions_of_long_numbers_stop() {
+    let number = |text: String| Datum::Numeric(Numeric::parse(&text).expect("a number"));
+    let long = || number("9".repeat(100_000));
+    let fine = || number(format!("2.{}7", "0".repeat(900)));
+    for (symbol, args) in [
+        ("numeric_mod", vec![long(), number(format!("1{}1", "0".repeat(50_000)))]),
+        ("numeric_div_trunc", vec![long(), number(format!("8{}", "9".repeat(99_999)))]),
+        ("numeric_gcd", vec![long(), number(format!("1{}1", "0".repeat(50_000)))]),
+        ("numeric_ln", vec![fine()]),
+        ("numeric_exp", vec![fine()]),
+    ] {
+        let typed: Vec<_> = args.into_iter().map(|value| (SqlType::NUMERIC, value)).collect();
+        let done = while_wanted(&impatient(&Arc::default()), || {
+            (0..200).try_for_each(|_| call(symbol, &typed, SqlType::NUMERIC).map(|_| ()))
+        });
+        assert_eq!(done.err().map(|error| error.code()), Some(SqlState::QUERY_CANCELED), "{symbol}");
+    }
+    let long = long();
+    let done = while_wanted(&impatient(&Arc::default()), || {
+        (0..20).try_for_each(|_| {
+            crate::io::output(SqlType::NUMERIC, &long, &FormatSettings::default(), &mut vec![]);
+            crate::stop::whole()
+        })
+    });
+    assert_eq!(done.err().map(|error| error.code()), Some(SqlState::QUERY_CANCELED), "its text");
 }

@@ -8,7 +8,7 @@ use super::{
     overflow, power_of_ten, small_power,
 };
 use crate::{Result, SqlError, SqlState};
-use dashu_int::ops::DivRem;
+use dashu_int::ops::{BitTest, DivRem};
 use dashu_int::{IBig, Sign, UBig};
 
 /// The least scale that `round` and `trunc` look at: the greatest number, rounded one place before its first digit, is zero.
@@ -49,6 +49,11 @@ pub(crate) fn aligned_big(a: &Numeric, b: &Numeric) -> Option<(IBig, IBig, u32)>
         std::cmp::Ordering::Less => (m * IBig::from(power_of_ten(t - s)), n, t),
         std::cmp::Ordering::Greater => (m, n * IBig::from(power_of_ten(s - t)), s),
     })
+}
+
+/// A division is some multiplications, and what it leaves may be small.
+fn division_work(dividend: &IBig) -> usize {
+    super::work(dividend.bit_len() / 8).saturating_mul(4)
 }
 
 impl Numeric {
@@ -157,6 +162,7 @@ impl Numeric {
         } else {
             n *= power;
         }
+        crate::stop::spent(division_work(&m))?;
         Numeric::from_big(divide(m, n, rounding), scale)
     }
 
@@ -210,6 +216,7 @@ impl Numeric {
             return Ok(Numeric::from_i128_scaled(a % b, scale));
         }
         if let Some((a, b, scale)) = aligned_big(self, other) {
+            crate::stop::spent(division_work(&a))?;
             return Numeric::from_big(a % b, scale);
         }
         Ok(match (self, other) {

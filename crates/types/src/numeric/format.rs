@@ -2,8 +2,12 @@
 
 use super::{Numeric, magnitude};
 use crate::{Result, SqlError, SqlState};
+use dashu_int::ops::BitTest;
 use dashu_int::{IBig, Sign, UBig};
 use std::fmt;
+
+/// Division into digits, by multiplication.
+const DIGITS_WORK: usize = 8;
 
 impl Numeric {
     /// Appends the text that `numeric_out` gives: all digits, `scale` of them after the point.
@@ -15,7 +19,7 @@ impl Numeric {
                 write_digits(*mantissa < 0, digits, usize::from(*scale), out);
             }
             Numeric::Big(big) => {
-                let digits = magnitude(&big.mantissa).to_string();
+                let digits = digits(&magnitude(&big.mantissa));
                 let negative = big.mantissa.sign() == Sign::Negative;
                 write_digits(negative, digits.as_bytes(), usize::from(big.scale), out);
             }
@@ -23,6 +27,14 @@ impl Numeric {
             Numeric::PosInfinity => out.extend_from_slice(b"Infinity"),
             Numeric::NegInfinity => out.extend_from_slice(b"-Infinity"),
         }
+    }
+}
+
+/// The digits of a large number; "0" where the statement is to stop.
+fn digits(mantissa: &UBig) -> String {
+    match crate::stop::cut_short(super::work(mantissa.bit_len() / 8).saturating_mul(DIGITS_WORK)) {
+        true => "0".to_owned(),
+        false => mantissa.to_string(),
     }
 }
 
@@ -54,7 +66,7 @@ fn write_digits(negative: bool, digits: &[u8], scale: usize, out: &mut Vec<u8>) 
         }
         _ => {
             out.extend_from_slice(b"0.");
-            out.resize(out.len() + scale - digits.len(), b'0');
+            out.resize(out.len() + scale.saturating_sub(digits.len()), b'0');
             out.extend_from_slice(digits);
         }
     }
@@ -125,7 +137,7 @@ impl Numeric {
                 (decimal_digits(mantissa.unsigned_abs(), &mut buffer), i64::from(*scale))
             }
             Numeric::Big(big) => {
-                text = magnitude(&big.mantissa).to_string();
+                text = digits(&magnitude(&big.mantissa));
                 (text.as_bytes(), i64::from(big.scale))
             }
             _ => return,
@@ -156,7 +168,7 @@ impl Numeric {
         let exponent = if self.is_zero() { 0 } else { places - i64::from(own_scale) };
         let shifted = super::arith::shift(mantissa, i64::from(scale) - places, super::arith::Rounding::HalfAway);
         let mut text = Vec::new();
-        write_digits(self.is_negative(), magnitude(&shifted).to_string().as_bytes(), scale as usize, &mut text);
+        write_digits(self.is_negative(), digits(&magnitude(&shifted)).as_bytes(), scale as usize, &mut text);
         Some(format!("{}e{exponent:+03}", String::from_utf8_lossy(&text)))
     }
 

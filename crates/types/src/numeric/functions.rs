@@ -299,7 +299,7 @@ impl Numeric {
     /// The greatest common divisor, never negative, at the greater scale.
     pub fn gcd(&self, other: &Numeric) -> Result<Numeric> {
         match aligned_big(self, other) {
-            Some((a, b, scale)) => Numeric::from_big(IBig::from(gcd_big(&a, &b)), scale),
+            Some((a, b, scale)) => Numeric::from_big(IBig::from(gcd_big(&a, &b)?), scale),
             None => Ok(Numeric::NaN),
         }
     }
@@ -310,7 +310,7 @@ impl Numeric {
         if a.is_zero() || b.is_zero() {
             return zero(scale);
         }
-        let divisor = gcd_big(&a, &b);
+        let divisor = gcd_big(&a, &b)?;
         Numeric::from_big(IBig::from(magnitude(&a) / divisor * magnitude(&b)), scale)
     }
 
@@ -336,12 +336,15 @@ fn zero(scale: u32) -> Result<Numeric> {
     Numeric::from_big(IBig::ZERO, scale)
 }
 
-fn gcd_big(a: &IBig, b: &IBig) -> UBig {
-    match (a.is_zero(), b.is_zero()) {
+fn gcd_big(a: &IBig, b: &IBig) -> Result<UBig> {
+    // Lehmer's way: words of one times words of the other.
+    let words = |n: &IBig| n.bit_len() / 64 + 1;
+    crate::stop::spent(words(a).saturating_mul(words(b)))?;
+    Ok(match (a.is_zero(), b.is_zero()) {
         (true, _) => magnitude(b),
         (_, true) => magnitude(a),
         _ => magnitude(a).gcd(magnitude(b)),
-    }
+    })
 }
 
 /// `mantissa * 2^exponent`: a positive number kept to a number of leading bits. Exact while it has no more.

@@ -4,6 +4,7 @@
 //! ask for `GUARD_DIGITS` more digits than they show. Shifts take the place of decimal divisions.
 
 use super::Numeric;
+use crate::stop::cut_short;
 use crate::{Result, SqlError};
 use dashu_int::ops::BitTest;
 use dashu_int::{IBig, UBig};
@@ -11,6 +12,12 @@ use dashu_int::{IBig, UBig};
 /// Digits computed beyond those asked for: what series, reductions and the final rounding may lose, and enough that a
 /// result is misrounded only if its digits go on like 499999999999 behind the last one shown.
 pub(crate) const GUARD_DIGITS: i64 = 14;
+
+/// About what a step of a series of so many bits takes: a product, a quotient, and their memory. A series that is cut short has no
+/// value of any use.
+fn step(bits: usize) -> usize {
+    super::work(bits / 8).saturating_mul(2).saturating_add(256)
+}
 
 /// Bits that hold this many decimal digits.
 pub(crate) fn bits_for(digits: i64) -> usize {
@@ -24,7 +31,7 @@ fn twice_atanh(z: IBig, bits: usize) -> IBig {
     let square = (&power * &power) >> bits;
     let mut sum = power.clone();
     let mut odd = 1u32;
-    while !power.is_zero() {
+    while !power.is_zero() && !cut_short(step(bits)) {
         power = (power * &square) >> bits;
         odd += 2;
         sum += &power / UBig::from(odd);
@@ -39,7 +46,7 @@ pub(crate) fn ln_2(bits: usize) -> IBig {
         let mut power = (IBig::ONE << bits) / IBig::from(denominator);
         let mut sum = power.clone();
         let mut odd = 1u32;
-        while !power.is_zero() {
+        while !power.is_zero() && !cut_short(step(bits)) {
             power /= &square;
             odd += 2;
             sum += &power / IBig::from(odd);
@@ -88,7 +95,7 @@ pub(crate) fn exp(x: IBig, bits: usize) -> (IBig, i64) {
     let rest = (rest << (inner - bits)) >> halvings;
     let one = IBig::ONE << inner;
     let (mut sum, mut term, mut n) = (one.clone(), one, 0u32);
-    while !term.is_zero() {
+    while !term.is_zero() && !cut_short(step(inner)) {
         n += 1;
         term = ((term * &rest) >> inner) / IBig::from(n);
         sum += &term;
@@ -98,6 +105,9 @@ pub(crate) fn exp(x: IBig, bits: usize) -> (IBig, i64) {
         }
     }
     for _ in 0..halvings {
+        if cut_short(step(inner)) {
+            break;
+        }
         sum = (&sum * &sum) >> inner;
     }
     (sum >> (inner - bits), i64::try_from(k).unwrap_or(i64::MAX))

@@ -95,7 +95,7 @@ fn rows(context: &CallContext<'_>, base: &Arc<Record>, document: &Datum, functio
         }
         Ok(build::populate(&base.types, &base.names, Some(base), element, function, context.format)?.values)
     };
-    Ok(gathered(source.elements().iter().map(row).collect()))
+    gathered(source.elements().iter().map(row))
 }
 
 /// A json or jsonb argument as what rows are made from.
