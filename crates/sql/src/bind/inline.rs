@@ -12,7 +12,7 @@ use types::Result;
 
 pub(super) fn once(query: &mut Query, materialized: &[CteId]) -> Result<()> {
     if query.ctes.is_empty() {
-        return Ok(());
+        return crate::stop::whole();
     }
     // A plan that moves takes its scans along: the counts stay.
     let mut scans = HashMap::new();
@@ -42,7 +42,7 @@ pub(super) fn once(query: &mut Query, materialized: &[CteId]) -> Result<()> {
             at += 1;
         }
     }
-    Ok(())
+    crate::stop::whole()
 }
 
 type Types = [(crate::logical::ColumnId, Option<types::SqlType>)];

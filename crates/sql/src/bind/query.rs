@@ -53,6 +53,7 @@ impl Binder<'_> {
         let mut bound = self.open_query(query, locks)?;
         self.settle(&mut bound)?;
         bound.correlated = columns::free(&bound.node).into_iter().collect();
+        crate::stop::whole()?;
         Ok(bound)
     }
 

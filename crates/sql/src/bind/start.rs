@@ -149,7 +149,6 @@ mod tests {
             "(SELECT 1)",
             "(SELECT 1) UNION SELECT 2 EXCEPT SELECT 3",
             "VALUES (1, 2), (3, 4)",
-            "TABLE t",
         ];
         for text in queries {
             let query = query(text);

@@ -7,6 +7,11 @@ use types::builtin::Volatility;
 
 pub(crate) type ColumnSet = BTreeSet<ColumnId>;
 
+/// What it takes to gather a node's columns; and to walk over it some times, to copy it and to drop the copy. Both are done for each
+/// query of the trees inside of it anew, so that they look whether the statement is to stop.
+const WALK_WORK: usize = 1 << 10;
+const COPY_WORK: usize = 1 << 11;
+
 /// Columns of the enclosing row that an expression reads; those that its subqueries read from outside count too.
 pub(crate) fn used(expr: &Expr) -> ColumnSet {
     let mut set = ColumnSet::new();
@@ -36,7 +41,7 @@ pub(crate) fn subquery_free(subquery: &Subquery) -> ColumnSet {
     free
 }
 
-/// Columns that a node reads and nothing in it makes.
+/// Columns that a node reads and nothing in it makes. Not all where the statement is to stop: `stop::whole` tells.
 pub(crate) fn free(node: &Node) -> ColumnSet {
     let (mut read, mut made) = (ColumnSet::new(), ColumnSet::new());
     collect(node, &mut read, &mut made);
@@ -44,6 +49,9 @@ pub(crate) fn free(node: &Node) -> ColumnSet {
 }
 
 fn collect(node: &Node, read: &mut ColumnSet, made: &mut ColumnSet) {
+    if crate::stop::cut_short(WALK_WORK) {
+        return;
+    }
     expressions(node).into_iter().for_each(|e| add_used(e, read));
     read.extend(plain_reads(node));
     made.extend(makes(node));
@@ -312,8 +320,11 @@ pub(crate) fn is_volatile(expr: &Expr) -> bool {
     })
 }
 
+/// The same of a whole tree. Asked before a tree is copied and taken apart, at each level anew: it counts as the work of that too. Where
+/// the statement is to stop it is true, so that the tree is left as it is.
 pub(crate) fn node_is_volatile(node: &Node) -> bool {
-    matches!(node, Node::Insert(_) | Node::Update(_) | Node::Delete(_) | Node::Merge(_) | Node::LockRows { .. })
+    crate::stop::cut_short(COPY_WORK)
+        || matches!(node, Node::Insert(_) | Node::Update(_) | Node::Delete(_) | Node::Merge(_) | Node::LockRows { .. })
         || expressions(node).into_iter().any(is_volatile)
         || children(node).into_iter().any(node_is_volatile)
 }

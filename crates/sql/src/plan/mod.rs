@@ -95,6 +95,7 @@ pub fn plan(query: &Query, parameters: &[SqlType], context: &PlanContext) -> Res
         Some(direct) => (PlanBody::Direct(direct), 0.0),
         None => planner.tree(query)?,
     };
+    crate::stop::whole()?;
     Ok(Plan {
         body,
         result: query.result.clone(),
@@ -190,6 +191,7 @@ impl<'a> Planner<'a> {
     fn tree(&mut self, query: &Query) -> Result<(PlanBody, f64)> {
         let mut query = query.clone();
         self.null_aware = rules::apply(&mut query, self.context).null_aware;
+        crate::stop::whole()?;
         self.columns = std::mem::take(&mut query.columns);
         for cte in &mut query.ctes {
             self.order_joins(&mut cte.plan);

@@ -65,7 +65,7 @@ pub(crate) fn check_depth(query: &Query) -> Result<()> {
     Ok(())
 }
 
-/// Rewrites the whole statement, which `check_depth` has passed.
+/// Rewrites the whole statement, which `check_depth` has passed. It leaves off where the statement is to stop: `stop::whole` tells.
 pub(crate) fn apply(query: &mut Query, context: &PlanContext) -> Facts {
     let mut rules = Rules { context, columns: &mut query.columns, facts: Facts::default() };
     query.ctes.iter_mut().map(|c| &mut c.plan).chain([&mut query.root]).for_each(|node| {
