@@ -11,8 +11,8 @@ use sql::logical::locking::LockMode;
 use sql::logical::{CommandTag, PrivilegeCheck};
 use sql::physical::{Direct, Op, Plan, PlanBody, PlanNode};
 use std::sync::Arc;
-use txn::{Inside, Transaction, TxnError};
-use types::{Result, SqlError, SqlState};
+use txn::{Inside, Transaction, TxnError, WaitPolicy};
+use types::{Result, SqlError, SqlState, TableLock};
 
 /// 42501, 55000 or 25006.
 pub(crate) fn admit(plan: &Plan, env: &EvalContext<'_>) -> Result<()> {
@@ -122,11 +122,21 @@ fn written(plan: &Plan) -> Written<'_> {
 
 /// Before a plan that writes takes its snapshot: waits while DDL keeps writers out of what it writes to, and keeps such DDL
 /// away from then on. False: the plan is older than a relation's definition, make another.
-pub async fn enter(plan: &Plan, txn: &Transaction) -> Result<bool> {
+///
+/// `keeps_out`: other writers are kept out, too, of what the plan finds by more than a key. Their next statements queue up behind.
+pub async fn enter(plan: &Plan, txn: &Transaction, keeps_out: bool) -> Result<bool> {
     if plan.is_read_only {
         return Ok(true);
     }
-    for (relation, inside) in written(plan) {
+    let mut written = written(plan);
+    if keeps_out && matches!(plan.body, PlanBody::Tree(_)) {
+        // In one order for all.
+        written.sort_by_key(|(relation, _)| relation.id);
+        for (relation, _) in &written {
+            txn.lock_table(&relation.reference(), TableLock::ShareRowExclusive, WaitPolicy::Wait).await?;
+        }
+    }
+    for (relation, inside) in written {
         match txn.enter_as(&relation.reference(), inside).await {
             Ok(()) => {}
             Err(TxnError::SchemaChanged { .. }) => return Ok(false),

@@ -215,3 +215,29 @@ fn row_that_gets_another_key_is_followed_by_who_waited() {
         }
     });
 }
+
+/// Whoever of them commits makes stale what all others have read: without turns, ten attempts of each would not do.
+#[test]
+fn many_that_write_what_they_find_by_a_scan_come_through() {
+    const CLIENTS: usize = 32;
+    const TIMES: usize = 20;
+    let node = Node::start(&[]);
+    run(async {
+        let watcher = connect(&node.config()).await;
+        done(&watcher, "CREATE TABLE counter (n int); INSERT INTO counter VALUES (0)").await;
+        let mut tasks = vec![];
+        for _ in 0..CLIENTS {
+            let client = connect(&node.config()).await;
+            tasks.push(tokio::spawn(async move {
+                for _ in 0..TIMES {
+                    done(&client, "UPDATE counter SET n = n + 1").await;
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.expect("no conflict that a client sees");
+        }
+        let sum: i32 = watcher.query_one("SELECT n FROM counter", &[]).await.expect("a sum").get(0);
+        assert_eq!(sum as usize, CLIENTS * TIMES);
+    });
+}

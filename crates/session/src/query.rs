@@ -25,6 +25,9 @@ use types::{Datum, Result, SqlError, SqlState};
 
 /// Times that a statement is executed again after a conflict of Hyrax's own making (`distributed-core.md` §4).
 pub(crate) const ATTEMPTS_MAX: usize = 10;
+/// After so many, a statement that finds its rows by a scan keeps other writers out of what it writes to: each of them makes what it has
+/// read stale, and of many none would come through.
+const TURNS_FROM: usize = 2;
 /// Plans that a statement makes before it begins, when DDL comes in between each time.
 const PLANS_MAX: usize = 10;
 /// Rows handed to the client between two looks at its buffer.
@@ -44,6 +47,14 @@ pub(crate) struct Attempts {
     standing: Standing,
     mark: SinkMark,
     count: usize,
+}
+
+/// What a statement has behind it that is executed again.
+#[derive(Default)]
+pub(crate) struct Behind {
+    /// Of its first attempt: it keeps its place in queues.
+    age: Timestamp,
+    attempts: usize,
 }
 
 impl Attempts {
@@ -164,7 +175,8 @@ impl Session {
     async fn enter(&mut self, prepared: &Prepared) -> Result<bool> {
         self.ensure_transaction();
         self.set_limits()?;
-        exec::enter(&prepared.plan, self.transaction()?).await
+        let keeps_out = self.behind.attempts >= TURNS_FROM;
+        exec::enter(&prepared.plan, self.transaction()?, keeps_out).await
     }
 
     async fn enter_all(&mut self, work: &RewrittenWork) -> Result<bool> {
@@ -196,16 +208,16 @@ impl Session {
         let conflict = match result {
             Err(error) if may_try_again(&error) => error,
             Err(error) => {
-                self.retry_age = Timestamp::ZERO;
+                self.behind = Behind::default();
                 return Some(Err(self.explain_conflict(error)));
             }
             Ok(outcome) => {
-                self.retry_age = Timestamp::ZERO;
+                self.behind = Behind::default();
                 return Some(Ok(outcome));
             }
         };
         if attempts.count >= ATTEMPTS_MAX || !sink.rewind(attempts.mark) {
-            self.retry_age = Timestamp::ZERO;
+            self.behind = Behind::default();
             return Some(Err(self.explain_conflict(conflict)));
         }
         if attempts.standing != Standing::Alone {
@@ -216,7 +228,7 @@ impl Session {
             };
         }
         let age = self.open.as_ref().map_or(Timestamp::ZERO, |open| open.txn.age());
-        self.retry_age = self.retry_age.max(age);
+        self.behind = Behind { age: self.behind.age.max(age), attempts: attempts.count };
         self.note_conflict(&conflict, Settled::StatementAgain);
         self.state.advisory.undo_taken();
         self.abort();
@@ -239,7 +251,7 @@ impl Session {
 
     pub(crate) fn ensure_transaction(&mut self) {
         if self.block.start_statement() == Action::Start || self.open.is_none() {
-            let age = self.retry_age;
+            let age = self.behind.age;
             self.open_transaction(&TransactionModes::default(), age);
         }
     }

@@ -14,6 +14,7 @@ use crate::derived::{Derived, IdleTimeouts, slow_after};
 use crate::mailbox::Notification;
 use crate::named::Statements;
 use crate::portal::Portal;
+use crate::query::Behind;
 use crate::queue::Queue;
 use crate::settings::{Settings, check_right};
 use crate::shared::{Shared, wall};
@@ -91,8 +92,8 @@ pub struct Session {
     /// For what is kept by name.
     pub(crate) kept: Arc<MemoryBudget>,
     pub(crate) next_portal: u64,
-    /// Of the attempt before, while a statement is executed again: it keeps its place in queues.
-    pub(crate) retry_age: txn::Timestamp,
+    /// What the statement has behind it that is executed again.
+    pub(crate) behind: Behind,
     /// Whom the commit that failed has met, or the statement that was executed again in vain.
     pub(crate) met: Option<txn::Met>,
     /// The conflict that the client is about to be told of was not settled by executing its block again.
@@ -162,7 +163,7 @@ impl Session {
             portals: HashMap::new(),
             kept,
             next_portal: 0,
-            retry_age: txn::Timestamp::ZERO,
+            behind: Behind::default(),
             met: None,
             has_replayed: false,
             derived: Derived::default(),

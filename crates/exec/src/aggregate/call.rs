@@ -6,6 +6,7 @@ use crate::batch::{Batch, Column, ColumnBuilder, ColumnData, ColumnKind};
 use crate::budget::Reservation;
 use crate::context::StatementContext;
 use crate::expr::Program;
+use crate::op::parts::Parts;
 use crate::op::{KeyTable, Packing, RowKeys, SortKeys, quicksort};
 use crate::run::Run;
 use sql::aggregate::AggregateFunction;
@@ -124,8 +125,6 @@ struct Kept {
 /// (sort key, where the arguments' part of it begins, arguments).
 type KeptRow = (Vec<u8>, usize, Vec<Datum>);
 
-/// Rows that are sorted in one piece, between two looks whether the statement is to stop.
-const SORT_AT_ONCE: usize = 1 << 16;
 /// What a row takes to sort, and to be handed on.
 const SORT_WORK: usize = 256;
 const ROW_WORK: usize = 128;
@@ -139,16 +138,10 @@ fn in_order(rows: &[KeptRow]) -> Result<Vec<usize>> {
         return Ok(order);
     }
     let compare = |a: &usize, b: &usize| key(a).cmp(key(b)).then_with(|| a.cmp(b));
-    let mut parts = vec![&mut order[..]];
-    while let Some(part) = parts.pop() {
-        stop::spent(part.len() * SORT_WORK)?;
-        if part.len() <= SORT_AT_ONCE {
-            part.sort_unstable_by(compare);
-            continue;
-        }
-        let (below, _, above) = part.select_nth_unstable_by(part.len() / 2, compare);
-        parts.push(below);
-        parts.push(above);
+    let mut parts = Parts::new(&mut order);
+    while let Some(rows) = parts.next_len() {
+        stop::spent(rows * SORT_WORK)?;
+        parts.step(compare);
     }
     Ok(order)
 }

@@ -20,6 +20,7 @@ mod merge_join;
 mod nested_loop;
 mod packed;
 mod parallel;
+pub(crate) mod parts;
 pub(crate) mod quicksort;
 mod recursive;
 mod scan;

@@ -2,6 +2,7 @@
 //! runs in files that are merged at the end. Equal rows keep their order, or where they are few come in PostgreSQL's (`quicksort`).
 
 use super::keys::KeyRows;
+use super::parts::Parts;
 use super::top::Top;
 use super::{Input, Operator, SortKeys, quicksort};
 use crate::batch::{BATCH_ROWS, Batch, ColumnBuilder, ColumnKind};
@@ -20,8 +21,6 @@ use types::{Datum, Result, SqlType};
 
 /// Above this a pushed-in limit sorts everything instead of keeping a heap of rows.
 const TOP_ROWS_MAX: i64 = 10_000;
-/// Rows sorted in one go; more are halved first, so that the thread's other tasks have their turns.
-const SORT_AT_ONCE: usize = 1 << 18;
 /// Runs merged at once; more are merged in rounds.
 const MERGE_WIDTH: usize = 64;
 
@@ -70,16 +69,10 @@ impl Held {
             return Ok(order);
         }
         let compare = |a: &(u64, u32, u32), b: &(u64, u32, u32)| by_key(a, b).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
-        let mut parts = vec![&mut order[..]];
-        while let Some(part) = parts.pop() {
-            run.pause(part.len()).await?;
-            if part.len() <= SORT_AT_ONCE {
-                part.sort_unstable_by(compare);
-                continue;
-            }
-            let (below, _, above) = part.select_nth_unstable_by(part.len() / 2, compare);
-            parts.push(below);
-            parts.push(above);
+        let mut parts = Parts::new(&mut order);
+        while let Some(rows) = parts.next_len() {
+            run.pause(rows).await?;
+            parts.step(compare);
         }
         Ok(order)
     }
