@@ -4,7 +4,8 @@
     measure/connections.py BINARY PORT [OPTION OF hyrax start ...]
 
 1,000 silent connections and 300 half-open start-ups beside a session that reads by key, three times in turns without and with; then
-2,000 idle sessions that have run a query. Wants psycopg and 3,000 file descriptors. Of a node with passwords, HYRAX_INITIAL_PASSWORD is used.
+2,000 idle sessions that have run a query. Wants psycopg and 3,000 file descriptors. Where the options ask for passwords,
+HYRAX_INITIAL_PASSWORD must be set.
 """
 
 import os, socket, subprocess, sys, tempfile, time

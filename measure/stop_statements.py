@@ -180,7 +180,7 @@ STATEMENTS = {
     "f.array_str": "SELECT length(array_to_string(array_fill(g,ARRAY[8000000]),',')) FROM generate_series(1,200) g",
     "f.str_array": "SELECT array_length(string_to_array(repeat('a,',10000000),','),1) FROM generate_series(1,20)",
     "f.array_text": "SELECT length(array_fill('a b'::text,ARRAY[3000000])::text) FROM generate_series(1,20)",
-    "f.any": 'SELECT count(*) FROM big WHERE a+g = ANY (array_fill(-1,ARRAY[100000]))'.replace('a+g', 'a+0'),
+    "f.any": 'SELECT count(*) FROM big WHERE a+0 = ANY (array_fill(-1,ARRAY[100000]))',
     # documents
     "j.parse": 'SELECT length(((\'[\'||repeat(\'{"a":1},\',2000000)||\'1]\')::jsonb)::text) FROM generate_series(1,20)',
     "j.pretty": 'SELECT length(jsonb_pretty((\'[\'||repeat(\'{"a":1},\',1000000)||\'1]\')::jsonb)) FROM generate_series(1,20)',
